@@ -1,0 +1,1 @@
+"""Verifies, stores, binds to lots and work orders, assembles and releases batch records."""

@@ -1,0 +1,1 @@
+"""Runs unattended on a gateway: collects, seals, keeps, forwards."""

@@ -1,0 +1,1 @@
+"""Every wire that Lotproof speaks: to equipment, between its own parties, and in identifiers."""

@@ -1,0 +1,1 @@
+"""Equipment protocols, one driver a file; a file dropped in here is found by its name."""

@@ -1,0 +1,137 @@
+"""What a driver is: it opens, delivers readings until it fails, and closes.
+
+A driver is one file in this folder, found by its name and imported only when a source is
+configured for it. Polling and subscribing look the same from outside: ``read()`` waits until
+there is something. Errors of the library behind a driver do not leave its file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+import protocols.field
+from protocols.wire.reading import Gap, Kind, Nanoseconds, Reading
+
+__all__ = [
+    "Delivery",
+    "Driver",
+    "DriverError",
+    "DriverSettings",
+    "Field",
+    "FieldClock",
+    "SettingsError",
+    "SignalSettings",
+    "Spec",
+    "driver_names",
+    "load_driver",
+]
+
+
+class FieldError(Exception):
+    """Root of what a driver may raise; ``hint`` tells a person what to do."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class DriverError(FieldError):
+    """The equipment or its link failed: close, back off, open again."""
+
+
+class SettingsError(FieldError):
+    """The settings cannot work, whatever the equipment does: refuse to start."""
+
+
+class FieldClock(Protocol):
+    """The gateway's clock as a driver sees it."""
+
+    def gateway_time(self) -> Nanoseconds:
+        """Return the gateway's wall time, monotonic within a bundle."""
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never steps, for periods and timeouts."""
+
+    def skew_max(self) -> Nanoseconds | None:
+        """Return how far a source time may stray, or None while the wall clock is not trusted."""
+
+
+class SignalSettings(BaseModel):
+    """One configured variable of equipment; a driver adds its address and options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=256, description="Unique name in the gateway.")
+    unit: str = Field(default="1", description="Unit of the value in UCUM notation.")
+    kind: Kind = Field(default=Kind.FLOAT64, description="Type of the value as stored.")
+
+
+class DriverSettings(BaseModel):
+    """What every source has; a driver adds its endpoint, options and ``signals``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What one ``read()`` brought.
+
+    ``ack`` is awaited after the readings stand on the gateway's disk; None where the equipment
+    has no use for it.
+    """
+
+    readings: tuple[Reading, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    urgent: bool = False  # cannot be had twice (tag reads, events): seal at once
+    ack: Callable[[], Awaitable[None]] | None = None
+
+
+class Driver(Protocol):
+    """An open line to one piece of equipment; used by one task at a time."""
+
+    async def open(self) -> None:
+        """Connect and subscribe or plan; raise DriverError or SettingsError."""
+
+    async def read(self) -> Delivery:
+        """Wait until there is something and return it; raise DriverError when the line is lost."""
+
+    async def close(self) -> None:
+        """Let go of everything; never raises, may be called twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A driver's card: what the agent needs to know before it imports anything else."""
+
+    name: str
+    summary: str
+    settings: type[DriverSettings]
+    connect: Callable[[str, DriverSettings, FieldClock], Driver]  # (source name, settings, clock)
+    replays: bool = False  # the equipment can send again what was not acknowledged
+    exemptions: Mapping[str, str] = field(default_factory=dict)  # contract test -> reason
+
+
+def driver_names() -> tuple[str, ...]:
+    """Return the names of the drivers in this folder, sorted."""
+    found = (module.name for module in pkgutil.iter_modules(protocols.field.__path__))
+    return tuple(sorted(name for name in found if name != "driver"))
+
+
+def load_driver(name: str) -> Spec:
+    """Return the ``SPEC`` of the driver of that name; SettingsError lists the names that exist."""
+    names = driver_names()
+    if name not in names:
+        raise SettingsError(
+            f"there is no driver {name!r}",
+            hint=f"use one of: {', '.join(names)}",
+        )
+    spec = importlib.import_module(f"protocols.field.{name}").SPEC
+    if not isinstance(spec, Spec):
+        raise SettingsError(f"driver {name!r} has no SPEC", hint="see protocols/field/driver.py")
+    return spec

@@ -1,0 +1,1 @@
+"""The auditor's offline tool: proves a dossier without our server."""
