@@ -1,1 +1,1 @@
-"""What gateway, aggregator and auditor agree on byte for byte; pure, without socket, clock or disk."""
+"""What gateway, aggregator and auditor agree on byte for byte; no socket, clock or disk."""

@@ -43,7 +43,7 @@ class Kind(IntEnum):
 
 
 class Doubt(IntEnum):
-    """Why we, not the source, lowered a status; negative, so that it never meets a source's code."""
+    """Why we, not the source, lowered a status; negative, so no source's code is the same."""
 
     NOT_FINITE = -1  # NaN or infinity
     WRONG_TYPE = -2  # not the type that the signal declares
@@ -108,14 +108,6 @@ class Gap:
     count: int | None = None  # readings missing, where known
 
 
-_INT_BOUNDS: Final = {Kind.INT: (-(2**63), 2**63 - 1), Kind.UINT: (0, 2**64 - 1)}
-_TYPES: Final[dict[Kind, type]] = {
-    Kind.TEXT: str,
-    Kind.BYTES: bytes,
-    Kind.TAG_READ: TagRead,
-}
-
-
 def judge(
     *,
     signal: SignalName,
@@ -157,23 +149,31 @@ def judge(
     )
 
 
+_INT_BOUNDS: Final = {Kind.INT: (-(2**63), 2**63 - 1), Kind.UINT: (0, 2**64 - 1)}
+_FLOATS: Final = (Kind.FLOAT32, Kind.FLOAT64)
+_HELD: Final = (bool, str, bytes, TagRead)
+_TYPES: Final[dict[Kind, type]] = {
+    Kind.BOOL: bool,
+    Kind.TEXT: str,
+    Kind.BYTES: bytes,
+    Kind.TAG_READ: TagRead,
+}
+
+
 def _fit(kind: Kind, value: object) -> tuple[Value | None, Doubt | None]:
     """Return the value as its kind holds it, or None and why it does not fit."""
     if value is None:
         return None, Doubt.NO_VALUE
-    if kind is Kind.FLOAT64 or kind is Kind.FLOAT32:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None, Doubt.WRONG_TYPE
+    if isinstance(value, bool) is not (kind is Kind.BOOL):
+        return None, Doubt.WRONG_TYPE  # Python's bool is an int; a signal's is not
+    if isinstance(value, int | float) and kind in _FLOATS:
         return _fit_float(kind, value)
-    if kind is Kind.BOOL:
-        return (value, None) if isinstance(value, bool) else (None, Doubt.WRONG_TYPE)
-    bounds = _INT_BOUNDS.get(kind)
-    if bounds is None:
-        wanted = _TYPES[kind]
-        return (value, None) if isinstance(value, wanted) else (None, Doubt.WRONG_TYPE)  # type: ignore[return-value]
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None, Doubt.WRONG_TYPE
-    return (value, None) if bounds[0] <= value <= bounds[1] else (None, Doubt.OUT_OF_RANGE)
+    if isinstance(value, int) and kind in _INT_BOUNDS:
+        low, high = _INT_BOUNDS[kind]
+        return (value, None) if low <= value <= high else (None, Doubt.OUT_OF_RANGE)
+    if isinstance(value, _HELD) and type(value) is _TYPES.get(kind):
+        return value, None
+    return None, Doubt.WRONG_TYPE
 
 
 def _fit_float(kind: Kind, value: float) -> tuple[float | None, Doubt | None]:
