@@ -1,0 +1,166 @@
+"""A bundle: a sealed run of consecutive readings of one gateway.
+
+On the wire, on the gateway's disk and in the aggregator for ever it is the same bytes: the CBOR
+array ``[sealed header, body]``. The sealed header is a COSE_Sign1 that is read without inflating
+anything; it carries the hash of the body, the root of the columns and the leaf hash of the bundle
+before. The body is zlib (RFC 1950) of ``[seed, [column, ...]]`` (docs/specs/bundle.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from protocols.wire import cbor
+from protocols.wire.column import Column, decode_column
+from protocols.wire.errors import HashError, LimitError, MalformedError
+from protocols.wire.header import Header, decode_header, encode_header
+from protocols.wire.limits import (
+    BODY_INFLATED_BYTES_MAX,
+    COLUMNS_PER_BUNDLE_MAX,
+    HEADER_BYTES_MAX,
+    MESSAGE_BYTES_MAX,
+)
+from protocols.wire.reading import Reading
+from protocols.wire.seal import PublicKey, Purpose, Sealed, SealKey, open_sealed, peek, seal
+from protocols.wire.tlog import leaf_hash, root
+
+PURPOSE: Final = Purpose("application/lotproof-bundle+cbor", b"lotproof-bundle-v1")
+SEED_BYTES: Final = 16
+_ZLIB_LEVEL: Final = 6
+_ITEMS_OUTER_MAX: Final = COLUMNS_PER_BUNDLE_MAX + 4
+
+
+class Bundle(NamedTuple):
+    """The two halves of a bundle, as bytes."""
+
+    sealed_header: bytes
+    body: bytes
+
+    def encode(self) -> bytes:
+        """Return the bundle as it travels and is stored."""
+        return cbor.encode([self.sealed_header, self.body])
+
+
+class Body(NamedTuple):
+    """A body's content: the seed of the salts and the columns' bytes."""
+
+    seed: bytes
+    columns: list[bytes]
+
+    def root(self) -> bytes:
+        """Return the RFC 9162 root over the salted columns."""
+        return root(column_leaves(self))
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield every reading, column by column: the n-th has the number first_reading + n."""
+        for data in self.columns:
+            yield from decode_column(data).readings()
+
+
+def pack_body(body: Body) -> bytes:
+    """Return the body as stored: zlib of its deterministic CBOR."""
+    return zlib.compress(cbor.encode([body.seed, body.columns]), _ZLIB_LEVEL)
+
+
+def seal_bundle(header: Header, body: bytes, key: SealKey) -> Bundle:
+    """Seal ``header`` over the packed ``body``, whose hash the header must already carry.
+
+    Raises HashError if it does not, LimitError if the bundle would be refused by any party.
+    """
+    if hashlib.sha256(body).digest() != header.body_hash:
+        raise HashError("the header does not carry the hash of this body")
+    sealed_header = seal(encode_header(header), key, PURPOSE)
+    if len(sealed_header) > HEADER_BYTES_MAX or len(sealed_header) + len(body) > MESSAGE_BYTES_MAX:
+        raise LimitError("the bundle is too large to travel", hint="cut bundles earlier")
+    return Bundle(sealed_header, body)
+
+
+def split_bundle(data: bytes) -> Bundle:
+    """Take a bundle apart without believing it."""
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise LimitError(f"a bundle of {len(data)} bytes is over {MESSAGE_BYTES_MAX}")
+    match cbor.decode(data, items_max=3):
+        case [bytes(sealed_header), bytes(body)]:
+            pass
+        case _:
+            raise MalformedError("a bundle is not [sealed header, body]")
+    if len(sealed_header) > HEADER_BYTES_MAX:
+        raise LimitError(f"a sealed header is over {HEADER_BYTES_MAX} bytes")
+    return Bundle(sealed_header, body)
+
+
+def peek_header(sealed_header: bytes) -> tuple[Sealed, Header]:
+    """Read a header without believing it, to find out whose key should open it."""
+    sealed = peek(sealed_header)
+    return sealed, decode_header(sealed.payload)
+
+
+def open_header(sealed_header: bytes, key: PublicKey) -> Header:
+    """Return the header if ``key`` sealed it; SealError if not, MalformedError if it is none."""
+    return decode_header(open_sealed(peek(sealed_header), key, PURPOSE))
+
+
+def open_body(header: Header, body: bytes) -> Body:
+    """Return the body's content if it is the one that ``header`` vouches for.
+
+    The hash is checked before a byte is inflated, the size while inflating. The columns stay
+    undecoded; ``check_columns`` reads them. Raises HashError, LimitError or MalformedError.
+    """
+    if hashlib.sha256(body).digest() != header.body_hash:
+        raise HashError("the body is not the one that the header was sealed with")
+    match cbor.decode(_inflate(body), items_max=_ITEMS_OUTER_MAX):
+        case [bytes(seed), list(columns)] if len(seed) == SEED_BYTES:
+            pass
+        case _:
+            raise MalformedError("a body is not [seed, columns]")
+    if bool(columns) is not bool(header.count):
+        raise MalformedError(
+            "a body has columns where the header counts no reading, or the reverse"
+        )
+    if not all(type(column) is bytes for column in columns):
+        raise MalformedError("a column is not a byte string")
+    return Body(seed, columns)
+
+
+def check_columns(header: Header, body: Body) -> list[Column]:
+    """Return the decoded columns if root, count and times are the header's, else raise.
+
+    Raises HashError for the root, MalformedError for a column that is none or figures that differ.
+    """
+    if body.root() != header.columns_root:
+        raise HashError("the root of the columns is not the header's")
+    columns = [decode_column(data) for data in body.columns]
+    if sum(map(len, columns)) != header.count:
+        raise MalformedError("the columns hold another number of readings than the header counts")
+    if columns and not (
+        header.first_time == min(min(column.gateway_times) for column in columns)
+        and header.last_time == max(max(column.gateway_times) for column in columns)
+    ):
+        raise MalformedError("the columns' times are not within those of the header")
+    return columns
+
+
+def salt(seed: bytes, index: int) -> bytes:
+    """Return the salt of column ``index``: it hides a column that is not disclosed."""
+    return hashlib.sha256(seed + index.to_bytes(4, "big")).digest()[:16]
+
+
+def column_leaves(body: Body) -> list[bytes]:
+    """Return the leaf hash of each salted column, in order."""
+    return [leaf_hash(salt(body.seed, at) + data) for at, data in enumerate(body.columns)]
+
+
+def _inflate(data: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(data, BODY_INFLATED_BYTES_MAX)
+    except zlib.error:
+        raise MalformedError("the body is not zlib") from None
+    if inflater.unconsumed_tail:
+        raise LimitError(f"the body inflates to over {BODY_INFLATED_BYTES_MAX} bytes")
+    if not inflater.eof or inflater.unused_data:
+        raise MalformedError("the body ends early or something follows it")
+    return inflated

@@ -1,0 +1,218 @@
+"""Deterministic CBOR, the small part of RFC 8949 that Lotproof uses, and nothing else.
+
+One value has one encoding (RFC 8949 section 4.2.1): shortest heads, definite lengths, map keys in
+the bytewise order of their encodings. The decoder refuses every other form, every tag outside its
+list, every float and simple value but false, true and null, and whatever follows the item. Numbers
+with a fraction travel in typed arrays (RFC 8746), whose bytes this module does not interpret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from protocols.wire.errors import LimitError, MalformedError
+from protocols.wire.limits import CBOR_DEPTH_MAX, CBOR_ITEMS_MAX
+
+Item = (
+    None | bool | int | str | bytes | Sequence["Item"] | Mapping[int, "Item"] | Mapping[str, "Item"]
+)
+
+
+class Tagged(NamedTuple):
+    """A tag of RFC 8949 section 3.4 and its content."""
+
+    tag: int
+    content: Item
+
+
+COSE_SIGN1: Final = 18
+TYPED_ARRAYS: Final = frozenset({64, 69, 70, 71, 72, 77, 78, 79, 85, 86})
+"""RFC 8746: unsigned and signed integers of 8 to 64 bits and floats of 32 and 64, little-endian."""
+
+_TAGS: Final = TYPED_ARRAYS | {COSE_SIGN1}
+_UINT64_MAX: Final = 2**64 - 1
+
+
+def encode(item: Item | Tagged) -> bytes:
+    """Return the one encoding of ``item``; MalformedError for what the format cannot hold."""
+    out = bytearray()
+    _encode(item, out)
+    return bytes(out)
+
+
+def decode(data: bytes, *, items_max: int = CBOR_ITEMS_MAX, booleans: bool = True) -> Item:
+    """Return the item that ``data`` is, arrays as lists, tagged content as Tagged.
+
+    Where ``booleans`` is false, true and false are refused too: to Python they would pass for
+    integers. Raises MalformedError for anything but the one allowed form, LimitError past
+    ``items_max`` items or the depth of ``limits.CBOR_DEPTH_MAX``.
+    """
+    decoder = _Decoder(data, items_max, _SIMPLE if booleans else _NULL)
+    item = decoder.item(CBOR_DEPTH_MAX)
+    if decoder.at != len(data):
+        raise MalformedError(f"{len(data) - decoder.at} bytes follow the CBOR item")
+    return item
+
+
+def _head(major: int, argument: int, out: bytearray) -> None:
+    if argument < 24:
+        out.append(major << 5 | argument)
+    elif argument < 0x100:
+        out += bytes((major << 5 | 24, argument))
+    elif argument < 0x10000:
+        out.append(major << 5 | 25)
+        out += argument.to_bytes(2, "big")
+    elif argument < 0x1_0000_0000:
+        out.append(major << 5 | 26)
+        out += argument.to_bytes(4, "big")
+    elif argument <= _UINT64_MAX:
+        out.append(major << 5 | 27)
+        out += argument.to_bytes(8, "big")
+    else:
+        raise MalformedError("an integer is wider than 64 bits")
+
+
+def _encode(item: object, out: bytearray) -> None:
+    match item:
+        case None:
+            out.append(0xF6)
+        case bool():
+            out.append(0xF5 if item else 0xF4)
+        case int():
+            _head(0, item, out) if item >= 0 else _head(1, -1 - item, out)
+        case bytes():
+            _head(2, len(item), out)
+            out += item
+        case str():
+            text = item.encode()
+            _head(3, len(text), out)
+            out += text
+        case Tagged(tag, content):
+            _head(6, tag, out)
+            _encode(content, out)
+        case list() | tuple():
+            _head(4, len(item), out)
+            for element in item:
+                _encode(element, out)
+        case dict():
+            _encode_map(item, out)
+        case _:
+            raise MalformedError(f"the format has no place for a {type(item).__name__}")
+
+
+def _encode_map(item: Mapping[object, object], out: bytearray) -> None:
+    pairs = []
+    for key, value in item.items():
+        if isinstance(key, bool) or not isinstance(key, int | str):
+            raise MalformedError("a map key is neither an integer nor text")
+        pair = bytearray()
+        _encode(key, pair)
+        pairs.append((bytes(pair), value))
+    pairs.sort(key=lambda pair: pair[0])
+    _head(5, len(pairs), out)
+    for encoded, value in pairs:
+        out += encoded
+        _encode(value, out)
+
+
+class _Decoder:
+    """A cursor over untrusted bytes; every read is bounded before it is made."""
+
+    __slots__ = ("at", "data", "left", "simple")
+
+    def __init__(self, data: bytes, items_max: int, simple: Mapping[int, bool | None]) -> None:
+        self.data = data
+        self.at = 0
+        self.left = items_max
+        self.simple = simple
+
+    def item(self, depth: int) -> Item:
+        """Return the next item; ``depth`` more levels may be nested in it."""
+        self.left -= 1
+        if self.left < 0:
+            raise LimitError("the CBOR message has too many items")
+        major, argument = self._read_head()
+        if major == 0:
+            return argument
+        if major == 1:
+            return -1 - argument
+        if major == 2:
+            return self._take(argument)
+        if major == 3:
+            return self._text(argument)
+        if major == 7:
+            return self.simple[argument]
+        if depth == 0:
+            raise LimitError(f"the CBOR message is nested deeper than {CBOR_DEPTH_MAX}")
+        if major == 4:
+            self._room(argument)
+            return [self.item(depth - 1) for _ in range(argument)]
+        if major == 5:
+            return self._map(argument, depth - 1)
+        if argument not in _TAGS:
+            raise MalformedError(f"CBOR tag {argument} is not of this format")
+        content = self.item(depth - 1)
+        if argument in TYPED_ARRAYS and not isinstance(content, bytes):
+            raise MalformedError("a typed array is not a byte string")
+        return Tagged(argument, content)
+
+    def _read_head(self) -> tuple[int, int]:
+        data, at = self.data, self.at
+        if at >= len(data):
+            raise MalformedError("the CBOR message ends early")
+        initial = data[at]
+        major, info = initial >> 5, initial & 31
+        self.at = at + 1
+        if major == 7:
+            if info not in self.simple:
+                raise MalformedError("a float or a simple value that has no place here")
+            return 7, info
+        if info < 24:
+            return major, info
+        if info > 27:
+            raise MalformedError("an indefinite length or a reserved head stands in the message")
+        width = 1 << (info - 24)
+        argument = int.from_bytes(self._take(width), "big")
+        if argument < (24 if width == 1 else 1 << (width * 4)):
+            raise MalformedError("a CBOR head is longer than it needs to be")
+        return major, argument
+
+    def _take(self, count: int) -> bytes:
+        end = self.at + count
+        if end > len(self.data):
+            raise MalformedError("the CBOR message ends early")
+        taken = self.data[self.at : end]
+        self.at = end
+        return taken
+
+    def _text(self, count: int) -> str:
+        try:
+            return self._take(count).decode()
+        except UnicodeDecodeError:
+            raise MalformedError("a text is not UTF-8") from None
+
+    def _room(self, count: int) -> None:
+        """Refuse a count that the bytes left cannot hold, before anything is allocated for it."""
+        if count > len(self.data) - self.at:
+            raise MalformedError("the CBOR message ends early")
+
+    def _map(self, count: int, depth: int) -> Item:
+        self._room(2 * count)
+        pairs: dict[int | str, Item] = {}
+        last = b""
+        for _ in range(count):
+            start = self.at
+            key = self.item(0)
+            if isinstance(key, bool) or not isinstance(key, int | str):
+                raise MalformedError("a map key is neither an integer nor text")
+            encoded = self.data[start : self.at]
+            if pairs and encoded <= last:
+                raise MalformedError("map keys repeat or are out of order")
+            last = encoded
+            pairs[key] = self.item(depth)
+        return pairs  # type: ignore[return-value]  # keys are checked above to be one of the two
+
+
+_NULL: Final[Mapping[int, bool | None]] = {22: None}
+_SIMPLE: Final[Mapping[int, bool | None]] = {20: False, 21: True, 22: None}
