@@ -1,0 +1,115 @@
+"""Each outside library has one home in a package; what it can do is asked for there.
+
+A library that is used everywhere can be replaced nowhere. A new row, or a wider home, comes with
+the reason beside it; a new library comes with a decision record (docs/decisions).
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from typing import Final
+
+import pytest
+
+from tests.arch.sources import PACKAGES, Source, sources
+
+HOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "amqtt": ("plant/broker*",),
+    "asyncpg": ("aggregator/store/postgres*",),
+    "asyncua": ("protocols/field/opcua*", "plant/press*", "plant/opcua*"),
+    "fastapi": ("aggregator/api/*", "aggregator/web/*"),
+    "jinja2": ("aggregator/web/*",),
+    "llrpkit": ("protocols/field/llrp*", "plant/reader*", "plant/llrp*"),
+    "msgspec": ("aggregator/api/*",),
+    "paho": ("edge_agent/uplink*", "aggregator/ingest/*"),
+    "pymodbus": ("protocols/field/modbus*", "plant/cleanroom*", "plant/modbus*"),
+    "serial": ("protocols/field/modbus*",),
+    "starlette": ("aggregator/api/*", "aggregator/web/*"),
+    "typst": ("aggregator/export/pdf*",),
+    "uvicorn": ("aggregator/app.py",),
+    "zstandard": ("aggregator/store/segments*",),
+    # A database file is opened in one place of each party that keeps one.
+    "sqlite3": ("edge_agent/buffer*", "aggregator/store/*"),
+    # Keys are made and kept outside the wire, and a party checks certificates where it trusts.
+    "cryptography": (
+        "protocols/wire/seal.py",
+        "protocols/wire/tlog.py",
+        "edge_agent/keys.py",
+        "aggregator/*",
+        "verifier/*",
+        "plant/pki*",
+    ),
+    # Columns are arithmetic; the wire and the verifier do theirs without it.
+    "numpy": ("aggregator/*",),
+    # A declaration, not a service: settings of parties and drivers, and bodies of the interface.
+    "pydantic": (
+        "protocols/field/*",
+        "edge_agent/*",
+        "aggregator/settings*",
+        "aggregator/api/*",
+        "plant/settings*",
+    ),
+    "pydantic_settings": ("*/settings.py",),
+    # Whoever may break says so; the form of the lines is set in the composition root.
+    "structlog": ("edge_agent/*", "aggregator/*", "protocols/field/*", "plant/*"),
+    # Metrics are defined in one file and served by the composition root or the interface.
+    "prometheus_client": ("*/metrics.py", "edge_agent/app.py", "aggregator/api/*"),
+    # The command line, and each of its subjects where it has outgrown one file.
+    "typer": ("*/__main__.py", "*/cli/*", "*/commands/*", "*/commands.py"),
+}
+
+
+def strays(source: Source) -> Iterator[str]:
+    """Yield a message for each import of a library that is not at home in this file."""
+    for library in sorted(_imported(source)):
+        homes = HOMES.get(library)
+        if homes is None:
+            if library not in sys.stdlib_module_names and library not in PACKAGES:
+                yield (
+                    f"{source.path}: {library} has no home; give it one here and say why in "
+                    "docs/decisions, or do without it"
+                )
+        elif not any(fnmatch(source.path, home) for home in homes):
+            yield (
+                f"{source.path}: {library} is at home in {', '.join(homes)}; ask for what you need "
+                "there, in our own words"
+            )
+
+
+def _imported(source: Source) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_every_library_is_used_in_its_home() -> None:
+    packages = [package for package in PACKAGES if package != "tests"]
+    breaches = [message for source in sources(*packages) for message in strays(source)]
+    assert not breaches, "\n".join(["", *breaches])
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("edge_agent/collect.py", "from pymodbus.client import AsyncModbusTcpClient\n"),
+        ("edge_agent/collect.py", "def late():\n    import sqlite3\n"),
+        ("protocols/wire/bundle.py", "import numpy as np\n"),
+        ("verifier/checks.py", "import cbor2\n"),
+        ("aggregator/service/bind.py", "import requests\n"),
+    ],
+)
+def test_a_planted_stray_is_caught(path: str, text: str) -> None:
+    (message,) = strays(Source(path=path, text=text))
+    assert path in message
+
+
+def test_a_library_at_home_passes() -> None:
+    text = "import json\nimport sqlite3\nfrom edge_agent import clock\n"
+    assert list(strays(Source(path="edge_agent/buffer.py", text=text))) == []
