@@ -1,0 +1,1 @@
+"""Pure rules of orders, lots, binding, limits and records; no input or output."""

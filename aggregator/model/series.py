@@ -1,0 +1,51 @@
+"""The readings of one signal over a time window, as columns.
+
+Every rule of the batch record reads series; none reads bundles. A series is in order of ``times``,
+and each of its readings can be traced to its bundle: ``numbers`` and ``positions`` name it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from protocols.wire.header import GatewayId
+from protocols.wire.reading import Kind, SignalName
+
+Integers = npt.NDArray[np.int64]
+
+
+class SignalKey(NamedTuple):
+    """A signal, named across gateways."""
+
+    gateway: GatewayId
+    signal: SignalName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The readings of one signal; all arrays have one entry a reading, in order of ``times``.
+
+    ``times`` is the source time where the source gave one that can be believed, else the gateway
+    time: the time that windows are cut on. ``values`` is float64, int64, uint64 or object (text,
+    bytes, TagRead); where ``present`` is false there is no value and the entry means nothing.
+    """
+
+    key: SignalKey
+    kind: Kind
+    times: Integers  # nanoseconds
+    gateway_times: Integers  # nanoseconds
+    values: npt.NDArray[np.generic]
+    present: npt.NDArray[np.bool_]
+    statuses: npt.NDArray[np.int8]  # of protocols.wire.reading.Status
+    codes: Integers
+    epochs: npt.NDArray[np.int16]  # index into ``epoch_ids``
+    epoch_ids: tuple[bytes, ...]
+    numbers: Integers  # bundle number in its epoch
+    positions: Integers  # reading number in its epoch
+
+    def __len__(self) -> int:
+        return len(self.times)
