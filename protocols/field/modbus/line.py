@@ -1,0 +1,227 @@
+"""The connection to Modbus equipment, and the only place that knows pymodbus.
+
+pymodbus carries the frames (sockets, TLS, serial ports, transaction numbers, CRC). Answers come
+to us undecoded, because its own decoding hides what we must know: it gives one register where two
+were asked for and says nothing (pymodbus 3.16).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from pymodbus.client import ModbusBaseClient
+from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
+from pymodbus.framer import FramerType
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
+from pymodbus.transport import CommParams, CommType
+
+from protocols.field.driver import DriverError, SettingsError
+from protocols.field.modbus.planner import Block
+from protocols.field.modbus.settings import ModbusSettings, Table, Transport
+
+__all__ = ["Answer", "Line", "Outcome"]
+
+# pymodbus logs every unanswered request; we say once that a line broke, and once that it is back.
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+
+
+class Outcome(Enum):
+    """What became of a request."""
+
+    VALUES = 0  # all that was asked for
+    REFUSED = 1  # an exception of the equipment (Modbus Application Protocol section 7)
+    WRONG = 2  # an answer, but not to this question: too short, too long, another function
+    SILENT = 3  # none in time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the equipment said to one request."""
+
+    outcome: Outcome
+    payload: bytes = b""  # the registers or bits; of a wrong answer all of it
+    code: int = 0  # the exception code of a refusal
+
+
+class Line:
+    """One connection, opened and closed as often as needed; one request at a time."""
+
+    def __init__(self, settings: ModbusSettings) -> None:
+        self._settings = settings
+        self._client: ModbusBaseClient | None = None
+        self._unsettled = False  # an answer may still be on its way
+
+    async def open(self) -> None:
+        """Connect within ``timeout_s``; raise DriverError, or SettingsError for unusable files."""
+        self.close()
+        client = ModbusBaseClient(
+            _framer(self._settings),
+            0,  # we count the silences ourselves, over all units
+            _parameters(self._settings),
+            None,
+            None,
+            self._connection_changed,
+        )
+        client.ctx.framer.decoder = _Undecoded(False)
+        client.ctx.max_buffer_size = _RECEIVED_MAX
+        client.set_max_no_responses(_NEVER)
+        self._client = client
+        try:
+            connected = await client.connect()
+        except (ssl.SSLError, ValueError) as error:
+            raise DriverError(f"{self}: {error}", hint=_HINT) from error
+        if not connected:
+            self.close()
+            raise DriverError(f"{self}: no connection", hint=_HINT)
+        self._unsettled = False
+
+    async def ask(self, block: Block) -> Answer:
+        """Send one request and return what came; raise DriverError where the line is lost."""
+        client = self._client
+        if client is None or not client.connected:
+            raise DriverError(f"{self}: the connection is closed", hint=_HINT)
+        if self._unsettled:
+            await self._settle()
+        self._unsettled = True
+        request = _REQUESTS[block.table](
+            dev_id=block.unit, address=block.address, count=block.count
+        )
+        try:
+            reply = await client.execute(False, request)
+        except ConnectionException as error:
+            raise DriverError(f"{self}: the connection was lost", hint=_HINT) from error
+        except ModbusIOException:
+            if not client.connected:
+                raise DriverError(f"{self}: the connection was lost", hint=_HINT) from None
+            return _SILENCE
+        except (ModbusException, OSError) as error:
+            raise DriverError(f"{self}: {error}", hint=_HINT) from error
+        self._unsettled = False
+        return _judge_answer(block, reply.frame)
+
+    def close(self) -> None:
+        """Let go of the connection; never raises."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def __str__(self) -> str:
+        settings = self._settings
+        if settings.transport is Transport.SERIAL:
+            return settings.serial_port
+        return f"{settings.host}:{_port(settings)}"
+
+    async def _settle(self) -> None:
+        """Let a late answer pass before the next question.
+
+        RTU frames carry no transaction number: a late answer would be taken for the next one.
+        What arrives while nobody asks is dropped.
+        """
+        if self._settings.transport in (Transport.SERIAL, Transport.RTU_OVER_TCP):
+            await asyncio.sleep(self._settings.timeout_s)
+
+    def _connection_changed(self, connected: bool) -> None:
+        """Wake a waiting request when its connection breaks; pymodbus would let it time out."""
+        if connected or self._client is None:
+            return
+        waiting = self._client.ctx.response_future
+        if not waiting.done():
+            waiting.set_exception(ConnectionException("the connection was lost"))
+            waiting.exception()  # nobody may be waiting
+
+
+class _Reply(ModbusPDU):
+    """An answer as it came: function code and data."""
+
+    def __init__(self, frame: bytes) -> None:
+        super().__init__()
+        self.frame = frame
+
+
+class _Undecoded(DecodePDU):
+    """Hand over every frame as it is; framing itself still looks lengths up in the base class."""
+
+    def decode(self, frame: bytes) -> ModbusPDU:
+        return _Reply(bytes(frame))
+
+
+_HINT: Final = (
+    "check power, cable, address and port of the equipment, and that nobody else holds it"
+)
+_RECEIVED_MAX: Final = 4096
+"""Octets kept while a frame is incomplete: a late answer and the awaited one may come together."""
+_NEVER: Final = 1 << 30
+_SILENCE: Final = Answer(outcome=Outcome.SILENT)
+_REQUESTS: Final[dict[Table, type[ModbusPDU]]] = {
+    Table.COIL: ReadCoilsRequest,
+    Table.DISCRETE: ReadDiscreteInputsRequest,
+    Table.HOLDING: ReadHoldingRegistersRequest,
+    Table.INPUT: ReadInputRegistersRequest,
+}
+
+
+def _judge_answer(block: Block, frame: bytes) -> Answer:
+    """Return the payload only where function, byte count and length are those of the question."""
+    function = _REQUESTS[block.table].function_code
+    size = (block.count + 7) // 8 if block.table.of_bits else block.count * 2
+    if frame[0] == function and len(frame) == size + 2 and frame[1] == size:
+        return Answer(outcome=Outcome.VALUES, payload=frame[2:])
+    if frame[0] == function | 0x80 and len(frame) == 2:
+        return Answer(outcome=Outcome.REFUSED, code=frame[1])
+    return Answer(outcome=Outcome.WRONG, payload=frame)
+
+
+def _port(settings: ModbusSettings) -> int:
+    return settings.port or (802 if settings.transport is Transport.TLS else 502)
+
+
+def _framer(settings: ModbusSettings) -> FramerType:
+    """Return the framing: inside TLS too the socket's, which waits for a frame in pieces."""
+    rtu = settings.transport in (Transport.SERIAL, Transport.RTU_OVER_TCP)
+    return FramerType.RTU if rtu else FramerType.SOCKET
+
+
+def _parameters(settings: ModbusSettings) -> CommParams:
+    parameters = CommParams(
+        comm_type=CommType.TCP,
+        comm_name="lotproof",
+        host=settings.host,
+        port=_port(settings),
+        reconnect_delay=0.0,  # the agent opens again, and declares the gap
+        timeout_connect=settings.timeout_s,
+    )
+    if settings.transport is Transport.TLS:
+        parameters.comm_type = CommType.TLS
+        parameters.sslctx = _tls(settings)
+    if settings.transport is Transport.SERIAL:
+        parameters.comm_type = CommType.SERIAL
+        parameters.host = settings.serial_port
+        parameters.baudrate = settings.baud_rate
+        parameters.bytesize = 8
+        parameters.parity = settings.parity
+        parameters.stopbits = settings.stop_bits
+    return parameters
+
+
+def _tls(settings: ModbusSettings) -> ssl.SSLContext:
+    """Return a context that checks the equipment and shows our certificate (MB-TCP-Security)."""
+    try:
+        context = ssl.create_default_context(
+            cafile=None if settings.tls_ca_file is None else str(settings.tls_ca_file)
+        )
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if settings.tls_certificate_file is not None:
+            context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(
+            f"the TLS files cannot be used: {error}",
+            hint="tls_ca_file, tls_certificate_file and tls_key_file name PEM files that fit",
+        ) from error
+    return context

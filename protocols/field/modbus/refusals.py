@@ -1,0 +1,79 @@
+"""What the equipment has refused, and where requests must not go on because of it; pure.
+
+A refused request is asked again in halves until the guilty signal stands alone, or until both
+halves are given: then the unused registers between them were guilty, and a cut is kept there.
+A guilty signal is left out of the plan and tried again now and then, one a poll; the first that
+succeeds clears everything learned of its table, because refusals of a whole table pass together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from protocols.field.modbus.planner import Slot
+
+__all__ = ["Refusals", "Refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """One signal that the equipment does not give."""
+
+    slot: Slot
+    code: int  # the equipment's exception code, or a Doubt
+    retry_at: float  # monotonic seconds
+
+
+class Refusals:
+    """What was learned of one line since it was opened."""
+
+    def __init__(self, *, retry_s: float) -> None:
+        self._retry_s = retry_s
+        self._refused: dict[int, Refused] = {}
+        self._cuts: dict[int, Slot] = {}
+        self.version = 0  # rises whenever a plan made before is no longer right
+
+    @property
+    def cuts(self) -> frozenset[int]:
+        """Return the indexes of the signals at which a request must begin."""
+        return frozenset(self._cuts)
+
+    @property
+    def walls(self) -> tuple[Slot, ...]:
+        """Return the refused signals: no request reads on over their registers."""
+        return tuple(refused.slot for refused in self._refused.values())
+
+    def of(self, index: int) -> Refused | None:
+        """Return what is known of the signal, None where it is not refused."""
+        return self._refused.get(index)
+
+    def refuse(self, slots: Iterable[Slot], code: int, now: float) -> None:
+        """Take in that these signals alone were refused."""
+        self.version += 1
+        for slot in slots:
+            self._refused[slot.index] = Refused(slot=slot, code=code, retry_at=now + self._retry_s)
+
+    def cut(self, slot: Slot) -> None:
+        """Take in that the registers before this signal must not be read along."""
+        self.version += 1
+        self._cuts[slot.index] = slot
+
+    def to_try(self, due: Iterable[Slot], now: float) -> Slot | None:
+        """Return the refused signal of ``due`` that has waited longest and long enough."""
+        known = (self._refused.get(slot.index) for slot in due)
+        ripe = [refused for refused in known if refused is not None and refused.retry_at <= now]
+        return min(ripe, key=lambda refused: refused.retry_at).slot if ripe else None
+
+    def forgive(self, slot: Slot) -> None:
+        """Forget what was learned of the signal's table: it gave what it had refused."""
+        self.version += 1
+        place = (slot.unit, slot.table)
+        self._refused = {
+            index: refused
+            for index, refused in self._refused.items()
+            if (refused.slot.unit, refused.slot.table) != place
+        }
+        self._cuts = {
+            index: cut for index, cut in self._cuts.items() if (cut.unit, cut.table) != place
+        }
