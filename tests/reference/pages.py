@@ -1,0 +1,80 @@
+"""Which files are generated, and from what."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from protocols.field.driver import driver_names, load_driver
+from tests.arch.sources import ROOT
+from tests.reference.commands import commands_page
+from tests.reference.errors import errors_page
+from tests.reference.metrics import metrics_page
+from tests.reference.settings import sample, settings_page
+from tests.reference.trace import trace_page
+
+REFERENCE: Final = ROOT / "docs" / "reference"
+PARTIES: Final = {"agent": "edge_agent", "aggregator": "aggregator"}
+"""Short name of a party, as in its command, and its import package."""
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated file and what it should hold."""
+    made = {
+        REFERENCE / "commands.md": commands_page(),
+        REFERENCE / "drivers.md": drivers_page(),
+        REFERENCE / "errors.md": errors_page(),
+        REFERENCE / "metrics.md": metrics_page(),
+        ROOT / "docs" / "validation" / "trace.md": trace_page(),
+    }
+    for party, package in PARTIES.items():
+        settings = _settings_of(package)
+        if settings is not None:
+            title = f"Settings of lotproof-{party}"
+            made[REFERENCE / f"settings-{party}.md"] = settings_page(title, settings)
+            made[ROOT / "config" / f"{party}.sample.toml"] = sample(title, settings)
+    for name in driver_names():
+        spec = load_driver(name)
+        title = f"Driver `{name}`: {spec.summary}"
+        made[REFERENCE / f"driver-{name}.md"] = settings_page(title, spec.settings)
+    return made
+
+
+def stale() -> Iterator[str]:
+    """Yield a message for each generated file that is missing or is not what it should be."""
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            yield f"{path.relative_to(ROOT)} is not what the code says; run ./dev docs"
+
+
+def drivers_page() -> str:
+    """Return the list of drivers, with what each is exempt from and why."""
+    lines = [
+        "# Drivers",
+        "",
+        "Written by `./dev docs`; do not edit.",
+        "",
+        "| driver | speaks to | can send again what was not acknowledged | exempt from |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name in driver_names():
+        spec = load_driver(name)
+        exempt = "; ".join(f"{test}: {why}" for test, why in spec.exemptions.items()) or "–"
+        replays = "yes" if spec.replays else "no"
+        lines.append(f"| [{name}](driver-{name}.md) | {spec.summary} | {replays} | {exempt} |")
+    return "\n".join([*lines, ""])
+
+
+def _settings_of(package: str) -> type[BaseModel] | None:
+    """Return the settings of a party, or None while it has none."""
+    if importlib.util.find_spec(f"{package}.settings") is None:
+        return None
+    found: type[BaseModel] = importlib.import_module(f"{package}.settings").Settings
+    if not issubclass(found, BaseModel):
+        raise TypeError(f"{package}.settings.Settings describes nothing: it is no pydantic model")
+    return found
