@@ -9,6 +9,7 @@ from typing import Self
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from plant.broker import Broker, mosquitto_path
 from plant.ca import Credentials, PlantCA
@@ -26,7 +27,7 @@ class Client:
         self.subscribed = asyncio.Event()
         loop = asyncio.get_running_loop()
         client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=name, reconnect_on_failure=False
+            CallbackAPIVersion.VERSION2, client_id=name, reconnect_on_failure=False
         )
         context = ssl.create_default_context(cafile=str(ca))
         if credentials is not None:

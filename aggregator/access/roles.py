@@ -1,0 +1,120 @@
+"""The policy table: which role may do which act. What it does not say is denied.
+
+Every use case begins with ``require(actor, Act.…)``; no other place decides. Requirement 31,
+21 CFR 11.10(d) and (g).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from aggregator.errors import DeniedError
+
+
+class Act(StrEnum):
+    """What can be done; each use case names one."""
+
+    READ_GATEWAYS = "read_gateways"  # health of gateways and sources
+    MANAGE_GATEWAYS = "manage_gateways"  # register, approve an epoch, revoke a key
+    READ_MASTER = "read_master"  # equipment, signals, limits, materials, lots, orders
+    MANAGE_MASTER = "manage_master"  # create and change them
+    WRITE_FACTS = "write_facts"  # say when which lot was where
+    READ_READINGS = "read_readings"  # readings as stored
+    READ_RECORDS = "read_records"  # batch records
+    ASSEMBLE_RECORD = "assemble_record"  # make a new version of a record
+    EXPORT_RECORD = "export_record"  # take a record or its dossier out of the system
+    READ_AUDIT = "read_audit"  # the audit trail
+    MANAGE_ACCESS = "manage_access"  # service tokens and their roles
+
+
+class Role(StrEnum):
+    """Who somebody is; a token or an account holds one or more."""
+
+    ADMIN = "admin"  # runs the system; sees no batch data
+    ENGINEER = "engineer"  # equipment, signals, gateways
+    OPERATOR = "operator"  # runs the line
+    QA = "qa"  # reviews records
+    AUDITOR = "auditor"  # reads, changes nothing
+    INTEGRATION = "integration"  # MES, ERP: orders, lots and facts in, records out
+
+
+POLICY: Final[Mapping[Role, frozenset[Act]]] = {
+    Role.ADMIN: frozenset(
+        {Act.READ_GATEWAYS, Act.MANAGE_GATEWAYS, Act.READ_AUDIT, Act.MANAGE_ACCESS}
+    ),
+    Role.ENGINEER: frozenset(
+        {
+            Act.READ_GATEWAYS,
+            Act.MANAGE_GATEWAYS,
+            Act.READ_MASTER,
+            Act.MANAGE_MASTER,
+            Act.READ_READINGS,
+        }
+    ),
+    Role.OPERATOR: frozenset(
+        {Act.READ_GATEWAYS, Act.READ_MASTER, Act.WRITE_FACTS, Act.READ_READINGS}
+    ),
+    Role.QA: frozenset(
+        {
+            Act.READ_GATEWAYS,
+            Act.READ_MASTER,
+            Act.MANAGE_MASTER,
+            Act.WRITE_FACTS,
+            Act.READ_READINGS,
+            Act.READ_RECORDS,
+            Act.ASSEMBLE_RECORD,
+            Act.EXPORT_RECORD,
+            Act.READ_AUDIT,
+        }
+    ),
+    Role.AUDITOR: frozenset(
+        {
+            Act.READ_GATEWAYS,
+            Act.READ_MASTER,
+            Act.READ_READINGS,
+            Act.READ_RECORDS,
+            Act.EXPORT_RECORD,
+            Act.READ_AUDIT,
+        }
+    ),
+    Role.INTEGRATION: frozenset(
+        {
+            Act.READ_MASTER,
+            Act.MANAGE_MASTER,
+            Act.WRITE_FACTS,
+            Act.READ_RECORDS,
+            Act.ASSEMBLE_RECORD,
+            Act.EXPORT_RECORD,
+        }
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Whoever acts: a person, a service token, or the system itself."""
+
+    name: str  # unique, never used again for somebody else (21 CFR 11.100)
+    roles: frozenset[Role]
+
+
+def allows(actor: Actor, act: Act) -> bool:
+    """Tell whether one of the actor's roles may do the act."""
+    return any(act in POLICY[role] for role in actor.roles)
+
+
+def require(actor: Actor, act: Act) -> None:
+    """Return if the actor may do the act, else raise DeniedError."""
+    if not allows(actor, act):
+        held = ", ".join(sorted(actor.roles)) or "none"
+        raise DeniedError(
+            f"{actor.name} may not {act.value.replace('_', ' ')}",
+            hint=f"roles held: {held}; roles that may: {_who_may(act)}",
+        )
+
+
+def _who_may(act: Act) -> str:
+    return ", ".join(sorted(role for role, acts in POLICY.items() if act in acts))
