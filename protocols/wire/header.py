@@ -130,7 +130,7 @@ def encode_header(header: Header) -> bytes:
         14: header.dictionary_hash,
         15: header.body_hash,
         16: header.columns_root,
-        17: [_gap_item(gap) for gap in header.gaps],
+        17: [gap_item(gap) for gap in header.gaps],
         18: [counters.read, counters.sealed, dict(counters.refused)],
     }
     if opening is not None:
@@ -161,7 +161,7 @@ def decode_header(data: bytes) -> Header:
         gateway=_gateway(fields[1]),
         epoch=Epoch(cast(bytes, fields[2])),
         clock=_clock(fields[12]),
-        gaps=_gaps(fields[17]),
+        gaps=read_gaps(fields[17], count_max=GAPS_PER_BUNDLE_MAX),
         counters=_counters(fields[18]),
         opening=_opening(fields[19]) if 19 in fields else None,
         **{name: fields[key] for name, (key, _) in _BYTES.items() if key != 2},  # type: ignore[arg-type]
@@ -235,15 +235,17 @@ def _clock(item: cbor.Item) -> Clock:
     raise MalformedError("the clock is not [state, uncertainty, floor]")
 
 
-def _gap_item(gap: Gap) -> cbor.Item:
+def gap_item(gap: Gap) -> cbor.Item:
+    """Return a gap declaration as it stands in a header and in a dossier's manifest."""
     return [gap.subject, gap.start, gap.end, gap.count, int(gap.reason)]
 
 
-def _gaps(item: cbor.Item) -> tuple[Gap, ...]:
+def read_gaps(item: cbor.Item, *, count_max: int) -> tuple[Gap, ...]:
+    """Return the gap declarations that ``item`` is; MalformedError or LimitError if it is none."""
     if not isinstance(item, list):
         raise MalformedError("the gap declarations are not an array")
-    if len(item) > GAPS_PER_BUNDLE_MAX:
-        raise LimitError(f"a bundle declares {len(item)} gaps")
+    if len(item) > count_max:
+        raise LimitError(f"{len(item)} gaps are declared at once, over {count_max}")
     gaps = []
     for entry in item:
         match entry:
