@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import termios
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -75,7 +76,7 @@ class Line:
         self._client = client
         try:
             connected = await client.connect()
-        except (ssl.SSLError, ValueError) as error:
+        except (ValueError, termios.error) as error:
             raise DriverError(f"{self}: {error}", hint=_HINT) from error
         if not connected:
             self.close()
