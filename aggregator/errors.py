@@ -1,14 +1,19 @@
 """Errors of the aggregator: each says what is wrong and what a person can do.
 
     AggregatorError
-    ├── SettingsError     the settings cannot work                      Fatal
-    ├── StoreError        the store failed or is not as it must be      Retriable
-    ├── DeniedError       the actor may not do this                     403
-    ├── NotFoundError     there is no such thing                        404
-    ├── ConflictError     it is otherwise than the caller believed      409
-    └── InvalidError      what was given cannot be taken                422
+    ├── SettingsError           settings or key files that cannot work; refuse to start
+    ├── StoreError              the store could not do what it was asked; nothing was written
+    │   ├── StoreUnavailableError   locked, full or gone; the same again may succeed
+    │   ├── StoreConflictError      a row contradicts what is stored already
+    │   └── SchemaError             the store is of another version than this program
+    ├── EvidenceError           stored evidence does not prove what it must
+    ├── NotFoundError           there is no such thing
+    ├── ConflictError           the act contradicts what is recorded
+    ├── InvalidError            what was given is not what is asked for
+    └── DeniedError             the actor may not do this
 
-Bad data from a gateway is not an error here: it is a verdict of ``ingest.verify``, quarantined.
+StoreUnavailableError is *Retriable*; SettingsError and SchemaError are *Fatal*. What is wrong with
+a message from a gateway is a ``protocols.wire.errors.WireError`` and is *Quarantine*.
 """
 
 from __future__ import annotations
@@ -23,15 +28,27 @@ class AggregatorError(Exception):
 
 
 class SettingsError(AggregatorError):
-    """The settings cannot work: refuse to start."""
+    """Settings or key files that cannot work."""
 
 
 class StoreError(AggregatorError):
-    """The store failed, or is not as it must be: nothing was committed."""
+    """The store could not do what it was asked; nothing was written."""
 
 
-class DeniedError(AggregatorError):
-    """The actor may not do this."""
+class StoreUnavailableError(StoreError):
+    """Locked, full or gone; the same again may succeed."""
+
+
+class StoreConflictError(StoreError):
+    """A row contradicts what is stored already."""
+
+
+class SchemaError(StoreError):
+    """The store is of another version than this program."""
+
+
+class EvidenceError(AggregatorError):
+    """Stored evidence does not prove what it must."""
 
 
 class NotFoundError(AggregatorError):
@@ -39,8 +56,16 @@ class NotFoundError(AggregatorError):
 
 
 class ConflictError(AggregatorError):
-    """It is otherwise than the caller believed; read it again."""
+    """The act contradicts what is recorded."""
 
 
 class InvalidError(AggregatorError):
-    """What was given cannot be taken; ``hint`` says what can."""
+    """What was given is not what is asked for."""
+
+
+class AccessError(AggregatorError):
+    """Nobody knows who is asking: no token, a wrong one, or one that has ended."""
+
+
+class DeniedError(AggregatorError):
+    """The actor may not do this."""

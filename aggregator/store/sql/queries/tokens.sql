@@ -1,0 +1,21 @@
+-- name: tokens.insert
+-- Keep a new token's hash.
+INSERT INTO tokens (id, name, kind, roles, secret_hash, created_at, expires_at, ended_at)
+VALUES (:id, :name, :kind, :roles, :secret_hash, :created_at, :expires_at, NULL);
+
+-- name: tokens.by_id
+-- The token with this public half, ended or not.
+SELECT id, name, kind, roles, secret_hash, created_at, expires_at, ended_at
+FROM tokens
+WHERE id = :id;
+
+-- name: tokens.of_kind
+-- All tokens of a kind, newest first, without their hashes.
+SELECT id, name, kind, roles, created_at, expires_at, ended_at
+FROM tokens
+WHERE kind = :kind
+ORDER BY created_at DESC, id;
+
+-- name: tokens.end
+-- End a token that has not ended; tells by its count whether it was this call that ended it.
+UPDATE tokens SET ended_at = :ended_at WHERE id = :id AND ended_at IS NULL;
