@@ -1,0 +1,104 @@
+"""What the documents say is there, and what they tell a reader to run works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.arch.documents import (
+    RUN,
+    Document,
+    blocks_to_run,
+    broken_links,
+    documents,
+    outline,
+)
+from tests.arch.sources import ROOT
+
+BLOCKS = [
+    pytest.param(block, id=f"{document.name}-{number}")
+    for document in documents()
+    for number, block in enumerate(blocks_to_run(document))
+]
+
+
+def test_every_link_leads_somewhere() -> None:
+    broken = [message for document in documents() for message in broken_links(document)]
+    assert not broken, "\n".join(["", *broken])
+
+
+def test_a_planted_broken_link_is_caught() -> None:
+    text = "[a](gone.md) [b](README.md#no-such-heading) [c](README.md) [d](https://example.com)"
+    found = list(broken_links(Document(path=ROOT / "planted.md", text=text)))
+    assert [said.split()[1] for said in found] == ["gone.md", "README.md#no-such-heading"]
+
+
+def test_code_is_not_read_as_links() -> None:
+    text = "`[a](gone.md)`\n\n```sh\n[b](gone.md)\n```\n"
+    assert list(broken_links(Document(path=ROOT / "planted.md", text=text))) == []
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_marked_block_runs(block: str, tmp_path: Path) -> None:
+    code, said = _run(block, tmp_path)
+    assert code == 0, said
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert BLOCKS, f"mark a shell block with {RUN} on the line before it"
+
+
+def test_a_planted_block_that_fails_is_caught(tmp_path: Path) -> None:
+    text = f"{RUN}\n```sh\nfalse\ntrue\n```\n"
+    (block,) = blocks_to_run(Document(path=ROOT / "planted.md", text=text))
+    assert _run(block, tmp_path)[0] != 0
+
+
+def test_the_translation_of_the_readme_keeps_up() -> None:
+    found = {document.name: document for document in documents()}
+    english, chinese = outline(found["README.md"]), outline(found["README.zh-CN.md"])
+    assert chinese == english
+
+
+def test_the_changelog_has_a_place_for_the_next_change() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first, *versions = re.findall(r"^## \[([^]]+)\]", text, re.MULTILINE)
+    assert first == "Unreleased"
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions)
+
+
+def test_every_decision_is_numbered_and_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    records = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    assert [name[:4] for name in records] == [f"{n:04}" for n in range(1, len(records) + 1)]
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    assert [name for name in records if f"({name})" not in index] == []
+
+
+def test_every_page_of_the_documentation_is_reached() -> None:
+    texts = [document.prose for document in documents()]
+    pages = {path.name for path in (ROOT / "docs").rglob("*.md")} - {"template.md", "index.md"}
+    assert [page for page in sorted(pages) if not any(page in text for text in texts)] == []
+
+
+def _run(block: str, scratch: Path) -> tuple[int, str]:
+    """Run a block from the project's root as a reader would, stopping at the first failure."""
+    run = subprocess.run(
+        ["sh", "-eu"],
+        input=block,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "SCRATCH": str(scratch),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return run.returncode, run.stdout + run.stderr
