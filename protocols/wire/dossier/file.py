@@ -22,9 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from protocols.wire.archive import read_archive, write_archive
-from protocols.wire.errors import MalformedError
-from protocols.wire.holding import (
+from protocols.wire.dossier.archive import read_archive, write_archive
+from protocols.wire.dossier.holding import (
     Held,
     Place,
     decode_chain,
@@ -32,7 +31,7 @@ from protocols.wire.holding import (
     encode_chain,
     encode_paths,
 )
-from protocols.wire.manifest import (
+from protocols.wire.dossier.manifest import (
     PURPOSE,
     ChainStatement,
     Manifest,
@@ -40,6 +39,7 @@ from protocols.wire.manifest import (
     decode_manifest,
     encode_manifest,
 )
+from protocols.wire.errors import MalformedError
 from protocols.wire.seal import SealKey, peek, seal
 
 MANIFEST: Final = "manifest.cbor"

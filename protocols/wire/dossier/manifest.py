@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from protocols.wire import cbor
+from protocols.wire.dossier.series import Interval
 from protocols.wire.errors import MalformedError
 from protocols.wire.header import Epoch, GatewayId, check_gateway_id, gap_item, read_gaps
 from protocols.wire.reading import Gap
 from protocols.wire.seal import Algorithm, PublicKey, Purpose
-from protocols.wire.series import Interval
 
 GAPS_MAX: Final = 100_000
 """Gap declarations that one chain of a dossier may hold."""

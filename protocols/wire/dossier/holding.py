@@ -88,7 +88,7 @@ def encode_paths(places: Sequence[Place]) -> bytes:
     rows: dict[bytes, int] = {}
     items: list[cbor.Item] = []
     for place in places:
-        at = [rows.setdefault(node, len(rows)) for node in place.path]
+        at = [rows.setdefault(each, len(rows)) for each in place.path]
         items.append([place.leaf, cbor.Tagged(_UINT32, struct.pack(f"<{len(at)}I", *at))])
     return cbor.encode([b"".join(rows), items])
 
@@ -98,8 +98,8 @@ def decode_paths(data: bytes) -> tuple[Place, ...]:
     match cbor.decode(data, items_max=ITEMS_MAX, booleans=False):
         case [bytes(packed), list(items)] if len(packed) % HASH_BYTES == 0:
             starts = range(0, len(packed), HASH_BYTES)
-            nodes = [packed[start : start + HASH_BYTES] for start in starts]
-            return tuple(_place(item, nodes) for item in items)
+            hashes = [packed[start : start + HASH_BYTES] for start in starts]
+            return tuple(_place(item, hashes) for item in items)
     raise MalformedError("the inclusion paths are not [hashes, paths]")
 
 
@@ -136,15 +136,15 @@ def _held(item: cbor.Item) -> Held:
 def _column(item: cbor.Item) -> DisclosedColumn:
     match item:
         case [int(index), bytes(salt_), bytes(data), list(path)] if len(salt_) == 16:
-            if all(isinstance(node, bytes) and len(node) == HASH_BYTES for node in path):
+            if all(isinstance(each, bytes) and len(each) == HASH_BYTES for each in path):
                 return DisclosedColumn(index, salt_, data, tuple(path))
     raise MalformedError("a disclosed column is not [index, salt, column, path]")
 
 
-def _place(item: cbor.Item, nodes: Sequence[bytes]) -> Place:
+def _place(item: cbor.Item, hashes: Sequence[bytes]) -> Place:
     match item:
         case [int(index), cbor.Tagged(70, bytes(packed))] if len(packed) % 4 == 0:
             rows = struct.unpack(f"<{len(packed) // 4}I", packed)
-            if all(row < len(nodes) for row in rows):
-                return Place(index, tuple(nodes[row] for row in rows))
+            if all(row < len(hashes) for row in rows):
+                return Place(index, tuple(hashes[row] for row in rows))
     raise MalformedError("an inclusion path is not [index, places of its hashes]")
