@@ -1,0 +1,79 @@
+"""Equipment by ISA-95 path, and the signals that stand on it.
+
+A path is ``enterprise/site/area/line/unit``, from the top, as far as it goes. A signal belongs to
+the equipment that it observes: one on an area observes whatever lots are at the units below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+from aggregator.errors import InvalidError
+from aggregator.model.series import SignalKey
+from protocols.wire.reading import Kind
+
+EquipmentPath = NewType("EquipmentPath", str)
+"""Names from the enterprise down, with slashes: ``acme/suzhou/cleanroom-1/line-2/press-1``."""
+
+
+class Occupancy(StrEnum):
+    """How many lots one unit may work on at a time."""
+
+    EXCLUSIVE = "exclusive"  # one: a press; two at once are a conflict
+    SHARED = "shared"  # many in one load: an oven, an autoclave, a washer
+    AMBIENT = "ambient"  # all lots at the units below: a clean room
+
+
+class SignalRole(StrEnum):
+    """What a signal says."""
+
+    VARIABLE = "variable"  # a value of the process or the environment
+    COUNTER = "counter"  # a value that only rises; a fall is a reset
+    LOT_ID = "lot_id"  # which lot the equipment works on, as its controller says
+    TAG_READS = "tag_reads"  # which carriers a reader sees
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """A place in the hierarchy."""
+
+    path: EquipmentPath
+    occupancy: Occupancy = Occupancy.EXCLUSIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalSpec:
+    """A signal as the master data knows it.
+
+    Signals of one ``clock`` (empty: of one gateway and equipment) are stamped by the same clock:
+    between them no clock uncertainty makes a boundary doubtful.
+    """
+
+    key: SignalKey
+    equipment: EquipmentPath
+    kind: Kind
+    unit: str = ""  # UCUM, for example "Cel" or "bar"
+    role: SignalRole = SignalRole.VARIABLE
+    clock: str = ""
+
+    @property
+    def clock_id(self) -> str:
+        """The clock that stamps it."""
+        return self.clock or f"{self.key.gateway} {self.equipment}"
+
+
+def check_path(text: str) -> EquipmentPath:
+    """Return ``text`` as a path; InvalidError for an empty name in it."""
+    if not text or not all(part.strip() == part != "" for part in text.split("/")):
+        raise InvalidError(
+            f"{text[:80]!r} is not an equipment path",
+            hint="write names with single slashes between",
+        )
+    return EquipmentPath(text)
+
+
+def is_at(path: EquipmentPath, place: EquipmentPath) -> bool:
+    """Tell whether ``path`` is ``place`` or stands below it."""
+    return path == place or path.startswith(place + "/")

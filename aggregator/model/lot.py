@@ -1,0 +1,94 @@
+"""Lots: a GTIN and a lot id together are the key, and case matters.
+
+The same lot id under another GTIN is another lot; ``L-1`` and ``l-1`` are two lots (GS1 General
+Specifications section 3.4.1: AI (10) is case-sensitive text of up to 20 characters of set 82).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple, NewType
+
+from aggregator.errors import InvalidError
+
+Gtin = NewType("Gtin", str)
+"""14 digits with a right check digit; shorter GTINs are filled with zeros on the left."""
+
+LotId = NewType("LotId", str)
+"""1 to 20 characters of GS1's set 82, as printed behind AI (10)."""
+
+
+class LotKey(NamedTuple):
+    """What a lot is known by, everywhere."""
+
+    gtin: Gtin
+    lot: LotId
+
+    def __str__(self) -> str:
+        return f"(01){self.gtin}(10){self.lot}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What is made: a material definition (ISA-95)."""
+
+    gtin: Gtin
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """A lot of a material."""
+
+    key: LotKey
+    material: str  # the material's name when the lot was made
+    quantity: str = ""  # as ordered, with its unit; text, since nothing is computed with it
+
+
+def check_gtin(text: str) -> Gtin:
+    """Return ``text`` as a GTIN-14; InvalidError for a wrong length or check digit."""
+    if not re.fullmatch(r"[0-9]{8}|[0-9]{12,14}", text):
+        raise InvalidError(f"{text[:40]!r} is not a GTIN", hint="give 8, 12, 13 or 14 digits")
+    gtin = text.zfill(14)
+    if check_digit(gtin[:-1]) != gtin[-1]:
+        raise InvalidError(
+            f"the check digit of GTIN {text} is wrong",
+            hint=f"with these digits it would be {check_digit(gtin[:-1])}",
+        )
+    return Gtin(gtin)
+
+
+def check_lot_id(text: str) -> LotId:
+    """Return ``text`` as a lot id; InvalidError for a length or character that GS1 does not allow."""
+    if not _LOT_ID.fullmatch(text):
+        raise InvalidError(
+            f"{text[:40]!r} is not a lot id",
+            hint="1 to 20 letters, digits or signs of GS1's set 82; no space",
+        )
+    return LotId(text)
+
+
+def check_lot_key(gtin: str, lot: str) -> LotKey:
+    """Return the key of a lot; InvalidError where one half is none."""
+    return LotKey(check_gtin(gtin), check_lot_id(lot))
+
+
+def parse_element_string(text: str) -> LotKey | None:
+    """Return the key in ``(01)…(10)…``, or None where ``text`` is not of that form."""
+    found = re.fullmatch(r"\(01\)([0-9]{14})\(10\)(.+)", text)
+    if found is None:
+        return None
+    try:
+        return check_lot_key(found[1], found[2])
+    except InvalidError:
+        return None
+
+
+def check_digit(digits: str) -> str:
+    """Return GS1's check digit for the digits before it (General Specifications section 7.9)."""
+    total = sum(int(digit) * (3 - 2 * (at % 2)) for at, digit in enumerate(reversed(digits)))
+    return str(-total % 10)
+
+
+_LOT_ID: Final = re.compile(r"""[!"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}""")
