@@ -1,0 +1,356 @@
+"""The OPC UA driver: one subscription, kept alive across cuts, and its gaps declared.
+
+After a cut the driver activates its session on a new channel and asks for the notification
+messages that it missed (Republish) before it goes on; where the session is gone it takes the
+subscription over with a new one; only where the subscription itself is gone does it make another,
+and then says from when to when nothing was observed (OPC 10000-4 section 6.7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+from asyncua import ua
+
+from protocols.field.driver import Delivery, DriverError, DriverSettings, FieldClock, SettingsError
+from protocols.field.opcua.address import parse_address
+from protocols.field.opcua.convert import has_overflowed, reading_of, refused_reading
+from protocols.field.opcua.refusal import RefusedError, code_name
+from protocols.field.opcua.requests import Item
+from protocols.field.opcua.sequence import Sequence
+from protocols.field.opcua.session import Session, Subscription
+from protocols.field.opcua.settings import OpcuaSettings
+from protocols.field.opcua.trust import Identity, load_identity
+from protocols.field.opcua.waiting import Waiting
+from protocols.wire.reading import Gap, GapReason, Nanoseconds
+
+_log = structlog.get_logger(__name__)
+
+
+class OpcuaDriver:
+    """An open line to one OPC UA server; see ``protocols.field.driver.Driver``."""
+
+    def __init__(self, source: str, settings: DriverSettings, clock: FieldClock) -> None:
+        if not isinstance(settings, OpcuaSettings):
+            raise SettingsError(
+                f"source {source!r} has the settings of another driver",
+                hint="use the opcua settings",
+            )
+        self._source = source
+        self._settings = settings
+        self._clock = clock
+        self._signals = dict(enumerate(settings.signals, start=1))  # by client handle
+        self._waiting = Waiting(source, settings.queue_max)
+        self._session: Session | None = None
+        self._subscription: Subscription | None = None
+        self._sequence = Sequence()
+        self._acks: list[tuple[int, int]] = []  # (subscription, sequence number)
+        self._refused: dict[int, int] = {}  # status code of what the server refuses, by handle
+        self._publishers = settings.publish_requests
+        self._in_turn = asyncio.Lock()
+        self._initial: set[int] = set()  # handles whose first value has not come
+        self._seen: dict[int, Nanoseconds] = {}  # gateway time of the last value, by handle
+        self._heard = 0.0  # when the server last said anything, monotonic
+        self._last_message: Nanoseconds | None = None  # gateway time of the last message
+        self._lost_since: Nanoseconds | None = None  # a gap that is not declared yet
+        self._failure: DriverError | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect and subscribe, or go on with the subscription that a cut left behind."""
+        identity = self._identity()
+        self._failure = None
+        line = await self._resume() or await self._start(identity)
+        self._heard = self._clock.monotonic()
+        self._task = asyncio.create_task(self._keep(*line))
+
+    async def read(self) -> Delivery:
+        """Return all that waits; when nothing does, wait, or raise what ended the line."""
+        while not self._waiting:
+            if self._failure is not None:
+                raise self._failure
+            await self._waiting.wait()
+        return self._waiting.take()
+
+    async def close(self) -> None:
+        """End the session, or, on a line that is lost, keep what is needed to resume it."""
+        healthy = self._task is not None and self._failure is None
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        if self._session is None:
+            return
+        if healthy or self._subscription is None:
+            await self._session.close()
+            self._session = None
+            self._give_up_subscription()
+        else:
+            self._session.drop()
+
+    def _identity(self) -> Identity | None:
+        certificate, key = self._settings.certificate, self._settings.private_key
+        trusted = self._settings.trusted
+        if certificate is None or key is None or trusted is None:
+            return None
+        return load_identity(
+            certificate, key, trusted=trusted, application_uri=self._settings.application_uri
+        )
+
+    def _give_up_subscription(self) -> None:
+        """Forget the subscription; from its last message on, nothing was observed."""
+        self._subscription = None
+        if self._lost_since is None:
+            self._lost_since = self._last_message
+
+    async def _resume(self) -> tuple[Session, Subscription] | None:
+        """Go on with session and subscription; None where the server has them no longer."""
+        session, subscription = self._session, self._subscription
+        if session is None or subscription is None:
+            return None
+        try:
+            await session.resume()
+            if await session.still_has(subscription):
+                await self._catch_up(session, subscription)
+                return session, subscription
+        except RefusedError as refusal:
+            _log.info("session cannot be resumed", source=self._source, why=str(refusal))
+        await session.close()
+        self._session = None
+        return None
+
+    async def _start(self, identity: Identity | None) -> tuple[Session, Subscription]:
+        """Make a session; take the old subscription over, or make one."""
+        now = self._clock.gateway_time() if self._clock.skew_max() is not None else None
+        session = await Session.connect(self._settings, identity, now)
+        old = self._subscription
+        try:
+            if old is not None and await session.take_over(old):
+                await self._catch_up(session, old)
+                self._session = session
+                return session, old
+            self._give_up_subscription()
+            subscription = await session.subscribe()
+            self._sequence = Sequence()
+            self._acks = []
+            self._refused = {}
+            self._initial = set()
+            await self._monitor(session, subscription, tuple(self._signals))
+        except BaseException:
+            await session.close()
+            raise
+        self._session, self._subscription = session, subscription
+        return session, subscription
+
+    async def _monitor(
+        self, session: Session, subscription: Subscription, handles: tuple[int, ...]
+    ) -> None:
+        """Monitor the signals; one that the server refuses becomes BAD, alone and once."""
+        nodes = await session.resolve([parse_address(self._signals[h].address) for h in handles])
+        codes = {h: node for h, node in zip(handles, nodes, strict=True) if isinstance(node, int)}
+        items = [
+            Item(handle=h, signal=self._signals[h], node=node)
+            for h, node in zip(handles, nodes, strict=True)
+            if not isinstance(node, int)
+        ]
+        # First values may come before the answer that says which items were accepted.
+        self._initial |= {item.handle for item in items}
+        answers = await session.monitor(subscription, items)
+        for item, code in zip(items, answers, strict=True):
+            if code >> 30:
+                codes[item.handle] = code
+            elif self._refused.pop(item.handle, None) is not None:
+                _log.info("signal is there now", source=self._source, signal=item.signal.name)
+        for handle, code in codes.items():
+            if handle not in self._refused:
+                self._refuse(handle, code)
+
+    def _refuse(self, handle: int, code: int) -> None:
+        self._refused[handle] = code
+        signal = self._signals[handle]
+        _log.warning(
+            "server refuses a signal",
+            source=self._source,
+            signal=signal.name,
+            address=signal.address,
+            status=code_name(code),
+            hint="check the address, the user's rights and the deadband at the server",
+        )
+        self._waiting.add(refused_reading(signal, code, self._clock.gateway_time()))
+
+    async def _keep(self, session: Session, subscription: Subscription) -> None:
+        """Keep the line going until it is lost; leave the reason for ``read``."""
+        self._publishers = self._settings.publish_requests
+        tasks = [
+            asyncio.create_task(self._publish(session, subscription))
+            for _ in range(self._publishers)
+        ]
+        tasks.append(asyncio.create_task(self._renew(session)))
+        tasks.append(asyncio.create_task(self._watch(subscription)))
+        tasks.append(asyncio.create_task(self._retry(session, subscription)))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            errors = [task.exception() for task in done]
+            self._failure = next(error for error in errors if isinstance(error, DriverError))
+            self._waiting.wake()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _publish(self, session: Session, subscription: Subscription) -> None:
+        """Keep one publish request at the server and take what it brings, in turn."""
+        while True:
+            acks, self._acks = self._acks, []
+            try:
+                result = await session.publish(acks)
+            except RefusedError as refusal:
+                if refusal.code == ua.StatusCodes.BadTooManyPublishRequests:
+                    if self._publishers > 1:
+                        self._publishers -= 1
+                        return
+                    await asyncio.sleep(self._settings.publishing_ms / 1000)
+                elif refusal.code in _SUBSCRIPTION_GONE:
+                    self._give_up_subscription()
+                    raise
+                elif refusal.code != ua.StatusCodes.BadTimeout:
+                    raise
+                continue
+            async with self._in_turn:
+                if int(result.SubscriptionId) == subscription.number:
+                    await self._take(session, subscription, result.NotificationMessage)
+
+    async def _renew(self, session: Session) -> None:
+        while True:
+            await asyncio.sleep(session.renew_seconds)
+            await session.renew()
+
+    async def _watch(self, subscription: Subscription) -> None:
+        """Raise when the server has been silent for longer than it promised."""
+        opened = self._heard
+        silence_max = 2 * subscription.keepalive_seconds
+        while (idle := self._clock.monotonic() - self._heard) < silence_max:  # noqa: ASYNC110 -- it is time that ends this wait
+            await asyncio.sleep(silence_max - idle)
+        if self._heard == opened:
+            self._give_up_subscription()  # it was there when we asked, and yet it says nothing
+        raise DriverError(
+            f"the server has been silent for {idle:.1f} s",
+            hint="look at the network; keepalive_seconds is how often the server must speak",
+        )
+
+    async def _retry(self, session: Session, subscription: Subscription) -> None:
+        """Ask again for the signals that the server refused: its program may load later."""
+        while True:
+            await asyncio.sleep(self._settings.retry_seconds)
+            if self._refused:
+                await self._monitor(session, subscription, tuple(self._refused))
+
+    async def _take(
+        self, session: Session, subscription: Subscription, message: ua.NotificationMessage
+    ) -> None:
+        """Take a message in its turn: fetch what is missing before it, drop what came already."""
+        self._heard = self._clock.monotonic()
+        number = int(message.SequenceNumber)
+        ahead = self._sequence.ahead(number)
+        if ahead > 0:
+            await self._fetch(session, subscription, ahead)
+        if not message.NotificationData:  # a keep-alive, with the number of the next message
+            self._end_gap(self._clock.gateway_time())
+        elif ahead >= 0:
+            self._sequence.take(number)
+            self._deliver(subscription, message)
+
+    async def _catch_up(self, session: Session, subscription: Subscription) -> None:
+        """Fetch the messages that were sent into a line that was lost."""
+        for _ in range(_REPUBLISH_MAX):
+            number = self._sequence.expected
+            message = await session.republish(subscription, number)
+            if message is None:
+                return
+            self._sequence.take(number)
+            self._deliver(subscription, message)
+
+    async def _fetch(self, session: Session, subscription: Subscription, count: int) -> None:
+        """Fetch ``count`` messages that the server sent and we did not get; declare the rest."""
+        since = self._last_message
+        lost = max(0, count - _REPUBLISH_MAX)
+        for _ in range(count - lost):
+            number = self._sequence.expected
+            message = await session.republish(subscription, number)
+            self._sequence.take(number)
+            if message is None:
+                lost += 1
+            else:
+                self._deliver(subscription, message)
+        if lost:
+            self._declare_lost(since, self._clock.gateway_time())
+
+    def _deliver(self, subscription: Subscription, message: ua.NotificationMessage) -> None:
+        """Turn a message into readings, and acknowledge it."""
+        now = self._clock.gateway_time()
+        self._acks.append((subscription.number, int(message.SequenceNumber)))
+        self._end_gap(now)
+        self._last_message = now
+        for notification in message.NotificationData:
+            if isinstance(notification, ua.DataChangeNotification):
+                for item in notification.MonitoredItems:
+                    self._receive(int(item.ClientHandle), item.Value, now)
+            elif isinstance(notification, ua.StatusChangeNotification):
+                self._give_up_subscription()
+                code = int(notification.Status.value)
+                raise RefusedError(
+                    f"the server ended the subscription: {code_name(code)}",
+                    hint="none needed: the driver subscribes anew",
+                    code=code,
+                )
+
+    def _receive(self, handle: int, data: ua.DataValue, now: Nanoseconds) -> None:
+        signal = self._signals.get(handle)
+        if signal is None:
+            return  # a number that we never gave is the server's own confusion
+        reading = reading_of(
+            signal,
+            data,
+            gateway_time=now,
+            skew_max=self._clock.skew_max(),
+            initial=handle in self._initial,
+        )
+        self._initial.discard(handle)
+        gap = None
+        if has_overflowed(data):
+            gap = Gap(
+                subject=signal.name,
+                start=self._seen.get(handle, now),
+                end=now,
+                reason=GapReason.OVERRUN,
+            )
+        self._seen[handle] = now
+        self._waiting.add(reading, gap)
+
+    def _end_gap(self, now: Nanoseconds) -> None:
+        if self._lost_since is not None:
+            self._declare_lost(self._lost_since, now)
+            self._lost_since = None
+
+    def _declare_lost(self, since: Nanoseconds | None, now: Nanoseconds) -> None:
+        self._waiting.declare(
+            Gap(
+                subject=self._source,
+                start=now if since is None else since,
+                end=now,
+                reason=GapReason.SUBSCRIPTION_LOST,
+            )
+        )
+
+
+_REPUBLISH_MAX: Final = 10_000
+"""Messages to fetch again in one go; more than any server keeps."""
+
+_SUBSCRIPTION_GONE: Final = (
+    ua.StatusCodes.BadNoSubscription,
+    ua.StatusCodes.BadSubscriptionIdInvalid,
+)

@@ -1,0 +1,352 @@
+"""A session with an OPC UA server, over asyncua's lower level.
+
+asyncua's own subscription recreates itself after a cut, and its publish loop asks with one
+request at a time; this session gives the services one by one, so that the driver can go on with
+the old subscription (docs/decisions/opcua-asyncua.md). asyncua's errors end here: what leaves is
+a DriverError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from asyncua import Client, ua
+from asyncua.crypto import security_policies
+from asyncua.crypto.uacrypto import CertProperties
+from asyncua.ua.ua_binary import struct_from_binary
+
+from protocols.field.driver import DriverError
+from protocols.field.opcua.address import Address, PathAddress
+from protocols.field.opcua.refusal import RefusedError, told
+from protocols.field.opcua.requests import (
+    BAD_NODE_UNKNOWN,
+    Item,
+    browse_path,
+    monitored_item,
+    node_of,
+    target,
+)
+from protocols.field.opcua.settings import OpcuaSettings, Security
+from protocols.field.opcua.trust import Identity, check_server
+from protocols.wire.reading import Nanoseconds
+
+# What asyncua logs of a broken line reaches us as an error, which is said once.
+for _chatter in ("asyncua.client", "asyncua.common.connection", "asyncua.crypto"):
+    logging.getLogger(_chatter).setLevel(logging.CRITICAL)
+
+
+class UnreadableError(DriverError):
+    """An answer came whole and makes no sense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A subscription as the server granted it."""
+
+    number: int
+    keepalive_seconds: float
+
+
+class Session:
+    """An activated session; use ``connect`` to make one."""
+
+    def __init__(self, client: Client, settings: OpcuaSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._services = client.uaclient.session
+        self._namespaces: list[str] = []
+        self._started: object = None  # the server's start time: another one is another server
+        self._per_call: dict[int, int] = {}  # operation limit -> operations allowed in a request
+
+    @classmethod
+    async def connect(
+        cls, settings: OpcuaSettings, identity: Identity | None, now_ns: Nanoseconds | None
+    ) -> Session:
+        """Open a channel and a session; DriverError says what the server or we refused."""
+        client = Client(settings.endpoint, timeout=settings.request_timeout_seconds)
+        client.name = client.description = "Lotproof gateway"
+        client.application_uri = _application_uri(settings, identity)
+        client.product_uri = "urn:lotproof"
+        client.session_timeout = int(settings.lifetime_seconds * 1000)
+        session = cls(client, settings)
+        try:
+            with told("connecting"):
+                if identity is not None:
+                    await _secure(client, settings, identity, now_ns)
+                await session._open_channel()
+                await client.create_session()
+                await session._activate()
+            await session._learn()
+        except BaseException:
+            session.drop()
+            raise
+        return session
+
+    async def resume(self) -> None:
+        """Open a new channel and activate the same session on it (OPC 10000-4 section 6.7).
+
+        Raises RefusedError where the server no longer has it, DriverError where the line is down.
+        """
+        try:
+            with told("resuming the session"):
+                await self._open_channel()
+                self._services.rebind_authentication_token()
+                await self._activate()
+            if await self._read_started() != self._started:
+                raise RefusedError(
+                    "the server was restarted", hint="none needed: the driver connects anew", code=0
+                )
+        except BaseException:
+            self.drop()
+            raise
+
+    @property
+    def renew_seconds(self) -> float:
+        """After how long the channel's keys must be renewed (OPC 10000-4 section 5.6.2)."""
+        return float(self._client.secure_channel_timeout) * 0.75 / 1000
+
+    async def renew(self) -> None:
+        """Renew the channel's keys."""
+        with told("renewing the secure channel"):
+            await self._client.open_secure_channel(renew=True)
+            self._client.uaclient.revolve_security_token()
+
+    async def resolve(self, addresses: Sequence[Address]) -> list[ua.NodeId | int]:
+        """Return each address's NodeId, or the bad status code that it met."""
+        found: list[ua.NodeId | int] = [BAD_NODE_UNKNOWN] * len(addresses)
+        paths: list[tuple[int, ua.BrowsePath]] = []
+        for index, address in enumerate(addresses):
+            if isinstance(address, PathAddress):
+                path = browse_path(address, self._namespaces)
+                if path is not None:
+                    paths.append((index, path))
+                continue
+            node = node_of(address, self._namespaces)
+            if node is not None:
+                found[index] = node
+        with told("translating browse paths"):
+            for part in self._parts(paths, _LIMIT_TRANSLATE):
+                results = await self._services.translate_browsepaths_to_nodeids(
+                    [path for _, path in part]
+                )
+                for (index, _), result in zip(part, results, strict=True):
+                    found[index] = target(result)
+        return found
+
+    async def subscribe(self) -> Subscription:
+        """Create a subscription without items."""
+        wanted = self._settings
+        request = ua.CreateSubscriptionRequest()
+        params = request.Parameters
+        params.RequestedPublishingInterval = float(wanted.publishing_ms)
+        params.RequestedMaxKeepAliveCount = _count(wanted.keepalive_seconds, wanted.publishing_ms)
+        params.RequestedLifetimeCount = _count(wanted.lifetime_seconds, wanted.publishing_ms)
+        params.MaxNotificationsPerPublish = 0
+        params.PublishingEnabled = True
+        with told("creating the subscription"):
+            granted = (await self._ask(request, ua.CreateSubscriptionResponse)).Parameters
+        interval = float(granted.RevisedPublishingInterval) / 1000
+        return Subscription(
+            number=int(granted.SubscriptionId),
+            keepalive_seconds=interval * int(granted.RevisedMaxKeepAliveCount),
+        )
+
+    async def monitor(self, subscription: Subscription, items: Sequence[Item]) -> list[int]:
+        """Monitor the items; return each one's status code."""
+        codes: list[int] = []
+        with told("creating monitored items"):
+            for part in self._parts(items, _LIMIT_MONITOR):
+                params = ua.CreateMonitoredItemsParameters()
+                params.SubscriptionId = subscription.number
+                params.TimestampsToReturn = ua.TimestampsToReturn.Both
+                params.ItemsToCreate = [monitored_item(item) for item in part]
+                results = await self._services.create_monitored_items(params)
+                codes += [int(result.StatusCode.value) for result in results]
+        return codes
+
+    async def still_has(self, subscription: Subscription) -> bool:
+        """Whether the server still has the subscription, for this session."""
+        params = ua.SetPublishingModeParameters()
+        params.PublishingEnabled = True
+        params.SubscriptionIds = [subscription.number]
+        with told("asking for the subscription"):
+            results = await self._services.set_publishing_mode(params)
+        return all(result.is_good() for result in results)
+
+    async def take_over(self, subscription: Subscription) -> bool:
+        """Transfer the subscription of a session that is gone to this one; tell whether it came."""
+        params = ua.TransferSubscriptionsParameters()
+        params.SubscriptionIds = [subscription.number]
+        params.SendInitialValues = False
+        try:
+            with told("transferring the subscription"):
+                results = await self._services.transfer_subscriptions(params)
+        except RefusedError:
+            return False
+        return bool(results) and all(result.StatusCode.is_good() for result in results)
+
+    async def publish(self, acks: Sequence[tuple[int, int]]) -> ua.PublishResult:
+        """Wait for the next message of any subscription; acknowledge (subscription, sequence)."""
+        request = [
+            ua.SubscriptionAcknowledgement(SubscriptionId=subscription, SequenceNumber=sequence)
+            for subscription, sequence in acks
+        ]
+        with told("waiting for notifications"):
+            return (await self._services.publish(request)).Parameters
+
+    async def republish(
+        self, subscription: Subscription, sequence: int
+    ) -> ua.NotificationMessage | None:
+        """Return a message once more, or None where the server no longer has it."""
+        request = ua.RepublishRequest()
+        request.Parameters.SubscriptionId = subscription.number
+        request.Parameters.RetransmitSequenceNumber = sequence
+        try:
+            with told("asking for a message once more"):
+                response = await self._ask(request, ua.RepublishResponse)
+        except UnreadableError:
+            return None  # asking again would bring the same, for ever
+        except RefusedError as refusal:
+            if refusal.code == ua.StatusCodes.BadMessageNotAvailable:
+                return None
+            raise
+        # Some servers answer with an empty message instead of BadMessageNotAvailable.
+        message = response.NotificationMessage
+        return message if message.NotificationData else None
+
+    async def close(self) -> None:
+        """Close session and channel as well as the line allows; never raises."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(self._settings.request_timeout_seconds):
+                self._client.uaclient.pre_request_hook = None
+                await self._client.uaclient.close_session(True)
+                await self._client.close_secure_channel()
+        self.drop()
+
+    def drop(self) -> None:
+        """Let go of the line and keep what ``resume`` needs."""
+        protocol = self._client.uaclient.protocol
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.abort()
+        self._client.disconnect_socket()
+
+    async def _open_channel(self) -> None:
+        await self._client.connect_socket()
+        await self._client.send_hello()
+        await self._client.open_secure_channel()
+
+    async def _activate(self) -> None:
+        password = self._settings.password
+        await self._client.activate_session(
+            username=self._settings.user,
+            password=password.get_secret_value() if password is not None else None,
+        )
+
+    async def _learn(self) -> None:
+        """Read what the server is: its start, its namespaces, its operation limits."""
+        self._started = await self._read_started()
+        namespaces = await self._read_one(ua.ObjectIds.Server_NamespaceArray)
+        self._namespaces = [str(uri) for uri in namespaces or []]
+        for limit in (_LIMIT_TRANSLATE, _LIMIT_MONITOR):
+            self._per_call[limit] = int(await self._read_one(limit) or 0) or _PER_CALL_MAX
+
+    async def _read_started(self) -> object:
+        return await self._read_one(ua.ObjectIds.Server_ServerStatus_StartTime)
+
+    async def _read_one(self, node: int) -> Any:
+        """Return the value of a standard node, one a request: no limit is lower than that."""
+        with told("reading the server's own nodes"):
+            values = await self._services.read_attributes([ua.NodeId(node)], _VALUE)
+        value = values[0].Value if values else None
+        return value.Value if value is not None else None
+
+    async def _ask(self, request: Any, answer: type[Any]) -> Any:
+        protocol = self._client.uaclient.protocol
+        if protocol is None:
+            raise ConnectionError("the line is not open")
+        octets = await protocol.send_request(request)
+        try:
+            response = struct_from_binary(answer, octets)
+        except Exception as error:  # whatever a decoder of hostile bytes may raise
+            raise UnreadableError(
+                f"the server's {answer.__name__} cannot be read: {error}",
+                hint="keep a capture of the line and report it",
+            ) from error
+        response.ResponseHeader.ServiceResult.check()
+        return response
+
+    def _parts(self, whole: Sequence[_T], limit: int) -> Iterator[Sequence[_T]]:
+        size = min(self._per_call[limit], _PER_CALL_MAX)
+        for start in range(0, len(whole), size):
+            yield whole[start : start + size]
+
+
+_T = TypeVar("_T")
+_VALUE: Final = ua.AttributeIds.Value
+_PER_CALL_MAX: Final = 1000
+_LIMITS: Final = "Server_ServerCapabilities_OperationLimits_"
+_LIMIT_TRANSLATE: Final = int(
+    getattr(ua.ObjectIds, _LIMITS + "MaxNodesPerTranslateBrowsePathsToNodeIds")
+)
+_LIMIT_MONITOR: Final = int(getattr(ua.ObjectIds, _LIMITS + "MaxMonitoredItemsPerCall"))
+
+
+def _count(seconds: float, publishing_ms: int) -> int:
+    return max(1, math.ceil(seconds * 1000 / publishing_ms))
+
+
+_POLICIES: Final = {
+    Security.NONE: security_policies.SecurityPolicyNone,
+    Security.BASIC256SHA256: security_policies.SecurityPolicyBasic256Sha256,
+    Security.AES256_SHA256_RSAPSS: security_policies.SecurityPolicyAes256Sha256RsaPss,
+}
+
+
+def _application_uri(settings: OpcuaSettings, identity: Identity | None) -> str:
+    if identity is not None:
+        return identity.application_uri
+    return settings.application_uri or "urn:lotproof:gateway"
+
+
+async def _secure(
+    client: Client, settings: OpcuaSettings, identity: Identity, now_ns: Nanoseconds | None
+) -> None:
+    """Find the endpoint, check its certificate, and only then speak with our own key."""
+    policy = _POLICIES[settings.security]
+    mode = ua.MessageSecurityMode.SignAndEncrypt
+    offered = await client.connect_and_get_server_endpoints()
+    fitting = [
+        endpoint
+        for endpoint in offered
+        if endpoint.SecurityMode == mode and endpoint.SecurityPolicyUri == policy.URI
+    ]
+    if not fitting:
+        kinds = {f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name}" for e in offered}
+        raise DriverError(
+            f"the server does not offer {settings.security} with SignAndEncrypt",
+            hint=f"it offers: {', '.join(sorted(kinds)) or 'nothing'}; set security accordingly",
+        )
+    chain = bytes(fitting[0].ServerCertificate or b"")
+    # A server may send its issuers after its own certificate: a DER SEQUENCE tells its length.
+    leaf = chain[: 4 + int.from_bytes(chain[2:4])]
+    check_server(
+        leaf,
+        trusted=identity.trusted,
+        host=urlsplit(settings.endpoint).hostname or "",
+        application_uri=fitting[0].Server.ApplicationUri,
+        now_ns=now_ns,
+    )
+    await client.set_security(
+        policy,
+        CertProperties(identity.certificate, "der"),
+        CertProperties(identity.private_key, "der"),
+        server_certificate=CertProperties(leaf, "der"),
+        mode=mode,
+    )

@@ -1,0 +1,155 @@
+"""Settings of an OPC UA source and its signals."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from protocols.field.driver import DriverSettings, SignalSettings
+from protocols.field.opcua.address import parse_address
+from protocols.wire.reading import Kind
+
+
+class Security(StrEnum):
+    """How the line is protected; None is for commissioning and for a line of its own."""
+
+    NONE = "None"
+    BASIC256SHA256 = "Basic256Sha256"
+    AES256_SHA256_RSAPSS = "Aes256_Sha256_RsaPss"
+
+
+class Trigger(StrEnum):
+    """What makes the server send a value (DataChangeTrigger, OPC 10000-4 section 7.22.2)."""
+
+    VALUE = "value"  # the value or its status changed
+    TIME = "time"  # the source time changed: a constant value is confirmed at its own rate
+
+
+_NUMERIC = (Kind.INT, Kind.UINT, Kind.FLOAT32, Kind.FLOAT64)
+
+
+class OpcuaSignal(SignalSettings):
+    """One OPC UA Variable."""
+
+    address: str = Field(
+        min_length=1,
+        max_length=4096,
+        description=(
+            "NodeId (`nsu=urn:acme:press;s=Press.Temperature`, `ns=2;i=1001`) or browse path from "
+            "the root (`/Objects/nsu=urn:acme:press;Press/2:Temperature`)."
+        ),
+    )
+    sampling_ms: int = Field(
+        default=200, ge=0, le=3_600_000, description="Interval at which the server looks."
+    )
+    deadband: float = Field(
+        default=0.0, ge=0.0, description="Smallest change to send, absolute; 0 sends every change."
+    )
+    trigger: Trigger = Field(
+        default=Trigger.VALUE, description="Send on a new value, or on a new source time too."
+    )
+    queue_max: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Values the server is asked to keep while the line is down.",
+    )
+
+    @field_validator("address")
+    @classmethod
+    def _address_reads(cls, address: str) -> str:
+        parse_address(address)
+        return address
+
+    @model_validator(mode="after")
+    def _options_fit_the_kind(self) -> Self:
+        if self.kind is Kind.TAG_READ:
+            raise ValueError("an OPC UA variable is not a tag read; choose another kind")
+        if self.deadband and self.kind not in _NUMERIC:
+            raise ValueError(f"a deadband needs a number, and {self.name!r} is {self.kind.name}")
+        return self
+
+
+class OpcuaSettings(DriverSettings):
+    """One OPC UA server."""
+
+    endpoint: str = Field(description="Address of the server, `opc.tcp://host:4840/path`.")
+    security: Security = Field(
+        default=Security.BASIC256SHA256,
+        description="Security policy; other than None, always SignAndEncrypt.",
+    )
+    certificate: Path | None = Field(
+        default=None, description="This gateway's application certificate, DER or PEM."
+    )
+    private_key: Path | None = Field(default=None, description="Its RSA key, DER or PEM.")
+    trusted: Path | None = Field(
+        default=None,
+        description="Folder of server certificates, or of their CAs, that are trusted.",
+    )
+    application_uri: str | None = Field(
+        default=None,
+        description="URI of this application; read from the certificate where it is not given.",
+    )
+    user: str | None = Field(default=None, description="User name; none is anonymous.")
+    password: SecretStr | None = Field(default=None, description="The user's password.")
+    publishing_ms: int = Field(
+        default=200, ge=10, le=60_000, description="Interval at which the server sends."
+    )
+    keepalive_seconds: float = Field(
+        default=5.0, ge=0.1, le=300.0, description="A silent server must say so this often."
+    )
+    lifetime_seconds: float = Field(
+        default=600.0,
+        ge=1.0,
+        le=86_400.0,
+        description="How long the server is asked to keep session and queue without a line.",
+    )
+    request_timeout_seconds: float = Field(
+        default=5.0, ge=0.1, le=120.0, description="How long any request may take."
+    )
+    retry_seconds: float = Field(
+        default=60.0, ge=0.1, description="How often a signal that the server refused is tried."
+    )
+    publish_requests: int = Field(
+        default=3, ge=1, le=100, description="Publish requests kept waiting at the server."
+    )
+    queue_max: int = Field(
+        default=100_000, ge=1, description="Readings that may wait for the gateway to take them."
+    )
+    signals: tuple[OpcuaSignal, ...] = Field(min_length=1, description="What to observe.")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint_reads(cls, endpoint: str) -> str:
+        url = urlsplit(endpoint)
+        if url.scheme != "opc.tcp" or not url.hostname or not url.port:
+            raise ValueError("write it as opc.tcp://host:port")
+        if url.username or url.password:
+            raise ValueError("give the user and the password in their own settings")
+        return endpoint
+
+    @model_validator(mode="after")
+    def _options_fit_together(self) -> Self:
+        if self.security is not Security.NONE:
+            needed = ("certificate", "private_key", "trusted")
+            missing = [name for name in needed if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"security {self.security} needs: {', '.join(missing)}")
+        elif self.user is not None:
+            raise ValueError("a user's password is sent over an encrypted line only; set security")
+        if (self.user is None) is not (self.password is None):
+            raise ValueError("user and password belong together")
+        if self.lifetime_seconds < 3 * self.keepalive_seconds:
+            raise ValueError(
+                "lifetime_seconds must be at least three times keepalive_seconds "
+                "(OPC 10000-4 section 5.14.2)"
+            )
+        names = [signal.name for signal in self.signals]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"signal names given twice: {', '.join(twice)}")
+        return self

@@ -1,0 +1,68 @@
+"""What has come from the equipment and waits for the gateway: bounded, and it says so when full."""
+
+from __future__ import annotations
+
+import asyncio
+
+from protocols.field.driver import Delivery
+from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
+
+
+class Waiting:
+    """Readings and gaps in the order they came; over ``readings_max`` the newest are dropped."""
+
+    def __init__(self, source: str, readings_max: int) -> None:
+        self._source = source
+        self._readings_max = readings_max
+        self._readings: list[Reading] = []
+        self._gaps: list[Gap] = []
+        self._dropped = 0
+        self._dropped_from: Nanoseconds = 0
+        self._dropped_to: Nanoseconds = 0
+        self._changed = asyncio.Event()
+
+    def __bool__(self) -> bool:
+        return bool(self._readings or self._gaps or self._dropped)
+
+    def add(self, reading: Reading, gap_before: Gap | None = None) -> None:
+        """Keep a reading, and the gap that lies before it; count it where there is no room."""
+        self._changed.set()
+        if len(self._readings) >= self._readings_max:
+            if not self._dropped:
+                self._dropped_from = reading.gateway_time
+            self._dropped += 1
+            self._dropped_to = reading.gateway_time
+            return
+        if gap_before is not None:
+            self._gaps.append(gap_before)
+        self._readings.append(reading)
+
+    def declare(self, gap: Gap) -> None:
+        """Keep a gap."""
+        self._gaps.append(gap)
+        self._changed.set()
+
+    def wake(self) -> None:
+        """Let ``wait`` return, although nothing came."""
+        self._changed.set()
+
+    async def wait(self) -> None:
+        """Wait until something came since the last ``take``, or ``wake`` was called."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    def take(self) -> Delivery:
+        """Return all that waits, with a gap for what was dropped."""
+        if self._dropped:
+            self._gaps.append(
+                Gap(
+                    subject=self._source,
+                    start=self._dropped_from,
+                    end=self._dropped_to,
+                    reason=GapReason.OVERRUN,
+                    count=self._dropped,
+                )
+            )
+        delivery = Delivery(readings=tuple(self._readings), gaps=tuple(self._gaps))
+        self._readings, self._gaps, self._dropped = [], [], 0
+        return delivery
