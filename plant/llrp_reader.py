@@ -28,7 +28,7 @@ _MESSAGE_BYTES_MAX: Final = 1_048_576
 
 
 class ReaderClock(Enum):
-    """How the reader tells the time (LLRP 1.1 section 14.2.2)."""
+    """How the reader tells the time: UTCTimestamp or Uptime."""
 
     UTC = 0
     UPTIME = 1  # microseconds since it was switched on
@@ -36,7 +36,7 @@ class ReaderClock(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An LLRPStatus that the reader answers with instead of obeying (section 15.2.1)."""
+    """An LLRPStatus that the reader answers with instead of obeying."""
 
     status: int
     text: str
@@ -182,6 +182,10 @@ class LlrpReader:
         """Forget all ROSpecs in silence, as some readers do when their software restarts."""
         self._rospecs.clear()
 
+    def mute(self) -> None:
+        """Send no more signs of life, until told to again."""
+        self._keepalive_s = 0.0
+
     def drop(self) -> None:
         """Reset the client's connection."""
         client, self._client = self._client, None
@@ -304,7 +308,7 @@ class LlrpReader:
         return params.LLRPStatus(status_code=0)
 
     def _move(self, rospec_id: int, to: enums.ROSpecState) -> params.LLRPStatus:
-        """Move a ROSpec one state on; only the next one is allowed (section 11.2.1.1)."""
+        """Move a ROSpec one state on; only the next one is allowed."""
         rospec = self._rospecs.get(rospec_id)
         if rospec is None or int(rospec.current_state) != int(to) - 1:
             return _refused(f"ROSpec {rospec_id} is not in the state for that")

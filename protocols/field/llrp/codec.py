@@ -1,6 +1,6 @@
 """LLRP messages to and from bytes: the only place that knows llrpkit.
 
-Clauses are those of LLRP 1.1 (EPCglobal, 2010). llrpkit decodes a whole message or nothing; a
+Names in capitals are those of LLRP 1.1 (EPCglobal, 2010), whose section 17 gives the encodings. llrpkit decodes a whole message or nothing; a
 report is therefore split here into its tag reports, so that one that cannot be read costs no
 other (docs/decisions/llrp-llrpkit.md).
 """
@@ -52,7 +52,7 @@ class Spoilt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """RO_ACCESS_REPORT (section 14.1.4)."""
+    """RO_ACCESS_REPORT."""
 
     tags: tuple[TagReport | Spoilt, ...]
 
@@ -70,7 +70,7 @@ class Notice(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderEvent:
-    """READER_EVENT_NOTIFICATION (section 14.1.6)."""
+    """READER_EVENT_NOTIFICATION."""
 
     utc_us: int | None
     uptime_us: int | None
@@ -79,11 +79,11 @@ class ReaderEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keepalive:
-    """KEEPALIVE (section 14.1.7)."""
+    """KEEPALIVE."""
 
 
 class Listed(Enum):
-    """How our ROSpec stands at the reader (section 11.2.1)."""
+    """How our ROSpec stands at the reader."""
 
     NONE = auto()  # no ROSpec at all
     OTHER = auto()  # one that is not as we want it, or not ours
@@ -94,7 +94,7 @@ class Listed(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer to a request, with the reader's LLRPStatus (section 15.2.1)."""
+    """An answer to a request, with the reader's LLRPStatus."""
 
     status: int  # 0: success
     text: str
@@ -146,7 +146,7 @@ def decode(frame: Frame) -> Message:
 
 
 def rospec(settings: LlrpSettings) -> params.ROSpec:
-    """Return the ROSpec that these settings ask for (section 11.2.1).
+    """Return the ROSpec that these settings ask for.
 
     It runs from START_ROSPEC until somebody stops it, over the antennas asked for, and reports
     antenna, RSSI, first and last seen and count.
@@ -166,7 +166,7 @@ def rospec(settings: LlrpSettings) -> params.ROSpec:
 def encode(send: Send, message_id: int, settings: LlrpSettings, *, holds: bool) -> bytes:
     """Return the message to send; ``holds``: whether the reader can hold reports while we are away.
 
-    DELETE_ROSPEC names id 0, which is all of them (section 12.1.2).
+    DELETE_ROSPEC names id 0, which is all of them.
     """
     return _message(send, settings, holds).to_bytes(message_id)
 
@@ -336,12 +336,12 @@ def _name(code: int) -> str:
 def _at_rest(spec: params.ROSpec) -> bytes:
     """Return a ROSpec's bytes with its state, which the reader changes, set to disabled."""
     raw = bytearray(spec.encode())
-    raw[9] = 0  # 4 bytes of parameter header, 4 of id, 1 of priority (section 11.2.1)
+    raw[9] = 0  # 4 bytes of parameter header, 4 of id, 1 of priority
     return bytes(raw)
 
 
 class _Extended(llrp.LLRPParameter):
-    """A 16-bit word of LLRP 1.1 (section 15.3.1.5.1) that llrpkit, at 1.0.1, does not know."""
+    """A 16-bit word of LLRP 1.1 (C1G2XPCW1, C1G2XPCW2) that llrpkit, at 1.0.1, does not know."""
 
     IS_TV: ClassVar[bool] = True
 

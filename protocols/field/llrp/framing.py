@@ -1,4 +1,4 @@
-"""A stream of bytes cut into LLRP messages (LLRP 1.1 section 16.1)."""
+"""A stream of bytes cut into LLRP messages (LLRP 1.1 section 17.1)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Frame:
 
 
 class Frames:
-    """Cuts a stream of bytes into messages (section 16.1: type, total length, message id)."""
+    """Cuts a stream of bytes into messages (type, total length, message id)."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max

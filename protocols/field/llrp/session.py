@@ -80,7 +80,7 @@ Action = Send | Do
 Step = tuple[State, tuple[Action, ...]]
 
 UNANSWERED: Final = frozenset({Send.RELEASE, Send.COLLECT, Send.ALIVE})
-"""Messages that no answer with their id follows (sections 14.1.1 to 14.1.3, 14.1.8)."""
+"""Messages that no answer with their id follows."""
 
 
 def step(state: State, event: Event) -> Step:

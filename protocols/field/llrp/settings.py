@@ -20,7 +20,7 @@ class Reads(StrEnum):
 
 
 class Security(StrEnum):
-    """How the line to the reader is protected (LLRP 1.1 section 13)."""
+    """How the line to the reader is protected."""
 
     NONE = "none"
     TLS = "tls"
