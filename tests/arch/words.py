@@ -27,12 +27,17 @@ class Misused:
 EPCIS_AND_LLRP = "the term of the LLRP and EPCIS standards"
 OPC_UA = "the term of OPC UA"
 CBOR = "the term of RFC 8949"
+GS1 = "the term of GS1 (GIAI, GRAI)"
 TREE = "the term of RFC 9162, or of a syntax tree"
 CURVE = "a point of an elliptic curve"
 PEER = "a peer's own word for what it measures"
 
 MISUSED: Final[Mapping[str, Misused]] = {
-    "asset": Misused(say="equipment", within=("physical_asset",)),
+    "asset": Misused(
+        say="equipment",
+        within=("physical_asset",),
+        homes={"protocols/identifiers/*": GS1, "tests/*identifiers*": GS1},
+    ),
     "machine": Misused(say="equipment", within=("state_machine",)),
     "node": Misused(
         say="gateway",
@@ -69,11 +74,18 @@ MISUSED: Final[Mapping[str, Misused]] = {
     "sample": Misused(
         say="reading",
         within=("sample_settings",),
-        homes={"tests/reference/*": "sample settings", "tests/bench/*": PEER},
+        homes={
+            "tests/reference/*": "sample settings",
+            "tests/arch/test_reference.py": "sample settings",
+            "tests/bench/*": PEER,
+        },
     ),
     "measurement": Misused(say="reading"),
     "quality": Misused(say="status"),
-    "timestamp": Misused(say="source_time, gateway_time or record_time"),
+    "timestamp": Misused(
+        say="source_time, gateway_time or record_time",
+        homes={"protocols/field/opcua*": OPC_UA, "protocols/field/llrp*": EPCIS_AND_LLRP},
+    ),
     "packet": Misused(say="bundle, or frame on a field bus"),
     "lineage": Misused(say="genealogy"),
     "alarm": Misused(say="excursion, or alert"),
