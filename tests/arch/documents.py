@@ -12,7 +12,7 @@ from tests.arch.sources import ROOT
 
 FOLDERS: Final = ("config", "deploy", "docs")
 RUN: Final = "<!-- run -->"
-"""Stands on the line before a shell block that a test runs."""
+"""Stands on the line before a shell or Python block that a test runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +57,10 @@ def broken_links(document: Document) -> Iterator[str]:
             yield f"{document.name}: {target} names no heading of that page; correct it"
 
 
-def blocks_to_run(document: Document) -> Iterator[str]:
-    """Yield the shell blocks that are marked to be run."""
-    yield from re.findall(rf"^{RUN}\n```sh\n(.*?)^```$", document.text, re.MULTILINE | re.DOTALL)
+def blocks_to_run(document: Document) -> Iterator[tuple[str, str]]:
+    """Yield language (``sh`` or ``python``) and text of the blocks that are marked to be run."""
+    marked = rf"^{RUN}\n```(sh|python)\n(.*?)^```$"
+    yield from re.findall(marked, document.text, re.MULTILINE | re.DOTALL)
 
 
 def outline(document: Document) -> dict[str, object]:

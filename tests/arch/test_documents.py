@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ from tests.arch.documents import (
 from tests.arch.sources import ROOT
 
 BLOCKS = [
-    pytest.param(block, id=f"{document.name}-{number}")
+    pytest.param(language, block, id=f"{document.name}-{number}")
     for document in documents()
-    for number, block in enumerate(blocks_to_run(document))
+    for number, (language, block) in enumerate(blocks_to_run(document))
 ]
 
 
@@ -42,20 +43,21 @@ def test_code_is_not_read_as_links() -> None:
     assert list(broken_links(Document(path=ROOT / "planted.md", text=text))) == []
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_a_marked_block_runs(block: str, tmp_path: Path) -> None:
-    code, said = _run(block, tmp_path)
+@pytest.mark.parametrize(("language", "block"), BLOCKS)
+def test_a_marked_block_runs(language: str, block: str, tmp_path: Path) -> None:
+    code, said = _run(language, block, tmp_path)
     assert code == 0, said
 
 
 def test_there_are_blocks_to_run() -> None:
-    assert BLOCKS, f"mark a shell block with {RUN} on the line before it"
+    assert BLOCKS, f"mark a block with {RUN} on the line before it"
 
 
-def test_a_planted_block_that_fails_is_caught(tmp_path: Path) -> None:
-    text = f"{RUN}\n```sh\nfalse\ntrue\n```\n"
-    (block,) = blocks_to_run(Document(path=ROOT / "planted.md", text=text))
-    assert _run(block, tmp_path)[0] != 0
+@pytest.mark.parametrize("block", ["sh\nfalse\ntrue", "python\nraise ValueError"])
+def test_a_planted_block_that_fails_is_caught(block: str, tmp_path: Path) -> None:
+    text = f"{RUN}\n```{block}\n```\n"
+    (found,) = blocks_to_run(Document(path=ROOT / "planted.md", text=text))
+    assert _run(*found, tmp_path)[0] != 0
 
 
 def test_the_translation_of_the_readme_keeps_up() -> None:
@@ -85,10 +87,10 @@ def test_every_page_of_the_documentation_is_reached() -> None:
     assert [page for page in sorted(pages) if not any(page in text for text in texts)] == []
 
 
-def _run(block: str, scratch: Path) -> tuple[int, str]:
+def _run(language: str, block: str, scratch: Path) -> tuple[int, str]:
     """Run a block from the project's root as a reader would, stopping at the first failure."""
     run = subprocess.run(
-        ["sh", "-eu"],
+        ["sh", "-eu"] if language == "sh" else [sys.executable],
         input=block,
         cwd=ROOT,
         env={

@@ -47,6 +47,7 @@ MISUSED: Final[Mapping[str, Misused]] = {
             "plant/*": OPC_UA,
             "tests/*opcua*": OPC_UA,
             "*/tlog*": TREE,
+            "aggregator/store/log*": TREE,
             "tests/*tlog*": TREE,
             "tests/arch/*": TREE,
             "tests/reference/*": TREE,
