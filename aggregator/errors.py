@@ -7,10 +7,11 @@
     │   ├── StoreConflictError      a row contradicts what is stored already
     │   └── SchemaError             the store is of another version than this program
     ├── EvidenceError           stored evidence does not prove what it must
-    ├── NotFoundError           there is no such thing
-    ├── ConflictError           the act contradicts what is recorded
-    ├── InvalidError            what was given is not what is asked for
-    └── DeniedError             the actor may not do this
+    ├── AccessError             nobody known asks                               401
+    ├── DeniedError             the actor may not do this                       403
+    ├── NotFoundError           there is no such thing                          404
+    ├── ConflictError           it is otherwise than the caller believed        409
+    └── InvalidError            what was given cannot be taken                  422
 
 StoreUnavailableError is *Retriable*; SettingsError and SchemaError are *Fatal*. What is wrong with
 a message from a gateway is a ``protocols.wire.errors.WireError`` and is *Quarantine*.
@@ -51,21 +52,21 @@ class EvidenceError(AggregatorError):
     """Stored evidence does not prove what it must."""
 
 
+class AccessError(AggregatorError):
+    """Nobody known asks: no token, or one that does not serve."""
+
+
+class DeniedError(AggregatorError):
+    """The actor may not do this."""
+
+
 class NotFoundError(AggregatorError):
     """There is no such thing."""
 
 
 class ConflictError(AggregatorError):
-    """The act contradicts what is recorded."""
+    """It is otherwise than the caller believed; read it again."""
 
 
 class InvalidError(AggregatorError):
-    """What was given is not what is asked for."""
-
-
-class AccessError(AggregatorError):
-    """Nobody knows who is asking: no token, a wrong one, or one that has ended."""
-
-
-class DeniedError(AggregatorError):
-    """The actor may not do this."""
+    """What was given cannot be taken; ``hint`` says what can."""

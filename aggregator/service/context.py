@@ -1,0 +1,22 @@
+"""What every use case is given: the store, the index over readings, the clock and the keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aggregator.clock import Clock
+from aggregator.settings import Settings
+from aggregator.store.base import Store
+from aggregator.store.keys import Keys
+from aggregator.store.segments import ReadingIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Everything outside that a use case may touch."""
+
+    store: Store
+    index: ReadingIndex
+    clock: Clock
+    settings: Settings
+    keys: Keys

@@ -1,0 +1,225 @@
+"""Settings of the aggregator: one TOML file, each key of which the environment may override.
+
+``LOTPROOF_AGGREGATOR_STORE__URL=postgresql://...`` overrides ``url`` in the table ``[store]``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from aggregator.errors import SettingsError
+
+
+def _expanded(path: Path) -> Path:
+    return path.expanduser()
+
+
+UserPath = Annotated[Path, AfterValidator(_expanded)]
+
+
+class Mqtt(StrEnum):
+    """Versions of MQTT."""
+
+    AUTO = "auto"  # 5, and 3.1.1 where the broker has no 5
+    V5 = "5"
+    V311 = "3.1.1"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreSettings(_Table):
+    """Where evidence, master data and records are kept."""
+
+    url: SecretStr = Field(
+        default=SecretStr("sqlite:///var/lotproof/aggregator.db"),
+        description="`sqlite:///<path>` (four slashes for an absolute one) or `postgresql://...`",
+    )
+    readers: int = Field(default=2, ge=1, le=64, description="connections that only read")
+    timeout_seconds: float = Field(
+        default=10.0, gt=0, description="longest wait for the store, for one statement or a lock"
+    )
+
+
+class BrokerSettings(_Table):
+    """How to reach the MQTT broker."""
+
+    host: str = Field(default="127.0.0.1", description="host name or address")
+    port: int = Field(default=8883, ge=1, le=65535, description="port; 8883 is MQTT over TLS")
+    version: Mqtt = Field(default=Mqtt.AUTO, description="version of MQTT to speak")
+    client_id: str = Field(
+        default="lotproof-aggregator",
+        min_length=1,
+        description="name of the session; stable, and different for each worker",
+    )
+    ca_file: UserPath | None = Field(
+        default=None, description="PEM file of the CA that the broker's certificate is checked by"
+    )
+    certificate_file: UserPath | None = Field(
+        default=None, description="PEM file of our client certificate"
+    )
+    key_file: UserPath | None = Field(
+        default=None, description="PEM file of our client certificate's private key"
+    )
+    gateways: str = Field(
+        default="+", description="gateways whose messages are taken: one id, or `+` for all"
+    )
+    share: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="name of a shared subscription, where several workers divide the messages",
+    )
+    keepalive_seconds: int = Field(
+        default=30, ge=5, le=3600, description="longest silence before a ping"
+    )
+    connect_timeout_seconds: float = Field(
+        default=10.0, gt=0, description="longest wait for the broker's answer"
+    )
+    retry_seconds_max: int = Field(
+        default=30, ge=1, le=3600, description="longest wait between two attempts to connect"
+    )
+    inflight_max: int = Field(
+        default=1024,
+        ge=1,
+        le=65535,
+        description="messages taken and not yet acknowledged; the broker keeps the others",
+    )
+
+
+class IntakeSettings(_Table):
+    """How messages become evidence."""
+
+    group_messages_max: int = Field(
+        default=256, ge=1, le=10_000, description="messages committed in one transaction"
+    )
+    group_bytes_max: int = Field(
+        default=16_777_216, ge=1_048_576, description="bytes of messages in one transaction"
+    )
+    quarantine_bytes_max: int = Field(
+        default=1_073_741_824,
+        ge=0,
+        description="bytes of refused messages kept; beyond it only what was wrong is kept",
+    )
+    retry_seconds: float = Field(
+        default=1.0, gt=0, description="wait before a group is tried again when the store failed"
+    )
+
+
+class LogSettings(_Table):
+    """The transparency log."""
+
+    origin: str = Field(
+        default="lotproof.local/plant",
+        pattern=r"^[^\s+]+$",
+        description="name of the log and of its key, as verifiers know it; never changed",
+    )
+    checkpoint_seconds: float = Field(
+        default=10.0, gt=0, description="longest wait from a new leaf to a checkpoint over it"
+    )
+
+
+class SegmentSettings(_Table):
+    """The index over the bundles."""
+
+    build_seconds: float = Field(
+        default=10.0, gt=0, description="wait between two looks for bundles to be indexed"
+    )
+    bundles_min: int = Field(
+        default=60, ge=1, description="new bundles of an epoch that are worth a segment"
+    )
+    span_seconds: int = Field(
+        default=3600, ge=60, description="time that a finished segment covers, about"
+    )
+
+
+class ApiSettings(_Table):
+    """The interface for programs and people."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8080, ge=0, le=65535, description="port; 0 takes a free one")
+    certificate_file: UserPath | None = Field(
+        default=None, description="PEM file of the server certificate; without it: plain HTTP"
+    )
+    key_file: UserPath | None = Field(
+        default=None, description="PEM file of the server certificate's private key"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of the aggregator."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="LOTPROOF_AGGREGATOR_",
+        env_nested_delimiter="__",
+    )
+
+    keys_folder: UserPath = Field(
+        default=Path("var/lotproof/keys"),
+        description="folder of the aggregator's private keys; made at the first start, mode 0700",
+    )
+    store: StoreSettings = StoreSettings()
+    broker: BrokerSettings = BrokerSettings()
+    intake: IntakeSettings = IntakeSettings()
+    log: LogSettings = LogSettings()
+    segments: SegmentSettings = SegmentSettings()
+    api: ApiSettings = ApiSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 # the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # files of secrets are not read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # nor folders of them
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment override what the file says."""
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Return the settings of the TOML file ``path`` (None: the defaults) and the environment.
+
+    Raises SettingsError that names the file, the key and what it should be.
+    """
+    given: dict[str, Any] = {}
+    if path is not None:
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(
+                f"the settings file {path} cannot be read: {error.strerror}",
+                hint="name another with --settings",
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} is not TOML: {error}") from None
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_sentences(path, error)),
+            hint="docs/reference/settings-aggregator.md lists every key",
+        ) from None
+
+
+def _sentences(path: Path | None, error: ValidationError) -> list[str]:
+    where = "the settings" if path is None else str(path)
+    found = []
+    for fault in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in fault["loc"])
+        known = "is not a setting" if fault["type"] == "extra_forbidden" else fault["msg"]
+        found.append(f"{where}: {key}: {known}")
+    return found
