@@ -47,34 +47,82 @@ def bare(tmp_path: Path) -> Path:
     """Return a fresh copy of the project's root on a machine without Python and apt."""
     for name in ("dev", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for tool in ("cat", "cksum", "dirname", "id", "mktemp", "rm", "sed", "tail"):
-        (tools / tool).symlink_to(shutil.which(tool) or tool)
+    (tmp_path / "bin").mkdir()
+    for tool in ("cat", "cksum", "cp", "dirname", "env", "mkdir", "mktemp", "rm", "sed", "tail"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or tool)
     return tmp_path
 
 
+def _put(machine: Path, tool: str, script: str) -> None:
+    """Put a tool of that name on a bare machine."""
+    path = machine / "bin" / tool
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def _dev_on(machine: Path) -> subprocess.CompletedProcess[str]:
+    return _dev("docs", cwd=machine, path=str(machine / "bin"))
+
+
+NO_ENSUREPIP = """case "$*" in
+*ensurepip*) exit 1 ;;
+*python3.%d-venv*) echo python3.12-venv ;;
+esac"""
+
+
 def test_without_python_it_says_what_to_install(bare: Path) -> None:
-    run = _dev("docs", cwd=bare, path=str(bare / "bin"))
+    run = _dev_on(bare)
     assert run.returncode == 1
     assert "Python 3.11 or later" in run.stderr
     assert "  -> " in run.stderr
 
 
+def test_a_python_that_is_too_old_is_passed_over(bare: Path) -> None:
+    _put(bare, "python3", "exit 1")  # what asking for 3.11 or later ends with
+    run = _dev_on(bare)
+    assert run.returncode == 1
+    assert "Python 3.11 or later" in run.stderr
+
+
+def test_as_nobody_special_it_says_what_root_has_to_run(bare: Path) -> None:
+    _put(bare, "python3", NO_ENSUREPIP)
+    _put(bare, "apt-get", "exit 99")
+    _put(bare, "id", "echo 1000")
+    run = _dev_on(bare)
+    assert run.returncode == 1
+    assert "  -> as root: apt-get install python3.12-venv" in run.stderr
+
+
+@pytest.mark.parametrize("user", ["0", "1000"])
+def test_as_root_or_with_sudo_it_installs_what_is_missing_and_says_so(
+    bare: Path, user: str
+) -> None:
+    _put(bare, "python3", NO_ENSUREPIP)
+    _put(bare, "apt-get", f'echo "$*" >>{bare}/installed')
+    _put(bare, "id", f"echo {user}")
+    _put(bare, "sudo", f'echo "$1" >>{bare}/sudo; shift; "$@"')
+    run = _dev_on(bare)
+    assert "installing from apt: python3.12-venv" in run.stderr
+    last = (bare / "installed").read_text().splitlines()[-1]
+    assert last == "install --yes --no-install-recommends python3.12-venv"
+    assert (bare / "sudo").exists() is (user != "0")
+
+
 def test_what_fails_is_shown_without_addresses(bare: Path) -> None:
     """A Python whose pip cannot reach its index: the error is shown, the index's name is not."""
-    python = bare / "bin" / "python3"
-    python.write_text(
-        "#!/bin/sh\n"
-        'case "$*" in\n'
-        '*venv*--clear*) /bin/mkdir -p .venv/bin; /bin/cp "$0" .venv/bin/python ;;\n'
-        '*"-m pip"*) echo "no answer from https://index.example/simple"\n'
-        "echo \"host='index.example'\"; exit 1 ;;\n"
-        "*--version*) echo Python 3.12 ;;\n"
-        "esac\n"
+    _put(
+        bare,
+        "python3",
+        """case "$*" in
+*venv*--clear*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+*"-m pip"*)
+    echo "no answer from https://index.example/simple"
+    echo "host='index.example'"
+    exit 1 ;;
+*--version*) echo Python 3.12 ;;
+esac""",
     )
-    python.chmod(0o755)
-    run = _dev("docs", cwd=bare, path=str(bare / "bin"))
+    run = _dev_on(bare)
     assert run.returncode == 1
     assert "no answer from <address>" in run.stderr
     assert "index.example" not in run.stderr
