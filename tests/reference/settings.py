@@ -155,6 +155,8 @@ def _toml(value: object) -> str:
             return json.dumps(value.value, ensure_ascii=False)
         case bool() | int() | float() | str():
             return json.dumps(value, ensure_ascii=False)
+        case SecretStr():
+            return _toml(value.get_secret_value())  # a default stands in the code: no secret
         case tuple() | list() | set() | frozenset():
             return "[" + ", ".join(_toml(item) for item in value) + "]"
         case dict():
