@@ -53,15 +53,15 @@ def bare(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _put(machine: Path, tool: str, script: str) -> None:
-    """Put a tool of that name on a bare machine."""
-    path = machine / "bin" / tool
+def _put(box: Path, tool: str, script: str) -> None:
+    """Put a tool of that name on a bare box."""
+    path = box / "bin" / tool
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 
 
-def _dev_on(machine: Path) -> subprocess.CompletedProcess[str]:
-    return _dev("docs", cwd=machine, path=str(machine / "bin"))
+def _dev_on(box: Path) -> subprocess.CompletedProcess[str]:
+    return _dev("docs", cwd=machine, path=str(box / "bin"))
 
 
 NO_ENSUREPIP = """case "$*" in

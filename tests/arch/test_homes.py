@@ -51,6 +51,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
         "edge_agent/*",
         "aggregator/settings*",
         "aggregator/api/*",
+        "aggregator/service/documents.py",
         "plant/settings*",
     ),
     "pydantic_settings": ("*/settings.py",),
