@@ -61,7 +61,7 @@ def _put(box: Path, tool: str, script: str) -> None:
 
 
 def _dev_on(box: Path) -> subprocess.CompletedProcess[str]:
-    return _dev("docs", cwd=machine, path=str(box / "bin"))
+    return _dev("docs", cwd=box, path=str(box / "bin"))
 
 
 NO_ENSUREPIP = """case "$*" in
