@@ -7,6 +7,7 @@ import random
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
 
@@ -14,6 +15,10 @@ __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
 SEED_VARIABLE: Final = "LOTPROOF_TEST_SEED"  # how the workers of one run share the seed
 WHOLE_LINE: Final = frozenset({"bench", "e2e", "faults"})
+
+# How long an example takes says something of the machine's load, and nothing of the code.
+settings.register_profile("sample", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", settings.get_profile("sample"), max_examples=5000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     seed = os.environ.setdefault(SEED_VARIABLE, str(random.SystemRandom().randrange(2**32)))
     if getattr(config.option, "hypothesis_seed", None) is None:
         config.option.hypothesis_seed = seed
+    settings.load_profile("full" if config.getoption("--full") else "sample")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
