@@ -1,0 +1,77 @@
+"""Use cases of access: give a token, exchange a login link for a session, end one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aggregator import audit
+from aggregator.access import tokens
+from aggregator.access.roles import Act, Actor, require
+from aggregator.access.tokens import Token, TokenKind
+from aggregator.errors import AccessError, NotFoundError
+from aggregator.service.context import Context
+
+CALLERS: Final = frozenset({TokenKind.SERVICE, TokenKind.SESSION})
+"""Kinds of token with which a call may be made."""
+
+
+async def give(
+    context: Context, actor: Actor, holder: Actor, kind: TokenKind, *, why: str
+) -> tuple[Token, str]:
+    """Make a token for ``holder``; return it and its text, which nobody can show again."""
+    require(actor, Act.MANAGE_ACCESS)
+    async with context.store.write() as tx:
+        token, text = await tokens.issue(tx, holder, kind, now=context.clock.now())
+        await audit.record(tx, _entry(actor, token, "give a token", why), context.clock)
+    return token, text
+
+
+async def end(context: Context, actor: Actor, token_id: str, *, why: str) -> None:
+    """End a token at once; NotFoundError if none of that id is in force."""
+    require(actor, Act.MANAGE_ACCESS)
+    now = context.clock.now()
+    async with context.store.write() as tx:
+        if not await tokens.end(tx, token_id, now=now):
+            raise NotFoundError(f"there is no token {token_id} in force")
+        entry = audit.Entry(
+            who=actor.name, act="end a token", what=f"token {token_id}", after=None, why=why
+        )
+        await audit.record(tx, entry, context.clock)
+
+
+async def list_services(context: Context, actor: Actor) -> list[Token]:
+    """Return the tokens of services, newest first."""
+    require(actor, Act.MANAGE_ACCESS)
+    async with context.store.read() as tx:
+        return await tokens.list_of_kind(tx, TokenKind.SERVICE)
+
+
+async def who_is(context: Context, text: str) -> Actor:
+    """Return who acts with this token; AccessError if it is not one that may make calls."""
+    async with context.store.read() as tx:
+        token = await tokens.authenticate(tx, text, CALLERS, now=context.clock.now())
+    return token.actor
+
+
+async def log_in(context: Context, link: str) -> str:
+    """Exchange a login link for a session's token; a link serves once."""
+    now = context.clock.now()
+    async with context.store.write() as tx:
+        token = await tokens.authenticate(tx, link, frozenset({TokenKind.LOGIN}), now=now)
+        if not await tokens.end(tx, token.id, now=now):
+            raise AccessError("the login link was used already", hint="ask for a new one")
+        session, text = await tokens.issue(tx, token.actor, TokenKind.SESSION, now=now)
+        entry = _entry(token.actor, session, "log in", "a login link was used")
+        await audit.record(tx, entry, context.clock)
+    return text
+
+
+def _entry(actor: Actor, token: Token, act: str, why: str) -> audit.Entry:
+    holder: list[audit.JsonValue] = [*sorted(token.actor.roles)]
+    return audit.Entry(
+        who=actor.name,
+        act=act,
+        what=f"token {token.id}",
+        after={"kind": token.kind.value, "name": token.actor.name, "roles": holder},
+        why=why,
+    )
