@@ -1,4 +1,4 @@
-"""EPCs as a tag carries them, read as the thing that they name (GS1 EPC Tag Data Standard 2.1, "EPC Binary Encoding").
+"""EPCs as a tag carries them, read as the thing that they name (GS1 EPC Tag Data Standard 2.1).
 
 Three schemes of 96 bits: SGTIN (a trade item), SSCC (a logistic unit) and GRAI (a returnable
 asset, such as the carrier of a lot). A tag that breaks its scheme's rules names nothing: it is an

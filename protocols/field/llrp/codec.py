@@ -1,8 +1,8 @@
 """LLRP messages to and from bytes: the only place that knows llrpkit.
 
-Names in capitals are those of LLRP 1.1 (EPCglobal, 2010), whose section 17 gives the encodings. llrpkit decodes a whole message or nothing; a
-report is therefore split here into its tag reports, so that one that cannot be read costs no
-other (docs/decisions/llrp-llrpkit.md).
+Names in capitals are those of LLRP 1.1 (EPCglobal, 2010), whose section 17 gives the encodings.
+llrpkit decodes a whole message or nothing; a report is therefore split here into its tag reports,
+so that one that cannot be read costs no other (docs/decisions/llrp-llrpkit.md).
 """
 
 from __future__ import annotations
