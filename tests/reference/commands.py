@@ -27,7 +27,7 @@ def commands_page() -> str:
         if hasattr(module, "app"):
             lines += _typer_lines(script, typer.main.get_command(module.app))
         else:
-            lines += _argparse_lines(script, module.parser())
+            lines += _argparse_lines(script, module._parser())
     return "\n".join([*lines, ""])
 
 
@@ -63,6 +63,8 @@ def _argparse_lines(name: str, parser: argparse.ArgumentParser) -> Iterator[str]
         given = "must be given" if needed else _default(action.default)
         rows.append(f"| `{shown}` | {given} | {action.help or ''} |")
     yield from _table(rows)
+    if parser.epilog:
+        yield from ["", parser.epilog]
 
 
 def _table(rows: list[str]) -> list[str]:
