@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from typing import Final
 
 from llrpkit.exceptions import MessageDecodeError
-from llrpkit.protocol import BitStr, LLRPMessage, decode_message, enums, messages, params
+from llrpkit.protocol import LLRPMessage, decode_message, enums, messages, params
 
 from plant.clock import utc_now
+from plant.sighting import ReaderClock, Sighting, report_of
 
-__all__ = ["LlrpReader", "ReaderClock", "Refusal", "Sighting"]
+__all__ = ["LlrpReader", "Refusal"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HEADER_BYTES: Final = 10
 _MESSAGE_BYTES_MAX: Final = 1_048_576
-
-
-class ReaderClock(Enum):
-    """How the reader tells the time: UTCTimestamp or Uptime."""
-
-    UTC = 0
-    UPTIME = 1  # microseconds since it was switched on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +34,6 @@ class Refusal:
 
     status: int
     text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """One tag seen at one antenna."""
-
-    epc: bytes  # left-aligned
-    epc_bits: int
-    antenna: int
-    rssi: int  # whole dBm
-    first_us: int  # reader's clock
-    last_us: int
-    count: int = 1
 
 
 class LlrpReader:
@@ -74,6 +55,7 @@ class LlrpReader:
         clock: ReaderClock = ReaderClock.UTC,
         sent_again_max: int = 50,
         held_max: int = 10_000,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = port  # 0 until the first start chooses a free one
         self.refusals: dict[str, Refusal] = {}
@@ -82,12 +64,14 @@ class LlrpReader:
         self.keepalives_answered = 0
         self.antennas_connected = set(range(1, antennas + 1))
         self._clock = clock
+        self._tls = tls
         self._sent: deque[Sequence[Sighting]] = deque(maxlen=sent_again_max)
         self._held: deque[Sequence[Sighting]] = deque(maxlen=held_max)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: asyncio.StreamWriter | None = None
         self._rospecs: dict[int, params.ROSpec] = {}
+        self._unreported: list[Sighting] = []
         self._overflowed = False
         self._holds = False
         self._released = False
@@ -101,7 +85,9 @@ class LlrpReader:
         """Switch on; does nothing where it is."""
         if self._server is None:
             self._forget()
-            self._server = await asyncio.start_server(self._serve, self.host, self.port)
+            self._server = await asyncio.start_server(
+                self._serve, self.host, self.port, ssl=self._tls
+            )
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -142,10 +128,22 @@ class LlrpReader:
         return self._last_us
 
     def report(self, sightings: Sequence[Sighting]) -> None:
-        """Send a report, or hold it while nobody takes any."""
+        """Report what was seen, once there is as much of it as the ROSpec wants in a report."""
+        self._unreported += sightings
+        specs = (spec.ro_report_spec for spec in self._rospecs.values())
+        if len(self._unreported) >= max((spec.n for spec in specs if spec), default=1):
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send a report of all that is not reported yet, or hold it while nobody takes any."""
+        sightings, self._unreported = self._unreported, []
+        if sightings:
+            self._pass_on(sightings)
+
+    def _pass_on(self, sightings: Sequence[Sighting]) -> None:
         if self._client is not None and self._released:
             self._sent.append(sightings)
-            self._send(_report(sightings, self._clock))
+            self._send(report_of(sightings, self._clock))
         elif self._holds:
             self._overflowed = self._overflowed or len(self._held) == self._held.maxlen
             self._held.append(sightings)
@@ -194,6 +192,7 @@ class LlrpReader:
 
     def _forget(self) -> None:
         self._rospecs.clear()
+        self._unreported.clear()
         self._sent.clear()
         self._held.clear()
         self._overflowed = False
@@ -258,7 +257,7 @@ class LlrpReader:
             self._released = True
             self._catch_up()
         elif isinstance(message, messages.GET_REPORT):
-            return
+            self._flush()
         else:
             self._send(self._answer(name, message), message.message_id)
             if isinstance(message, messages.CLOSE_CONNECTION) and self._client is not None:
@@ -318,12 +317,12 @@ class LlrpReader:
     def _catch_up(self) -> None:
         """Send the last reports again, then what was held."""
         for sightings in self._sent:
-            self._send(_report(sightings, self._clock))
+            self._send(report_of(sightings, self._clock))
         if self._overflowed:
             self.fill(100)
             self._overflowed = False
         while self._held:
-            self.report(self._held.popleft())
+            self._pass_on(self._held.popleft())
 
     def _notify(self, **event: object) -> None:
         if self._client is not None and self._released:
@@ -355,30 +354,3 @@ def _attempt(status: enums.ConnectionAttemptStatusType) -> dict[str, object]:
 
 def _refused(text: str) -> params.LLRPStatus:
     return params.LLRPStatus(status_code=enums.StatusCode.M_FieldError, error_description=text)
-
-
-def _report(sightings: Sequence[Sighting], clock: ReaderClock) -> LLRPMessage:
-    return messages.RO_ACCESS_REPORT(tag_report_datas=[_tag(s, clock) for s in sightings])
-
-
-def _tag(seen: Sighting, clock: ReaderClock) -> params.TagReportData:
-    first: dict[str, object] = {
-        "first_seen_timestamp_utc": params.FirstSeenTimestampUTC(microseconds=seen.first_us),
-        "last_seen_timestamp_utc": params.LastSeenTimestampUTC(microseconds=seen.last_us),
-    }
-    if clock is ReaderClock.UPTIME:
-        first = {
-            "first_seen_timestamp_uptime": params.FirstSeenTimestampUptime(
-                microseconds=seen.first_us
-            ),
-            "last_seen_timestamp_uptime": params.LastSeenTimestampUptime(microseconds=seen.last_us),
-        }
-    return params.TagReportData(
-        epc_parameter=params.EPC_96(epc=seen.epc)
-        if seen.epc_bits == 96
-        else params.EPCData(epc=BitStr(seen.epc_bits, seen.epc)),
-        antenna_id=params.AntennaID(antenna_id=seen.antenna),
-        peak_rssi=params.PeakRSSI(peak_rssi=seen.rssi),
-        tag_seen_count=params.TagSeenCount(tag_count=seen.count),
-        **first,  # type: ignore[arg-type]
-    )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from plant.llrp_reader import LlrpReader, ReaderClock, Sighting
+from plant.llrp_reader import LlrpReader
+from plant.sighting import ReaderClock, Sighting
 
 __all__ = ["Portal", "Present"]
 
@@ -49,9 +51,10 @@ class Portal:
         rssi_noise: float = 2.0,
         clock: ReaderClock = ReaderClock.UTC,
         sent_again_max: int = 50,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.reader = LlrpReader(
-            port=port, antennas=antennas, clock=clock, sent_again_max=sent_again_max
+            port=port, antennas=antennas, clock=clock, sent_again_max=sent_again_max, tls=tls
         )
         self._antennas: Final = antennas
         self._chance = random.Random(seed)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from llrpkit.emulator import LLRPEmulator
 from llrpkit.protocol import messages, params
 
-from plant.llrp_reader import ReaderClock, Refusal, Sighting
+from plant.ca import PlantCA
+from plant.clock import utc_now
+from plant.llrp_reader import Refusal
 from plant.portal import Portal
+from plant.sighting import ReaderClock, Sighting
 from protocols.field.driver import Delivery, DriverError, SettingsError
 from protocols.field.llrp import SPEC
 from protocols.field.llrp.driver import LlrpDriver
@@ -375,6 +380,49 @@ async def test_tls_files_that_are_not_there(tmp_path: Path) -> None:
     settings = settings_for(1, security="tls", ca_file=tmp_path / "none.pem")
     with pytest.raises(SettingsError, match="TLS"):
         await LlrpDriver("dock", settings, HostClock()).open()
+
+
+async def test_over_tls_with_the_plants_authority(tmp_path: Path) -> None:
+    ca = PlantCA(tmp_path, now=utc_now())
+    reader, gateway = ca.issue("reader"), ca.issue("gateway")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca.root)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_cert_chain(reader.certificate, reader.key)
+    given = {"security": "tls", "ca_file": ca.root}
+    ours = {"certificate_file": gateway.certificate, "key_file": gateway.key}
+    async with Portal(tls=tls) as portal:
+        async with opened(portal, **given, **ours) as line:
+            portal.observe(EPC, 1)
+            await line.until(tags=1)
+        with pytest.raises(DriverError):  # another name than the certificate's
+            async with opened(portal, **given, **ours, server_name="other"):
+                pass
+        with pytest.raises(DriverError):  # no certificate of ours
+            async with opened(portal, **given):
+                pass
+
+
+async def test_what_does_not_fill_a_report_is_fetched(portal: Portal) -> None:
+    async with opened(portal, report_every=10, collect_s=0.1) as line:
+        for number in range(13):
+            portal.observe(number.to_bytes(12, "big"), 1)
+        await line.until(tags=13)
+        assert "GET_REPORT" in portal.reader.heard
+
+
+async def test_another_makers_reader_is_understood() -> None:
+    """Read from llrpkit's own emulator, which was not written for this driver."""
+    async with LLRPEmulator(seed=1, reads_per_sec=200) as emulator:
+        driver = LlrpDriver("dock", settings_for(emulator.port), HostClock())
+        await driver.open()
+        line = Open(driver)
+        await line.until(tags=20)
+        await driver.close()
+        assert {r.signal for r in line.tags} == {"dock/in", "dock/out", "dock/other"}
+        assert {r.status for r in line.tags} == {Status.GOOD}
+        assert {tag.epc for tag in emulator.tags} >= {
+            r.value.epc for r in line.tags if isinstance(r.value, TagRead)
+        }
 
 
 async def test_messages_in_crumbs_and_in_lumps(portal: Portal) -> None:
