@@ -1,0 +1,1 @@
+"""What operations looks at: the health of gateways, their sources and the log."""
