@@ -40,7 +40,7 @@ def pages() -> dict[Path, str]:
             made[ROOT / "config" / f"{party}.sample.toml"] = sample(title, settings)
     for name in driver_names():
         spec = load_driver(name)
-        title = f"Driver `{name}`: {spec.summary}"
+        title = f"Driver `{name}`: {spec.summary.rstrip('.')}"
         made[REFERENCE / f"driver-{name}.md"] = settings_page(title, spec.settings)
     return made
 
@@ -66,7 +66,9 @@ def drivers_page() -> str:
         spec = load_driver(name)
         exempt = "; ".join(f"{test}: {why}" for test, why in spec.exemptions.items()) or "–"
         replays = "yes" if spec.replays else "no"
-        lines.append(f"| [{name}](driver-{name}.md) | {spec.summary} | {replays} | {exempt} |")
+        lines.append(
+            f"| [{name}](driver-{name}.md) | {spec.summary.rstrip('.')} | {replays} | {exempt} |"
+        )
     return "\n".join([*lines, ""])
 
 
