@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from protocols.wire.header import ClockState, Epoch, GatewayId
@@ -115,7 +116,7 @@ def check_completeness(
     past = end + max(span.uncertainty for span in own)
     if stretches[0].start > start:
         findings.append(Finding(gateway, Flaw.LATE_START, start, min(stretches[0].start, end)))
-    for earlier, later in zip(stretches, stretches[1:], strict=False):
+    for earlier, later in pairwise(stretches):
         if earlier.end < end and later.start > start:
             hole = (max(earlier.end, start), min(later.start, end))
             findings.append(Finding(gateway, Flaw.BETWEEN, *hole))

@@ -16,7 +16,7 @@ from aggregator.errors import InvalidError
 from aggregator.model.equipment import EquipmentPath
 from aggregator.model.lot import LotKey
 from aggregator.model.order import JobId
-from protocols.wire.dossier import canonical_json
+from protocols.wire.dossier.file import canonical_json
 from protocols.wire.reading import Nanoseconds
 
 FactId = NewType("FactId", str)

@@ -60,7 +60,7 @@ def check_gtin(text: str) -> Gtin:
 
 
 def check_lot_id(text: str) -> LotId:
-    """Return ``text`` as a lot id; InvalidError for a length or character that GS1 does not allow."""
+    """Return ``text`` as a lot id; InvalidError for a length or character outside GS1's rule."""
     if not _LOT_ID.fullmatch(text):
         raise InvalidError(
             f"{text[:40]!r} is not a lot id",

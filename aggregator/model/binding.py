@@ -1,0 +1,175 @@
+"""Which readings belong to a lot: the rows of each series that its windows hold.
+
+A pure function of readings and windows: in whatever order data came, and however often, the same
+rows are bound. Windows are half-open on the time that a series is cut on; a reading within the
+clocks' uncertainty of a bound is named, on both sides of it (record rules 1 and 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from aggregator.model.equipment import SignalSpec, is_at
+from aggregator.model.lot import LotKey
+from aggregator.model.occupancy import Bound, Window
+from aggregator.model.series import Series
+from protocols.wire.reading import Nanoseconds
+
+RULE: Final = "window/1"
+"""Id and version of this rule; a record names the one that it was made by."""
+
+
+class Span(NamedTuple):
+    """One or several windows of a lot that touch, as a signal at or above them sees it."""
+
+    start: Bound
+    end: Bound
+
+
+class Slice(NamedTuple):
+    """The rows of one span: ``[first, stop)`` are within it.
+
+    ``head`` and ``tail`` are the rows within the uncertainty of its start and end, on both sides.
+    """
+
+    span: Span
+    first: int
+    stop: int
+    head: range
+    tail: range
+
+
+class Unbound(NamedTuple):
+    """Readings that belong to no lot: counted, never dropped."""
+
+    start: Nanoseconds  # of the first one
+    end: Nanoseconds  # of the last one
+    readings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """The readings of one signal that belong to one lot, with the rule that bound them."""
+
+    series: Series
+    slices: tuple[Slice, ...]
+    rule: str = RULE
+
+    @property
+    def readings(self) -> int:
+        """How many readings are within the spans."""
+        return sum(part.stop - part.first for part in self.slices)
+
+
+def in_order(series: Series) -> Series:
+    """Return the series in its one order, each reading once.
+
+    By time, then epoch, then place in the epoch; a reading is the same where epoch and place are.
+    """
+    rank = np.argsort(np.argsort([epoch.hex() for epoch in series.epoch_ids]))
+    epochs = rank[series.epochs] if len(series.epoch_ids) else series.epochs
+    steps = np.diff(series.times)
+    if (steps > 0).all():
+        return series
+    order = np.lexsort((series.positions, epochs, series.times))
+    same = np.zeros(len(order), dtype=bool)
+    same[1:] = (
+        (np.diff(series.times[order]) == 0)
+        & (np.diff(epochs[order]) == 0)
+        & (np.diff(series.positions[order]) == 0)
+    )
+    return take(series, order[~same])
+
+
+def take(series: Series, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Series:
+    """Return the series of the given rows, in the order given."""
+    return replace(
+        series,
+        times=series.times[rows],
+        gateway_times=series.gateway_times[rows],
+        values=series.values[rows],
+        present=series.present[rows],
+        statuses=series.statuses[rows],
+        codes=series.codes[rows],
+        epochs=series.epochs[rows],
+        numbers=series.numbers[rows],
+        positions=series.positions[rows],
+    )
+
+
+def spans(windows: Iterable[Window], spec: SignalSpec, lot: LotKey) -> tuple[Span, ...]:
+    """Return when the signal observed the lot: the union of its windows at or below the signal.
+
+    A signal on an area (a clean room) observes the lot wherever it is within the area; a time at
+    which the lot is at two units below is counted once.
+    """
+    merged: list[Span] = []
+    own = (
+        window
+        for window in windows
+        if window.lot == lot
+        and is_at(window.equipment, spec.equipment)
+        and window.end.time > window.start.time
+    )
+    for window in sorted(own, key=lambda window: (window.start.time, window.end.time)):
+        if merged and window.start.time <= merged[-1].end.time:
+            last = merged.pop()
+            end = max(last.end, window.end, key=lambda bound: bound.time)
+            merged.append(Span(last.start, end))
+        else:
+            merged.append(Span(window.start, window.end))
+    return tuple(merged)
+
+
+def bind(
+    series: Series, when: Sequence[Span], spec: SignalSpec, uncertainty: Nanoseconds
+) -> Binding:
+    """Bind the readings of ``series`` to the spans of a lot.
+
+    ``uncertainty`` is that of the clock that stamped the readings; it counts only against bounds
+    that another clock stamped.
+    """
+    series = in_order(series)
+    times = series.times
+    slices = []
+    for span in when:
+        head, tail = (
+            _within(series, bound, _doubt(bound, spec, uncertainty))
+            for bound in (span.start, span.end)
+        )
+        first, stop = np.searchsorted(times, (span.start.time, span.end.time), side="left")
+        slices.append(Slice(span, int(first), int(stop), head, tail))
+    return Binding(series=series, slices=tuple(slices))
+
+
+def unbound(series: Series, bindings: Sequence[Binding]) -> tuple[Unbound, ...]:
+    """Return the runs of readings of ``series`` that none of the bindings of its signal holds."""
+    series = in_order(series)
+    free = np.ones(len(series) + 2, dtype=np.int8)
+    free[0] = free[-1] = 0
+    for binding in bindings:
+        for part in binding.slices:
+            free[part.first + 1 : part.stop + 1] = 0
+    edges = np.diff(free)
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return tuple(
+        Unbound(int(series.times[first]), int(series.times[stop - 1]), int(stop - first))
+        for first, stop in zip(starts, stops, strict=True)
+    )
+
+
+def _doubt(bound: Bound, spec: SignalSpec, uncertainty: Nanoseconds) -> Nanoseconds:
+    return 0 if bound.clock == spec.clock_id else bound.uncertainty + uncertainty
+
+
+def _within(series: Series, bound: Bound, doubt: Nanoseconds) -> range:
+    if doubt <= 0 or not len(series):
+        return range(0)
+    first = np.searchsorted(series.times, bound.time - doubt, side="left")
+    # An end that nobody has said stands at the greatest number there is: nothing is beyond it.
+    stop = np.searchsorted(series.times, min(bound.time, 2**63 - 1 - doubt) + doubt, side="right")
+    return range(int(first), int(stop))

@@ -1,0 +1,122 @@
+"""Time outside limits: every valid reading beyond a limit lies in exactly one excursion of it.
+
+A limit's own value is still inside. Limits of a 32-bit float are rounded to its width first: a
+controller that shows 80.3 against a limit of 80.3 is inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from aggregator.model.binding import Binding, Slice
+from aggregator.model.recipe import Limits
+from aggregator.model.series import Integers, Series
+from protocols.wire.reading import Kind, Nanoseconds, Status
+
+Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.uint64]
+NUMERIC: Final = frozenset({Kind.INT, Kind.UINT, Kind.FLOAT32, Kind.FLOAT64})
+
+
+class Side(StrEnum):
+    """On which side of a limit is outside."""
+
+    HIGH = "high"
+    LOW = "low"
+
+
+class Limit(NamedTuple):
+    """One bound, at the width of the signal that is held against it."""
+
+    id: str  # action-high, alert-low, ...
+    side: Side
+    value: float
+
+
+class Excursion(NamedTuple):
+    """Readings in a row that are outside one limit, over ``[start, end)``.
+
+    ``end`` is the time of the next valid reading inside, the end of the span where there is none in
+    it, and None where the last reading of the last span was still outside.
+    """
+
+    limit: str
+    start: Nanoseconds
+    end: Nanoseconds | None
+    readings: int
+    extreme: float | int
+    extreme_time: Nanoseconds
+    duration: Nanoseconds  # to the end of the span, where ``end`` is None
+
+
+def limits_of(limits: Limits, kind: Kind) -> tuple[Limit, ...]:
+    """Return the bounds that are set, outermost first."""
+    named = (
+        ("action-high", Side.HIGH, limits.action_high),
+        ("action-low", Side.LOW, limits.action_low),
+        ("alert-high", Side.HIGH, limits.alert_high),
+        ("alert-low", Side.LOW, limits.alert_low),
+    )
+    return tuple(
+        Limit(name, side, float(np.float32(value)) if kind is Kind.FLOAT32 else float(value))
+        for name, side, value in named
+        if value is not None
+    )
+
+
+def valid_rows(series: Series, first: int, stop: int) -> Integers:
+    """Return the rows from ``first`` to before ``stop`` with a number that is not BAD."""
+    if series.kind not in NUMERIC:
+        return np.empty(0, dtype=np.int64)
+    valid = series.present[first:stop] & (series.statuses[first:stop] != Status.BAD)
+    return np.flatnonzero(valid).astype(np.int64) + first
+
+
+def excursions(binding: Binding, limits: tuple[Limit, ...]) -> tuple[Excursion, ...]:
+    """Return the excursions of a binding's readings, in order of limit and time.
+
+    A BAD reading does not end an excursion: that the value had come back is not known.
+    """
+    found: list[Excursion] = []
+    held = [part for part in binding.slices if part.stop > part.first]
+    for limit in limits:
+        for part in held:
+            found += _within(binding.series, part, limit, last=part is held[-1])
+    return tuple(found)
+
+
+def _within(series: Series, part: Slice, limit: Limit, *, last: bool) -> Iterator[Excursion]:
+    rows = valid_rows(series, part.first, part.stop)
+    values = series.values[rows]
+    outside = beyond(values, limit)
+    if not outside.any():
+        return
+    times = series.times[rows]
+    # Of two readings of one instant, the one inside does not end what the other began.
+    padded = np.concatenate(([False], outside | np.isin(times, times[outside]), [False]))
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        run = values[first:stop]
+        worst = first + int(run.argmax() if limit.side is Side.HIGH else run.argmin())
+        start, returned = int(times[first]), stop < len(rows)
+        end = int(times[stop]) if returned else part.span.end.time
+        yield Excursion(
+            limit=limit.id,
+            start=start,
+            end=end if returned or not last else None,
+            readings=int(outside[first:stop].sum()),
+            extreme=values[worst].item(),
+            extreme_time=int(times[worst]),
+            duration=end - start,
+        )
+
+
+def beyond(values: npt.NDArray[np.generic], limit: Limit) -> Mask:
+    """Tell of each value whether it is outside ``limit``."""
+    numbers: Numbers = values  # type: ignore[assignment] # of a numeric kind: see valid_rows
+    return numbers > limit.value if limit.side is Side.HIGH else numbers < limit.value

@@ -1,0 +1,180 @@
+"""Stretches of a window without valid data, held against what the signal owes.
+
+A gap is looked for over the whole window, from its start to its end, not between the readings that
+happen to be in it; and over valid readings: a BAD one is no data (record rule 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from aggregator.model.binding import Binding, Slice, Span
+from aggregator.model.completeness import Proven
+from aggregator.model.recipe import Sampling, SamplingContract
+from aggregator.model.series import Integers, Series, SignalKey
+from protocols.wire.reading import Gap, GapReason, Nanoseconds, Status
+
+
+class Cause(StrEnum):
+    """Why there is no data, as far as it is known."""
+
+    SILENCE = "silence"  # nobody said why: nothing came, and nothing was declared
+    BAD_STATUS = "bad_status"  # readings came, and their source called them BAD
+    NO_CHAIN = "no_chain"  # no contiguous, sealed chain covers the time
+    SOURCE_DOWN = "source_down"  # the others are declared by the gateway
+    DISK_FULL = "disk_full"
+    REFUSED = "refused"
+    SETTINGS_CHANGE = "settings_change"
+    MAINTENANCE = "maintenance"
+    AGENT_STOPPED = "agent_stopped"
+    SUBSCRIPTION_LOST = "subscription_lost"
+    OVERRUN = "overrun"
+
+
+class Missing(NamedTuple):
+    """A gap in valid data over ``[start, end)``, and every cause that overlaps it."""
+
+    start: Nanoseconds
+    end: Nanoseconds
+    causes: tuple[Cause, ...]
+
+
+def valid_times(series: Series) -> Integers:
+    """Return the times of all readings with a value that is not BAD, of whatever kind."""
+    return series.times[series.present & (series.statuses != Status.BAD)]
+
+
+def gaps(
+    binding: Binding,
+    contract: SamplingContract,
+    proven: Sequence[Proven],
+    declared: Iterable[Gap],
+) -> tuple[Missing, ...]:
+    """Return the gaps of a binding's spans, in order.
+
+    The series reaches back before the window, so that what was known at its start is known.
+    ``proven`` is what the gateway's chains prove; ``declared`` are the gaps that it sealed.
+    """
+    series = binding.series
+    own = [gap for gap in declared if concerns(gap, series.key)]
+    times = valid_times(series)
+    bad = series.times[~series.present | (series.statuses == Status.BAD)]
+    found: list[Missing] = []
+    for part in binding.slices:
+        stretches = _merged(
+            [
+                *_silences(times, part.span, contract),
+                *(_unknown(series, part, times, proven, contract)),
+            ]
+        )
+        for start, end in stretches:
+            found.append(Missing(start, end, _causes(start, end, bad, proven, own)))
+        found += _declared_alone(part.span, stretches, own)
+    return tuple(sorted(found))
+
+
+def concerns(gap: Gap, key: SignalKey) -> bool:
+    """Tell whether a declared gap is about the signal: itself, its source, or the whole gateway."""
+    return gap.subject in ("*", key.signal) or key.signal.startswith(gap.subject + "/")
+
+
+def _silences(times: Integers, span: Span, contract: SamplingContract) -> Iterator[tuple[int, int]]:
+    """Yield the stretches between valid readings that are longer than the contract allows.
+
+    A signal that was not read within ``gap_max`` before the start owes its first reading within
+    ``gap_max`` after it; one that was read is judged by the time since then.
+    """
+    if contract.gap_max is None:
+        return
+    start, end = span.start.time, span.end.time
+    first, stop = np.searchsorted(times, (start, end), side="left")
+    edge = start
+    if first > 0 and start - times[first - 1] <= contract.gap_max:
+        edge = int(times[first - 1])
+    edges = np.concatenate(([edge], times[first:stop], [end]))
+    for at in np.flatnonzero(np.diff(edges) > contract.gap_max).tolist():
+        yield max(int(edges[at]), start), int(edges[at + 1])
+
+
+def _unknown(
+    series: Series,
+    part: Slice,
+    times: Integers,
+    proven: Sequence[Proven],
+    contract: SamplingContract,
+) -> Iterator[tuple[int, int]]:
+    """Yield when an on-change value is not known: before the first, while BAD, without a chain."""
+    if contract.sampling is not Sampling.ON_CHANGE:
+        return
+    start, end = part.span.start.time, part.span.end.time
+    before = int(np.searchsorted(times, start, side="right"))
+    if before == 0:
+        yield start, min(int(times[0]), end) if len(times) else end
+    reached = start
+    for stretch in proven:
+        if stretch.start > reached:
+            yield reached, min(stretch.start, end)
+        reached = max(reached, stretch.end)
+        if reached >= end:
+            break
+    if reached < end:
+        yield reached, end
+    yield from _bad_stretches(series, start, end)
+
+
+def _bad_stretches(series: Series, start: int, end: int) -> Iterator[tuple[int, int]]:
+    bad = ~series.present | (series.statuses == Status.BAD)
+    padded = np.concatenate(([False], bad, [False]))
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        until = int(series.times[stop]) if stop < len(series) else end
+        since = int(series.times[first])
+        if since < end and until > start:
+            yield max(since, start), min(until, end)
+
+
+def _causes(
+    start: int, end: int, bad: Integers, proven: Sequence[Proven], declared: Sequence[Gap]
+) -> tuple[Cause, ...]:
+    causes = {_cause(gap.reason) for gap in declared if gap.start < end and gap.end > start}
+    if np.searchsorted(bad, start, side="left") < np.searchsorted(bad, end, side="left"):
+        causes.add(Cause.BAD_STATUS)
+    if not any(stretch.start <= start and end <= stretch.end for stretch in proven):
+        causes.add(Cause.NO_CHAIN)
+    return tuple(sorted(causes or {Cause.SILENCE}))
+
+
+def _declared_alone(
+    span: Span, stretches: Sequence[tuple[int, int]], declared: Sequence[Gap]
+) -> Iterator[Missing]:
+    """Yield what was declared although the contract was kept: it is told all the same."""
+    start, end = span.start.time, span.end.time
+    alone = {
+        (max(gap.start, start), min(gap.end, end), _cause(gap.reason))
+        for gap in declared
+        if gap.start < end
+        and gap.end > start
+        and not any(gap.start < later and gap.end > earlier for earlier, later in stretches)
+    }
+    for since, until, cause in sorted(alone):
+        yield Missing(since, until, (cause,))
+
+
+def _merged(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(stretches):
+        if end <= start:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _cause(reason: GapReason) -> Cause:
+    return Cause(reason.name.lower())
