@@ -154,7 +154,7 @@ class OpcuaRig(Rig):
                 label=label,
                 signal="temperature",
                 put=lambda: self.write("Temperature", value, **how),  # type: ignore[arg-type]
-                raw=value is not None,
+                raw=value is not None and not how.get("status"),  # the server drops the value
             )
 
         return [

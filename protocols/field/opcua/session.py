@@ -78,8 +78,9 @@ class Session:
         session = cls(client, settings)
         try:
             with told("connecting"):
+                endpoint = await _endpoint(client, settings)
                 if identity is not None:
-                    await _secure(client, settings, identity, now_ns)
+                    await _secure(client, settings, endpoint, identity, now_ns)
                 await session._open_channel()
                 await client.create_session()
                 await session._activate()
@@ -302,11 +303,15 @@ def _count(seconds: float, publishing_ms: int) -> int:
     return max(1, math.ceil(seconds * 1000 / publishing_ms))
 
 
-_POLICIES: Final = {
+_POLICIES: Final[dict[Security, type[Any]]] = {
     Security.NONE: security_policies.SecurityPolicyNone,
     Security.BASIC256SHA256: security_policies.SecurityPolicyBasic256Sha256,
     Security.AES256_SHA256_RSAPSS: security_policies.SecurityPolicyAes256Sha256RsaPss,
 }
+
+
+def _policy(settings: OpcuaSettings) -> type[Any]:
+    return _POLICIES[settings.security]
 
 
 def _application_uri(settings: OpcuaSettings, identity: Identity | None) -> str:
@@ -315,38 +320,44 @@ def _application_uri(settings: OpcuaSettings, identity: Identity | None) -> str:
     return settings.application_uri or "urn:lotproof:gateway"
 
 
-async def _secure(
-    client: Client, settings: OpcuaSettings, identity: Identity, now_ns: Nanoseconds | None
-) -> None:
-    """Find the endpoint, check its certificate, and only then speak with our own key."""
-    policy = _POLICIES[settings.security]
+async def _endpoint(client: Client, settings: OpcuaSettings) -> ua.EndpointDescription:
+    """Return the server's endpoint with the policy that is set; its address is not used."""
     mode = ua.MessageSecurityMode.SignAndEncrypt
+    if settings.security is Security.NONE:
+        mode = ua.MessageSecurityMode.None_
     offered = await client.connect_and_get_server_endpoints()
-    fitting = [
-        endpoint
-        for endpoint in offered
-        if endpoint.SecurityMode == mode and endpoint.SecurityPolicyUri == policy.URI
-    ]
-    if not fitting:
-        kinds = {f"{e.SecurityPolicyUri.rpartition('#')[2]}/{e.SecurityMode.name}" for e in offered}
-        raise DriverError(
-            f"the server does not offer {settings.security} with SignAndEncrypt",
-            hint=f"it offers: {', '.join(sorted(kinds)) or 'nothing'}; set security accordingly",
-        )
-    chain = bytes(fitting[0].ServerCertificate or b"")
+    for endpoint in offered:
+        if (endpoint.SecurityMode, endpoint.SecurityPolicyUri) == (mode, _policy(settings).URI):
+            return endpoint
+    kinds = {f"{e.SecurityPolicyUri.rpartition('#')[2]} {e.SecurityMode.name}" for e in offered}
+    raise DriverError(
+        f"the server does not offer {settings.security} {mode.name}",
+        hint=f"it offers: {', '.join(sorted(kinds)) or 'nothing'}; set security accordingly",
+    )
+
+
+async def _secure(
+    client: Client,
+    settings: OpcuaSettings,
+    endpoint: ua.EndpointDescription,
+    identity: Identity,
+    now_ns: Nanoseconds | None,
+) -> None:
+    """Check the endpoint's certificate, and only then speak with our own key."""
+    chain = bytes(endpoint.ServerCertificate or b"")
     # A server may send its issuers after its own certificate: a DER SEQUENCE tells its length.
     leaf = chain[: 4 + int.from_bytes(chain[2:4])]
     check_server(
         leaf,
         trusted=identity.trusted,
         host=urlsplit(settings.endpoint).hostname or "",
-        application_uri=fitting[0].Server.ApplicationUri,
+        application_uri=endpoint.Server.ApplicationUri,
         now_ns=now_ns,
     )
     await client.set_security(
-        policy,
+        _policy(settings),
         CertProperties(identity.certificate, "der"),
         CertProperties(identity.private_key, "der"),
         server_certificate=CertProperties(leaf, "der"),
-        mode=mode,
+        mode=ua.MessageSecurityMode.SignAndEncrypt,
     )

@@ -1,0 +1,191 @@
+"""The OPC UA driver on encrypted lines: who trusts whom, and what a person is told otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from plant.ca import Credentials, PlantCA
+from plant.press import APPLICATION_URI, SIGNALS, Press
+from protocols.field.driver import DriverError, SettingsError
+from protocols.field.opcua.driver import OpcuaDriver
+from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
+from protocols.field.opcua.trust import fingerprint
+from protocols.wire.reading import Reading, Status
+from tests.contract.driver_contract import HostClock
+
+GATEWAY_URI = "urn:lotproof:test:gateway"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A press that wants an encrypted line and a known client, and what a gateway needs for it."""
+
+    press: Press
+    ca: PlantCA
+    gateway: Credentials
+    server: Credentials
+    trusted: Path
+
+    def settings(self, **changes: object) -> OpcuaSettings:
+        given: dict[str, object] = {
+            "endpoint": self.press.endpoint,
+            "security": Security.BASIC256SHA256,
+            "certificate": self.gateway.certificate,
+            "private_key": self.gateway.key,
+            "trusted": self.trusted,
+            "user": "gateway",
+            "password": "press-fit",
+            "publishing_ms": 50,
+            "request_timeout_seconds": 3.0,
+            "signals": tuple(OpcuaSignal(**row) for row in SIGNALS),
+        }
+        return OpcuaSettings.model_validate(given | changes)
+
+
+def today() -> datetime:
+    return datetime.fromtimestamp(int(time.time()), UTC)  # noqa: TID251 -- certificates of today
+
+
+def driver(settings: OpcuaSettings) -> OpcuaDriver:
+    return OpcuaDriver("press", settings, HostClock())
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> PlantCA:
+    return PlantCA(tmp_path_factory.mktemp("ca"), now=today())
+
+
+@pytest.fixture(scope="module")
+def server(ca: PlantCA) -> Credentials:
+    return ca.issue_opcua("press", application_uri=APPLICATION_URI)
+
+
+@pytest.fixture(scope="module")
+def gateway(ca: PlantCA) -> Credentials:
+    return ca.issue_opcua("gateway", application_uri=GATEWAY_URI)
+
+
+@pytest.fixture
+async def site(
+    tmp_path: Path, ca: PlantCA, server: Credentials, gateway: Credentials
+) -> AsyncIterator[Site]:
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    (trusted / "plant.pem").write_bytes(ca.root.read_bytes())
+    async with Press(
+        update_seconds=0.05,
+        certificate=server.certificate,
+        private_key=server.key,
+        trusted=trusted,
+        user="gateway",
+        password="press-fit",
+    ) as press:
+        yield Site(press=press, ca=ca, gateway=gateway, server=server, trusted=trusted)
+
+
+async def first_readings(settings: OpcuaSettings) -> dict[str, Reading]:
+    """Return a reading of each signal over a line opened for it."""
+    line = driver(settings)
+    readings: dict[str, Reading] = {}
+    try:
+        async with asyncio.timeout(10):
+            await line.open()
+            while len(readings) < len(settings.signals):
+                readings |= {r.signal: r for r in (await line.read()).readings}
+    finally:
+        await line.close()
+    return readings
+
+
+async def refusal(settings: OpcuaSettings) -> DriverError:
+    line = driver(settings)
+    try:
+        async with asyncio.timeout(10):
+            with pytest.raises(DriverError) as caught:
+                await line.open()
+    finally:
+        await line.close()
+    return caught.value
+
+
+@pytest.mark.parametrize("security", [Security.BASIC256SHA256, Security.AES256_SHA256_RSAPSS])
+async def test_a_known_gateway_reads_over_an_encrypted_line(site: Site, security: Security) -> None:
+    readings = await first_readings(site.settings(security=security))
+    assert {reading.status for reading in readings.values()} == {Status.GOOD}
+    assert readings["state"].value == 0
+    assert readings["lot-id"].value == ""
+
+
+async def test_a_server_that_nobody_vouches_for_is_refused_with_its_fingerprint(
+    site: Site, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "notes.txt").write_text("no certificate")
+    error = await refusal(site.settings(trusted=empty))
+    der = _der(site.server.certificate)
+    assert fingerprint(der) in str(error)
+    assert str(empty) in error.hint
+    # What the hint says is enough.
+    (empty / "press.der").write_bytes(der)
+    assert len(await first_readings(site.settings(trusted=empty))) == len(SIGNALS)
+
+
+async def test_a_server_of_another_ca_is_refused(site: Site, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    stranger = PlantCA(tmp_path / "stranger", now=today(), site="demo-plant")
+    (other / "ca.pem").write_bytes(stranger.root.read_bytes())
+    assert "not trusted" in str(await refusal(site.settings(trusted=other)))
+
+
+async def test_a_gateway_that_the_server_does_not_know_is_told_so(
+    site: Site, tmp_path: Path
+) -> None:
+    own = PlantCA(tmp_path / "own", now=today()).issue_opcua("gw", application_uri=GATEWAY_URI)
+    error = await refusal(site.settings(certificate=own.certificate, private_key=own.key))
+    assert "trusted certificates" in error.hint
+
+
+async def test_a_wrong_password_is_told_as_one(site: Site) -> None:
+    error = await refusal(site.settings(password="wrong"))
+    assert "password" in error.hint
+    assert "wrong" not in str(error)
+
+
+async def test_nobody_is_let_in_without_a_user(site: Site) -> None:
+    error = await refusal(site.settings(user=None, password=None))
+    assert "user" in error.hint
+
+
+async def test_a_policy_that_the_server_lacks_is_told_with_those_that_it_has(
+    site: Site,
+) -> None:
+    error = await refusal(site.settings(security=Security.NONE, user=None, password=None))
+    assert "Basic256Sha256 SignAndEncrypt" in error.hint
+
+
+async def test_files_that_do_not_fit_refuse_to_start(site: Site, tmp_path: Path) -> None:
+    wrong: list[tuple[dict[str, object], str]] = [
+        ({"private_key": site.server.key}, "is not the key of"),
+        ({"application_uri": "urn:someone:else"}, "is not in"),
+        ({"certificate": tmp_path / "nothing.pem"}, "cannot be read"),
+        ({"private_key": site.gateway.certificate}, "cannot be read"),
+        ({"certificate": site.ca.issue("tls").certificate}, "is not the key of"),
+    ]
+    for changes, said in wrong:
+        with pytest.raises(SettingsError, match=said):
+            await driver(site.settings(**changes)).open()
+
+
+def _der(pem: Path) -> bytes:
+    return x509.load_pem_x509_certificate(pem.read_bytes()).public_bytes(Encoding.DER)
