@@ -16,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from llrpkit.exceptions import MessageDecodeError
-from llrpkit.protocol import LLRPMessage, decode_message, enums, messages, params
+from llrpkit.protocol import BitStr, LLRPMessage, decode_message, enums, messages, params
 
 from plant.clock import utc_now
-from plant.sighting import ReaderClock, Sighting, report_of
+from plant.sighting import ReaderClock, Sighting
 
 __all__ = ["LlrpReader", "Refusal"]
 
@@ -143,7 +143,7 @@ class LlrpReader:
     def _pass_on(self, sightings: Sequence[Sighting]) -> None:
         if self._client is not None and self._released:
             self._sent.append(sightings)
-            self._send(report_of(sightings, self._clock))
+            self._send(_report(sightings, self._clock))
         elif self._holds:
             self._overflowed = self._overflowed or len(self._held) == self._held.maxlen
             self._held.append(sightings)
@@ -317,7 +317,7 @@ class LlrpReader:
     def _catch_up(self) -> None:
         """Send the last reports again, then what was held."""
         for sightings in self._sent:
-            self._send(report_of(sightings, self._clock))
+            self._send(_report(sightings, self._clock))
         if self._overflowed:
             self.fill(100)
             self._overflowed = False
@@ -332,7 +332,10 @@ class LlrpReader:
         now = self.now_us()
         uptime = self._clock is ReaderClock.UPTIME
         time = params.Uptime(microseconds=now) if uptime else params.UTCTimestamp(microseconds=now)
-        data = params.ReaderEventNotificationData(timestamp=time, **event)  # type: ignore[arg-type]
+        data = params.ReaderEventNotificationData(
+            timestamp=time,
+            **event,  # type: ignore[arg-type] # names of fields, which mypy takes for any
+        )
         return messages.READER_EVENT_NOTIFICATION(reader_event_notification_data=data)
 
     def _send(self, message: LLRPMessage, message_id: int = 0) -> None:
@@ -354,3 +357,30 @@ def _attempt(status: enums.ConnectionAttemptStatusType) -> dict[str, object]:
 
 def _refused(text: str) -> params.LLRPStatus:
     return params.LLRPStatus(status_code=enums.StatusCode.M_FieldError, error_description=text)
+
+
+def _report(sightings: Sequence[Sighting], clock: ReaderClock) -> LLRPMessage:
+    return messages.RO_ACCESS_REPORT(tag_report_datas=[_tag(s, clock) for s in sightings])
+
+
+def _tag(seen: Sighting, clock: ReaderClock) -> params.TagReportData:
+    first: dict[str, object] = {
+        "first_seen_timestamp_utc": params.FirstSeenTimestampUTC(microseconds=seen.first_us),
+        "last_seen_timestamp_utc": params.LastSeenTimestampUTC(microseconds=seen.last_us),
+    }
+    if clock is ReaderClock.UPTIME:
+        first = {
+            "first_seen_timestamp_uptime": params.FirstSeenTimestampUptime(
+                microseconds=seen.first_us
+            ),
+            "last_seen_timestamp_uptime": params.LastSeenTimestampUptime(microseconds=seen.last_us),
+        }
+    return params.TagReportData(
+        epc_parameter=params.EPC_96(epc=seen.epc)
+        if seen.epc_bits == 96
+        else params.EPCData(epc=BitStr(seen.epc_bits, seen.epc)),
+        antenna_id=params.AntennaID(antenna_id=seen.antenna),
+        peak_rssi=params.PeakRSSI(peak_rssi=seen.rssi),
+        tag_seen_count=params.TagSeenCount(tag_count=seen.count),
+        **first,  # type: ignore[arg-type] # names of fields, which mypy takes for any
+    )

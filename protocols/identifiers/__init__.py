@@ -1,1 +1,1 @@
-"""Identifiers that stand on products and carriers, to and from their URI forms. Pure."""
+"""Identifiers on products and carriers, to and from their URI forms; pure."""

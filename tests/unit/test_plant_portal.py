@@ -74,7 +74,7 @@ async def test_a_carrier_that_left_is_not_seen() -> None:
     portal = Portal()
     portal.arrive(CRATE, 1)
     portal.arrive(CRATE, 4)
-    assert [tag.antenna for tag in portal.present] == [4]
+    assert [carrier.antenna for carrier in portal.present] == [4]
     portal.leave(CRATE)
     portal.leave(CRATE)
     assert portal.present == ()

@@ -2,7 +2,7 @@
 
 Names in capitals are those of LLRP 1.1 (EPCglobal, 2010), whose section 17 gives the encodings.
 llrpkit decodes a whole message or nothing; a report is therefore split here into its tag reports,
-so that one that cannot be read costs no other (docs/decisions/llrp-llrpkit.md).
+so that one that cannot be read costs no other (docs/decisions/0009-llrp.md).
 """
 
 from __future__ import annotations
@@ -352,7 +352,7 @@ class _Extended(llrp.LLRPParameter):
         w.u16(self.word)
 
     @classmethod
-    def _decode_fields(cls, r: llrp.ByteReader, end: int) -> dict[str, Any]:  # noqa: ARG003
+    def _decode_fields(cls, r: llrp.ByteReader, end: int) -> dict[str, Any]:  # noqa: ARG003 # llrpkit's own signature
         return {"word": r.u16()}
 
 

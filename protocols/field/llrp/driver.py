@@ -129,14 +129,16 @@ class LlrpDriver:
 
     async def _turn(self) -> None:
         """Do what is due, or take one message; raise DriverError where the session fails."""
-        assert self._line is not None  # noqa: S101 -- for the type checker; turns need a line
+        line = self._line
+        if line is None:
+            raise DriverError("the line to the reader is closed", hint="open it again")
         due, event = min(self._dues(), key=lambda found: found[0])
         left = due - self._clock.monotonic()
         frame: Frame | None = None
         if left > 0:
             try:
                 async with asyncio.timeout(left):
-                    frame = await self._line.receive()
+                    frame = await line.receive()
             except TimeoutError:
                 pass
             except DriverError as error:
@@ -147,7 +149,7 @@ class LlrpDriver:
         else:
             self._take(frame)
         if self._state is not State.OVER:
-            await self._line.flush(self._settings.answer_timeout_s)
+            await line.flush(self._settings.answer_timeout_s)
 
     def _dues(self) -> list[tuple[float, Event]]:
         """Return what is due when, on the clock that never steps."""
