@@ -45,13 +45,13 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     # Columns are arithmetic; the wire and the verifier do theirs without it.
     "numpy": ("aggregator/*",),
-    # A declaration, not a service: settings of parties and drivers, and bodies of the interface.
+    # A declaration, not a service: settings of parties and drivers, and the documents of services.
     "pydantic": (
         "protocols/field/*",
         "edge_agent/*",
         "aggregator/settings*",
         "aggregator/api/*",
-        "aggregator/service/documents.py",
+        "aggregator/service/*",
         "plant/settings*",
     ),
     "pydantic_settings": ("*/settings.py",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "drivers.md": drivers_page(),
         REFERENCE / "errors.md": errors_page(),
         REFERENCE / "metrics.md": metrics_page(),
+        ROOT / "docs" / "decisions" / "index.md": decisions_page(),
         ROOT / "docs" / "validation" / "trace.md": trace_page(),
     }
     for party, package in PARTIES.items():
@@ -42,6 +43,7 @@ def pages() -> dict[Path, str]:
         spec = load_driver(name)
         title = f"Driver `{name}`: {spec.summary.rstrip('.')}"
         made[REFERENCE / f"driver-{name}.md"] = settings_page(title, spec.settings)
+    made[REFERENCE / "index.md"] = reference_page(made)
     return made
 
 
@@ -70,6 +72,37 @@ def drivers_page() -> str:
             f"| [{name}](driver-{name}.md) | {spec.summary.rstrip('.')} | {replays} | {exempt} |"
         )
     return "\n".join([*lines, ""])
+
+
+def reference_page(made: Mapping[Path, str]) -> str:
+    """Return the list of reference pages: those that are made, and those that a person wrote."""
+    texts = {path.name: text for path, text in made.items() if path.parent == REFERENCE}
+    for path in REFERENCE.glob("*.md"):
+        texts.setdefault(path.name, path.read_text(encoding="utf-8"))
+    texts.pop("index.md", None)
+    return "\n".join(["# Reference", "", *_links(texts), ""])
+
+
+def decisions_page() -> str:
+    """Return the list of decision records, by number."""
+    folder = ROOT / "docs" / "decisions"
+    records = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("[0-9]*.md")}
+    lines = [
+        "# Decisions",
+        "",
+        "What was decided, what was measured for it, and what would make us decide again. A new",
+        "record takes the next number and the form of the [template](template.md); a record is",
+        "never rewritten, it is replaced. Written by `./dev docs`; do not edit.",
+        "",
+    ]
+    return "\n".join([*lines, *_links(records), ""])
+
+
+def _links(pages: Mapping[str, str]) -> Iterator[str]:
+    """Yield a link to each page, by its file's name, with its title."""
+    for name, text in sorted(pages.items()):
+        title = text.partition("\n")[0].removeprefix("# ")
+        yield f"- [{title}]({name})"
 
 
 def _settings_of(package: str) -> type[BaseModel] | None:
