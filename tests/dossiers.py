@@ -1,0 +1,300 @@
+"""Makes real dossiers: sealed bundles of two gateways, a log, a record and its series."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from protocols.wire.bundle import Body, open_body, open_header, pack_body, seal_bundle, split_bundle
+from protocols.wire.checkpoint import Checkpoint, NoteKey, sign_checkpoint
+from protocols.wire.column import decode_column, encode_columns
+from protocols.wire.dossier.file import Dossier, canonical_json, write_dossier
+from protocols.wire.dossier.holding import Held, Place, disclose
+from protocols.wire.dossier.instant import format_time
+from protocols.wire.dossier.manifest import ChainStatement, KeyRange, Statement
+from protocols.wire.dossier.series import Interval, Part, Series, encode_series, select
+from protocols.wire.header import (
+    FIRST_PREVIOUS,
+    Clock,
+    ClockState,
+    Counters,
+    Epoch,
+    GatewayId,
+    Header,
+    Opening,
+    OpeningReason,
+)
+from protocols.wire.reading import SECOND, Gap, GapReason, Kind, Reading, SignalName, Status
+from protocols.wire.seal import Algorithm, SealKey, SoftwareSealKey
+from protocols.wire.tlog import inclusion_path, leaf_hash, root
+from verifier.policy import Policy
+
+AGGREGATOR: Final = SoftwareSealKey.generate()
+LOG: Final = SoftwareSealKey.generate()
+STRANGER: Final = SoftwareSealKey.generate()
+LOG_KEY: Final = NoteKey(name="lotproof.example/plant-1", key=LOG.public)
+
+START: Final = 1_795_334_400 * SECOND  # 2026-11-22T08:00:00Z
+TEMPERATURE: Final = SignalName("press-1/plate-temperature")
+FORCE: Final = SignalName("press-1/force")
+HUMIDITY: Final = SignalName("room-1/humidity")
+BUNDLE: Final = 10 * SECOND
+"""So long a bundle lasts; a reading of every signal comes each second."""
+
+HIGH: Final = 125.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A gateway and the chain that it sealed."""
+
+    id: GatewayId
+    key: SoftwareSealKey
+    epoch: Epoch
+    bundles: tuple[bytes, ...]
+
+    @property
+    def leaves(self) -> tuple[bytes, ...]:
+        """The leaf hash of each bundle."""
+        return tuple(leaf_hash(split_bundle(data).sealed_header) for data in self.bundles)
+
+
+PRESS_KEY: Final = SoftwareSealKey.generate(Algorithm.ESP256)
+ROOM_KEY: Final = SoftwareSealKey.generate()
+
+
+def temperature(second: int) -> float:
+    """Give a plate that is too hot for three seconds."""
+    return 126.0 + second % 3 if 24 <= second < 27 else 118.0 + second % 5 / 4
+
+
+def readings_of(gateway: str, number: int) -> list[Reading]:
+    """Give what a gateway read while its bundle ``number`` was open; bundle 3 of a room none."""
+    readings = []
+    for second in range(number * 10, number * 10 + 10):
+        time = START + (second - 10) * SECOND  # bundle 1 is the lot's first
+        if gateway == "gw-room":
+            if number != 3:
+                readings.append(_reading(HUMIDITY, Kind.INT, 40 + second % 7, time))
+            continue
+        readings.append(_reading(TEMPERATURE, Kind.FLOAT32, temperature(second), time))
+        status = Status.BAD if second == 31 else Status.GOOD
+        force = None if status is Status.BAD else 1.5 * second
+        readings.append(_reading(FORCE, Kind.FLOAT64, force, time, status=status))
+    return readings
+
+
+def make_gateway(name: str, key: SealKey, *, count: int = 6) -> tuple[Epoch, tuple[bytes, ...]]:
+    """Seal a chain of ``count`` bundles, from the opening of its epoch on."""
+    epoch = Epoch(hashlib.sha256(name.encode()).digest()[:16])
+    bundles: list[bytes] = []
+    previous, first_reading = FIRST_PREVIOUS, 0
+    for number in range(count):
+        readings = readings_of(name, number)
+        body = Body(hashlib.sha256(bytes([number])).digest()[:16], encode_columns(readings))
+        packed = pack_body(body)
+        time = START + (number - 1) * BUNDLE
+        header = Header(
+            gateway=GatewayId(name),
+            epoch=epoch,
+            number=number,
+            previous=previous,
+            first_reading=first_reading,
+            count=len(readings),
+            first_time=time,
+            last_time=time + 9 * SECOND if readings else time,
+            boot=bytes(16),
+            sealed_time=time + BUNDLE,
+            sealed_monotonic=number * BUNDLE,
+            clock=Clock(state=ClockState.SYNCHRONISED, uncertainty=1_000_000, floor=START),
+            settings_hash=bytes(32),
+            dictionary_hash=bytes(32),
+            body_hash=hashlib.sha256(packed).digest(),
+            columns_root=body.root(),
+            gaps=_gaps(time) if not readings else (),
+            counters=Counters(read=first_reading, sealed=first_reading),
+            opening=None if number else Opening(reason=OpeningReason.NEW),
+        )
+        bundle = seal_bundle(header, packed, key)
+        bundles.append(bundle.encode())
+        previous, first_reading = leaf_hash(bundle.sealed_header), header.end_reading
+    return epoch, tuple(bundles)
+
+
+def _gateway(name: str, key: SoftwareSealKey) -> Gateway:
+    epoch, bundles = make_gateway(name, key)
+    return Gateway(id=GatewayId(name), key=key, epoch=epoch, bundles=bundles)
+
+
+def policy(*, pinned: bool = False) -> Policy:
+    """Give the policy that believes the right keys."""
+    gateways = {each.id: (each.key.public,) for each in (PRESS, ROOM)} if pinned else {}
+    return Policy(aggregator=(AGGREGATOR.public,), log=LOG_KEY, gateways=gateways)
+
+
+def dossier(*, disclosed: bool = False) -> Dossier:
+    """Give a dossier that verifies; ``disclosed`` shows the temperature alone of the press."""
+    leaves = [leaf_hash(b"something before")]
+    places = {}
+    for number in range(len(PRESS.bundles)):
+        for gateway in (PRESS, ROOM):
+            places[gateway.id, number] = len(leaves)
+            leaves.append(gateway.leaves[number])
+    head = Checkpoint(origin=LOG_KEY.name, size=len(leaves), root=root(leaves))
+    signals = [(PRESS, TEMPERATURE), (ROOM, HUMIDITY)] + ([] if disclosed else [(PRESS, FORCE)])
+    series = {f"{at:03}": encode_series(series_of(*each)) for at, each in enumerate(signals)}
+    record = {
+        "lot": {"gtin": "04012345123456", "lot": "L-0042"},
+        "rule": "window/1",
+        "window": interval_text(WINDOW),
+        "parameters": [
+            parameter(gateway, signal, f"{at:03}", series[f"{at:03}"])
+            for at, (gateway, signal) in enumerate(signals)
+        ],
+    }
+    return Dossier(
+        statement=Statement(
+            gtin="04012345123456",
+            lot="L-0042",
+            window=WINDOW,
+            rule="window/1",
+            sealed_time=START + 600 * SECOND,
+            chains=tuple(statement(each) for each in (PRESS, ROOM)),
+            keys=tuple(
+                KeyRange(gateway=each.id, epoch=each.epoch, first=0, last=None, key=each.key.public)
+                for each in (PRESS, ROOM)
+            ),
+        ),
+        chains=(hold(PRESS, disclosed=disclosed), hold(ROOM, disclosed=False)),
+        places=tuple(
+            Place(at, inclusion_path(leaves, at))
+            for gateway in (PRESS, ROOM)
+            for at in (places[gateway.id, number] for number in range(HELD_LAST + 1))
+        ),
+        checkpoint=sign_checkpoint(head, LOG),
+        record=canonical_json(record),
+        audit=b"[]",
+        series=series,
+        attachments={"note.txt": b"printed by the line's own paper"},
+    )
+
+
+def packed(**changes: Any) -> bytes:
+    """Seal and pack a dossier with some fields of it replaced."""
+    return write_dossier(replace(dossier(), **changes), AGGREGATOR)
+
+
+def statement(gateway: Gateway) -> ChainStatement:
+    """State the chain of a gateway: bundles 1 to 4, with 0 and 5 around them."""
+    headers = [
+        open_header(split_bundle(data).sealed_header, gateway.key.public)
+        for data in gateway.bundles[FIRST : LAST + 1]
+    ]
+    return ChainStatement(
+        gateway=gateway.id,
+        epoch=gateway.epoch,
+        first=FIRST,
+        last=LAST,
+        held_first=FIRST - 1,
+        held_last=HELD_LAST,
+        head=gateway.leaves[LAST],
+        count=sum(header.count for header in headers),
+        gaps=tuple(gap for header in headers for gap in header.gaps),
+    )
+
+
+def hold(gateway: Gateway, *, disclosed: bool) -> tuple[Held, ...]:
+    """Hold every bundle of a gateway, whole or the first column (the temperature) alone."""
+    held = [Held.whole(data) for data in gateway.bundles]
+    if not disclosed:
+        return tuple(held)
+    shown = []
+    for each in held:
+        header = open_header(each.sealed_header, gateway.key.public)
+        assert isinstance(each.content, bytes)
+        shown.append(replace(each, content=disclose(open_body(header, each.content), [0])))
+    return tuple(shown)
+
+
+def series_of(gateway: Gateway, signal: SignalName) -> Series:
+    """Give the series of a signal as the record's author saw it."""
+    runs = []
+    for data in gateway.bundles[FIRST : LAST + 1]:
+        bundle = split_bundle(data)
+        body = open_body(open_header(bundle.sealed_header, gateway.key.public), bundle.body)
+        columns = [decode_column(column) for column in body.columns]
+        chosen = [r for c in columns if c.signal == signal for r in c.readings()]
+        runs.append(select(chosen, [WINDOW]))
+    part = Part(gateway=gateway.id, epoch=gateway.epoch, first=FIRST, readings=tuple(runs))
+    return Series(signal=signal, parts=(part,))
+
+
+def parameter(gateway: Gateway, signal: SignalName, name: str, data: bytes) -> dict[str, Any]:
+    """Say of a signal what a record says, with figures reckoned in the plainest way."""
+    (part,) = series_of(gateway, signal).parts
+    readings = [reading for run in part.readings for reading in run]
+    values = [float(r.value) for r in readings if isinstance(r.value, int | float)]
+    hot = signal == TEMPERATURE
+    return {
+        "signal": signal,
+        "gateway": gateway.id,
+        "intervals": [[format_time(WINDOW.start), format_time(WINDOW.end)]],
+        "series": {"name": name, "sha256": hashlib.sha256(data).hexdigest()},
+        "figures": {
+            "readings": len(readings),
+            "good": sum(reading.status is Status.GOOD for reading in readings),
+            "uncertain": 0,
+            "bad": sum(reading.status is Status.BAD for reading in readings),
+            "min": min(values),
+            "max": max(values),
+        },
+        "limits": [{"id": "action-high", "side": "high", "value": HIGH}] if hot else [],
+        "excursions": [
+            {
+                "limit": "action-high",
+                "start": format_time(START + 14 * SECOND),
+                "end": format_time(START + 17 * SECOND),
+                "extreme": 128.0,
+                "readings": 3,
+            }
+        ]
+        if hot
+        else [],
+    }
+
+
+def interval_text(interval: Interval) -> dict[str, str]:
+    """Write an interval as the record's window is written."""
+    return {"start": format_time(interval.start), "end": format_time(interval.end)}
+
+
+def _gaps(time: int) -> tuple[Gap, ...]:
+    gap = Gap(subject="room-1", start=time, end=time + BUNDLE, reason=GapReason.SOURCE_DOWN)
+    return (gap,)
+
+
+def _reading(
+    signal: SignalName,
+    kind: Kind,
+    value: float | None,
+    time: int,
+    *,
+    status: Status = Status.GOOD,
+) -> Reading:
+    return Reading(
+        signal=signal,
+        kind=kind,
+        value=value,
+        gateway_time=time,
+        source_time=time,
+        status=status,
+        code=0x8001_0000 if status is Status.BAD else 0,
+        raw=b"\x7f" if status is Status.BAD else b"",
+    )
+
+
+PRESS: Final = _gateway("gw-07", PRESS_KEY)
+ROOM: Final = _gateway("gw-room", ROOM_KEY)
+WINDOW: Final = Interval(START + 2 * SECOND, START + 4 * BUNDLE)
+FIRST, LAST, HELD_LAST = 1, 4, 5

@@ -1,0 +1,233 @@
+"""Checks 13 to 15: the record against its series, and the series against the bundles."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import NamedTuple
+
+from protocols.wire.dossier.file import Dossier
+from protocols.wire.dossier.instant import format_time
+from protocols.wire.dossier.series import Part, Series, decode_series, reading_time, select
+from protocols.wire.errors import WireError
+from protocols.wire.reading import Reading, TagRead
+from verifier.bundles import Chains, OpenedBundle
+from verifier.errors import RecordError
+from verifier.record import Parameter, Record, judge_figures, read_record
+from verifier.report import Altered, Check, conclude
+from verifier.salvage import salvage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingsResult:
+    """Checks 13 to 15, and the readings that were altered."""
+
+    checks: tuple[Check, ...]
+    altered: tuple[Altered, ...]
+
+
+def check_readings(dossier: Dossier, chains: Chains) -> ReadingsResult:
+    """Hold the record against its series and the bundles."""
+    try:
+        record = read_record(dossier.record)
+    except RecordError as error:
+        needed = ["it takes a record that can be read (check 13)"]
+        undecided = tuple(conclude(number, "", undecided=needed) for number in (14, 15))
+        return ReadingsResult(
+            checks=(conclude(13, "", failed=[str(error)]), *undecided), altered=()
+        )
+    series, unreadable = _read_series(dossier)
+    failed, undecided_, altered, figures = [], list[str](), list[Altered](), list[str]()
+    for parameter in record.parameters:
+        found = series.get(parameter.series_name)
+        if found is None:
+            continue  # check 13 names it
+        comparison = _compare(parameter, found, chains)
+        failed += comparison.failed
+        undecided_ += comparison.undecided
+        altered += comparison.altered
+        readings = [each for part in found.parts for run in part.readings for each in run]
+        figures += judge_figures(parameter, readings)
+    if altered:
+        failed.append(f"{len(altered)} readings differ between the record and the bundles")
+    count = sum(
+        len(run) for each in series.values() for part in each.parts for run in part.readings
+    )
+    excursions = sum(len(parameter.excursions) for parameter in record.parameters)
+    checks = (
+        conclude(
+            13,
+            f"{len(record.parameters)} parameters",
+            failed=[*unreadable, *_record_problems(record, dossier)],
+        ),
+        conclude(
+            14, f"{count} readings in {len(series)} series", failed=failed, undecided=undecided_
+        ),
+        conclude(15, f"{excursions} excursions", failed=figures),
+    )
+    return ReadingsResult(checks=checks, altered=tuple(altered))
+
+
+class _Located(NamedTuple):
+    """A reading and where in its bundle it stands."""
+
+    column: int  # place in the body
+    position: int  # place in the column
+    reading: Reading
+
+
+class _Comparison(NamedTuple):
+    failed: list[str]
+    undecided: list[str]
+    altered: list[Altered]
+
+
+def _read_series(dossier: Dossier) -> tuple[Mapping[str, Series], list[str]]:
+    series, unreadable = {}, []
+    for name, data in dossier.series.items():
+        try:
+            series[name] = decode_series(data)
+        except WireError as error:
+            unreadable.append(f"series {name}: {error}")
+    return series, unreadable
+
+
+def _record_problems(record: Record, dossier: Dossier) -> Iterator[str]:
+    said = dossier.statement
+    if (record.gtin, record.lot) != (said.gtin, said.lot):
+        yield f"the record is of lot {record.lot} of {record.gtin}, the manifest of {said.lot}"
+    if record.rule != said.rule:
+        yield f"the record was bound by rule {record.rule}, the manifest states {said.rule}"
+    if record.window != said.window:
+        yield "the record's window is not the manifest's"
+    named = [parameter.series_name for parameter in record.parameters]
+    for name in sorted({*named, *dossier.series}):
+        if named.count(name) != 1 or name not in dossier.series:
+            yield f"series {name} is not held once and named once"
+    gateways = {chain.gateway for chain in said.chains}
+    for parameter in record.parameters:
+        data = dossier.series.get(parameter.series_name, b"")
+        if hashlib.sha256(data).hexdigest() != parameter.series_sha256:
+            yield f"{parameter.signal}: its series is not the one that the record names by hash"
+        if parameter.gateway not in gateways:
+            yield f"{parameter.signal}: no bundle of its gateway {parameter.gateway} is held"
+        if any(
+            start < record.window.start or end > record.window.end
+            for start, end in parameter.intervals
+        ):
+            yield f"{parameter.signal}: an interval reaches out of the record's window"
+
+
+def _compare(parameter: Parameter, series: Series, chains: Chains) -> _Comparison:
+    """Select the parameter's readings from the bundles again, and compare."""
+    result = _Comparison([], [], [])
+    parts: dict[tuple[str, bytes], Part] = {}
+    for part in series.parts:
+        if (part.gateway, part.epoch) in parts or part.gateway != parameter.gateway:
+            result.failed.append(f"{parameter.signal}: a part of its series is foreign or repeated")
+        parts[part.gateway, part.epoch] = part
+    if series.signal != parameter.signal:
+        result.failed.append(f"{parameter.signal}: its series is of {series.signal}")
+    for chain in chains:
+        stated = chain[0].chain
+        if stated.gateway != parameter.gateway:
+            continue
+        part_ = parts.pop((stated.gateway, stated.epoch), None)
+        recorded = {} if part_ is None else dict(enumerate(part_.readings, part_.first))
+        if recorded.keys() - range(stated.first, stated.last + 1):
+            result.failed.append(f"{parameter.signal}: its series names bundles outside the lot's")
+        for bundle in chain:
+            _compare_bundle(parameter, bundle, recorded.get(bundle.number, ()), result)
+    if parts:
+        result.failed.append(f"{parameter.signal}: its series names a chain that is not held")
+    return result
+
+
+def _compare_bundle(
+    parameter: Parameter, bundle: OpenedBundle, recorded: Sequence[Reading], result: _Comparison
+) -> None:
+    columns, whole = (bundle.columns, True) if bundle.proved else salvage(bundle.held)
+    found = [
+        _Located(place, position, reading)
+        for place, column in sorted(columns.items())
+        if column.signal == parameter.signal
+        for position, reading in enumerate(column.readings())
+        if select((reading,), parameter.intervals)
+    ]
+    if not bundle.within:
+        if found:
+            result.failed.append(
+                f"{bundle} holds readings of {parameter.signal} that are the lot's"
+            )
+        return
+    if recorded and not found and not whole:
+        times = sorted(map(reading_time, recorded))
+        result.failed.append(
+            f"{bundle} cannot be read where it held {len(recorded)} readings of {parameter.signal} "
+            f"from {format_time(times[0])} to {format_time(times[-1])}"
+        )
+        return
+    culprit = "record" if bundle.proved else "bundle"
+    differing = list(_differences(recorded, found))
+    result.altered.extend(
+        _altered(parameter, bundle, culprit, said, located) for said, located in differing
+    )
+    if not bundle.proved and not differing:
+        result.undecided.append(
+            f"{bundle} is not proved; the {len(recorded)} readings of {parameter.signal} "
+            "in it are as the record has them"
+        )
+
+
+def _differences(
+    recorded: Sequence[Reading], found: Sequence[_Located]
+) -> Iterator[tuple[Reading | None, _Located | None]]:
+    """Pair the readings that differ; where their counts differ, between equal ends."""
+    start = 0
+    shorter = min(len(recorded), len(found))
+    while start < shorter and recorded[start] == found[start].reading:
+        start += 1
+    end = 0
+    while end < shorter - start and recorded[-1 - end] == found[-1 - end].reading:
+        end += 1
+    middle = zip_longest(recorded[start : len(recorded) - end], found[start : len(found) - end])
+    for said, located in middle:
+        if said is None or located is None or said != located.reading:
+            yield said, located
+
+
+def _altered(
+    parameter: Parameter,
+    bundle: OpenedBundle,
+    culprit: str,
+    said: Reading | None,
+    located: _Located | None,
+) -> Altered:
+    either = said if said is not None else located.reading if located is not None else None
+    return Altered(
+        signal=parameter.signal,
+        time="" if either is None else format_time(reading_time(either)),
+        recorded=None if said is None else _show(said, located and located.reading),
+        found=None if located is None else _show(located.reading, said),
+        gateway=bundle.chain.gateway,
+        epoch=bundle.chain.epoch.hex(),
+        bundle=bundle.number,
+        column=-1 if located is None else located.column,
+        index=-1 if located is None else located.position,
+        culprit=culprit,
+    )
+
+
+def _show(reading: Reading, other: Reading | None) -> str:
+    """Return value and status, and the time where that is what differs from ``other``."""
+    value = reading.value
+    if isinstance(value, TagRead):
+        text = f"{value.epc.hex()} x{value.count}"
+    else:
+        text = value.hex() if isinstance(value, bytes) else repr(value)
+    shown = f"{text} {reading.status.name}"
+    if other is not None and (other.value, other.status) == (reading.value, reading.status):
+        shown += f" (code {reading.code}, at {format_time(reading_time(reading))})"
+    return shown

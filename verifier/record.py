@@ -1,0 +1,224 @@
+"""What the verifier reads of a batch record (docs/specs/dossier.md, section "Record")."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, cast
+
+from protocols.wire.dossier.instant import format_time, parse_time
+from protocols.wire.dossier.series import Interval, reading_time
+from protocols.wire.errors import WireError
+from protocols.wire.reading import Nanoseconds, Reading, Status
+from verifier.errors import RecordError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A bound of a parameter; a value on it is inside."""
+
+    id: str
+    side: Literal["high", "low"]
+    value: float
+
+    def outside(self, value: float) -> bool:
+        """Tell whether ``value`` breaks the limit."""
+        return value > self.value if self.side == "high" else value < self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excursion:
+    """A stretch of time outside a limit; ``end`` is None where it did not end."""
+
+    limit: str
+    start: Nanoseconds
+    end: Nanoseconds | None
+    extreme: float
+    readings: int
+
+    def covers(self, time: Nanoseconds) -> bool:
+        """Tell whether ``time`` lies in [start, end)."""
+        return self.start <= time and (self.end is None or time < self.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """What the record says of one signal."""
+
+    signal: str
+    gateway: str
+    intervals: tuple[Interval, ...]
+    series_name: str
+    series_sha256: str
+    figures: dict[str, Any]
+    limits: tuple[Limit, ...]
+    excursions: tuple[Excursion, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the record says of its lot."""
+
+    gtin: str
+    lot: str
+    rule: str
+    window: Interval
+    parameters: tuple[Parameter, ...]
+
+
+def read_record(data: bytes) -> Record:
+    """Return what a record says; RecordError where it does not say what it must."""
+    try:
+        fields = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return Record(
+            gtin=_text(fields["lot"]["gtin"]),
+            lot=_text(fields["lot"]["lot"]),
+            rule=_text(fields["rule"]),
+            window=_interval([fields["window"]["start"], fields["window"]["end"]]),
+            parameters=tuple(_parameter(each) for each in fields["parameters"]),
+        )
+    except RecordError:
+        raise
+    except WireError as error:
+        raise RecordError(f"the record cannot be read: {error}") from None
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise RecordError(
+            f"the record does not say what it must: {type(error).__name__} {error}"
+        ) from None
+
+
+def judge_figures(parameter: Parameter, readings: Sequence[Reading]) -> list[str]:
+    """Return what is wrong with a parameter's figures and excursions, given its readings."""
+    valid = [(reading_time(each), each.value) for each in readings if _is_valid(each)]
+    numbers = cast("list[tuple[Nanoseconds, float]]", valid)
+    values = [value for _, value in numbers]
+    true = {
+        "readings": len(readings),
+        "good": sum(each.status is Status.GOOD for each in readings),
+        "uncertain": sum(each.status is Status.UNCERTAIN for each in readings),
+        "bad": sum(each.status is Status.BAD for each in readings),
+        "min": min(values, default=None),
+        "max": max(values, default=None),
+    }
+    wrong = [
+        f"{parameter.signal}: the record says {name} {said!r}, its readings give {true[name]!r}"
+        for name in true
+        if not _same(said := parameter.figures.get(name, "nothing"), true[name])
+    ]
+    known = {limit.id for limit in parameter.limits}
+    wrong += [
+        f"{parameter.signal}: an excursion names {each.limit!r}, which is no limit of it"
+        for each in parameter.excursions
+        if each.limit not in known
+    ]
+    for limit in parameter.limits:
+        wrong += _judge_excursions(parameter, limit, numbers)
+    return wrong
+
+
+def _judge_excursions(
+    parameter: Parameter, limit: Limit, numbers: Sequence[tuple[Nanoseconds, float]]
+) -> list[str]:
+    outside = [(time, value) for time, value in numbers if limit.outside(value)]
+    excursions = [each for each in parameter.excursions if each.limit == limit.id]
+    subject = f"{parameter.signal}, limit {limit.id}"
+    wrong = [
+        f"{subject}: {value!r} at {format_time(time)} is outside, "
+        f"and lies in {covering} excursions of the record, not in one"
+        for time, value in outside
+        if (covering := sum(each.covers(time) for each in excursions)) != 1
+    ]
+    for each in excursions:
+        within = [(time, value) for time, value in outside if each.covers(time)]
+        when = f"{subject}: the excursion from {format_time(each.start)}"
+        if not within:
+            wrong.append(f"{when} holds no reading outside")
+            continue
+        values = [value for _, value in within]
+        extreme = max(values) if limit.side == "high" else min(values)
+        if min(time for time, _ in within) != each.start:
+            wrong.append(f"{when} does not start at a reading outside")
+        if not _same(each.extreme, extreme):
+            wrong.append(f"{when} has the extreme {extreme!r}, the record says {each.extreme!r}")
+        if each.readings != len(within):
+            wrong.append(f"{when} has {len(within)} readings, the record says {each.readings}")
+    return wrong
+
+
+def _is_valid(reading: Reading) -> bool:
+    number = type(reading.value) in (int, float)
+    return number and reading.status is not Status.BAD
+
+
+def _same(said: object, true: object) -> bool:
+    """Compare figures: 1 and 1.0 are one number, True is none."""
+    return said == true and isinstance(said, bool) is isinstance(true, bool)
+
+
+def _parameter(fields: dict[str, Any]) -> Parameter:
+    return Parameter(
+        signal=_text(fields["signal"]),
+        gateway=_text(fields["gateway"]),
+        intervals=tuple(_interval(each) for each in fields["intervals"]),
+        series_name=_text(fields["series"]["name"]),
+        series_sha256=_text(fields["series"]["sha256"]),
+        figures=dict(fields["figures"]),
+        limits=tuple(_limit(each) for each in fields["limits"]),
+        excursions=tuple(
+            Excursion(
+                limit=_text(each["limit"]),
+                start=parse_time(_text(each["start"])),
+                end=None if each["end"] is None else parse_time(_text(each["end"])),
+                extreme=_number(each["extreme"]),
+                readings=each["readings"],
+            )
+            for each in fields["excursions"]
+        ),
+    )
+
+
+def _limit(fields: dict[str, Any]) -> Limit:
+    side = fields["side"]
+    if side not in ("high", "low"):
+        raise RecordError(f"{side!r} is no side of a limit")
+    return Limit(id=_text(fields["id"]), side=side, value=_number(fields["value"]))
+
+
+def _interval(item: Sequence[Any]) -> Interval:
+    start, end = item
+    found = Interval(parse_time(_text(start)), parse_time(_text(end)))
+    if found.start > found.end:
+        raise RecordError(f"an interval ends before it starts: {start}")
+    return found
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise RecordError(f"{value!r} stands where the record has a text")
+    return value
+
+
+def _number(value: object) -> float:
+    if type(value) not in (int, float) or not math.isfinite(cast(float, value)):
+        raise RecordError(f"{value!r} stands where the record has a number")
+    return cast(float, value)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise RecordError("a field of the record stands there twice")
+    return fields
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise RecordError(f"{name} stands in the record")
