@@ -36,9 +36,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
-def problem(
-    status: int, *, detail: str, kind: str = "about:blank", **extra: Any
-) -> JSONResponse:
+def problem(status: int, *, detail: str, kind: str = "about:blank", **extra: Any) -> JSONResponse:
     """Return a problem document; ``kind`` is a stable URI reference of the kind of error."""
     members = {
         "type": kind,

@@ -1,0 +1,138 @@
+"""Master data: equipment, signals, materials, limits, lots, work orders and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Response
+
+from aggregator.caller import Caller, ContextOf
+from aggregator.errors import InvalidError
+from aggregator.service import master_data
+from aggregator.service.documents import DOCUMENTS, Document, EntityKind
+from aggregator.service.master_data import PAGE_MAX, Versioned
+
+PATHS: Final = {
+    EntityKind.EQUIPMENT: "equipment",
+    EntityKind.SIGNAL: "signals",
+    EntityKind.MATERIAL: "materials",
+    EntityKind.LIMIT: "limits",
+    EntityKind.LOT: "lots",
+    EntityKind.WORK_ORDER: "work-orders",
+    EntityKind.JOB: "jobs",
+}
+
+Reason = Annotated[
+    str, Header(alias="X-Reason", description="Why, for the audit trail.", max_length=1000)
+]
+
+
+def router() -> APIRouter:
+    """Return the routes of all kinds of master data."""
+    routes = APIRouter()
+    for kind, path in PATHS.items():
+        _add(routes, kind, path)
+    return routes
+
+
+def entity(found: Versioned) -> dict[str, Any]:
+    """Return one version of an entity as the API shows it."""
+    return {
+        "key": found.key,
+        "version": found.version,
+        "recorded_at": found.recorded_at,
+        "recorded_by": found.recorded_by,
+        "document": found.document.model_dump(mode="json"),
+    }
+
+
+def _add(routes: APIRouter, kind: EntityKind, path: str) -> None:
+    word = kind.value.replace("_", " ")
+    routes.add_api_route(
+        f"/{path}", _lister(kind), tags=[path], summary=f"List every {word}", methods=["GET"]
+    )
+    routes.add_api_route(
+        f"/{path}/{{key:path}}",
+        _getter(kind),
+        tags=[path],
+        summary=f"Read one {word}, or an old version of it",
+        methods=["GET"],
+    )
+    routes.add_api_route(
+        f"/{path}/{{key:path}}",
+        _putter(kind),
+        tags=[path],
+        summary=f"Create or change one {word}",
+        methods=["PUT"],
+        responses={409: {"description": "Another version is current than If-Match says"}},
+    )
+
+
+def _lister(kind: EntityKind) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def read_page(
+        context: ContextOf,
+        actor: Caller,
+        after: Annotated[str, Query(description="Key after which the page starts.")] = "",
+        count: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+    ) -> dict[str, Any]:
+        found = await master_data.page(context, actor, kind, after=after, count=count)
+        following = found[-1].key if len(found) == count else None
+        return {"items": [entity(each) for each in found], "after": following}
+
+    return read_page
+
+
+def _getter(kind: EntityKind) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def read_one(
+        context: ContextOf,
+        actor: Caller,
+        response: Response,
+        key: str,
+        version: Annotated[int | None, Query(ge=1)] = None,
+    ) -> dict[str, Any]:
+        found = await master_data.get(context, actor, kind, key, version=version)
+        response.headers["ETag"] = f'"{found.version}"'
+        return entity(found)
+
+    return read_one
+
+
+def _putter(kind: EntityKind) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def put_one(
+        context: ContextOf,
+        actor: Caller,
+        response: Response,
+        *,
+        key: str,
+        document: Document,
+        if_match: Annotated[
+            str | None, Header(description="ETag of the version that is changed.")
+        ] = None,
+        reason: Reason = "as given by the API",
+    ) -> dict[str, Any]:
+        if document.key != key:
+            raise InvalidError(
+                f"the document is of {document.key!r}, the address of {key!r}",
+                hint="make the two agree",
+            )
+        put = await master_data.put(
+            context, actor, document, expected_version=_version(if_match), why=reason
+        )
+        response.headers["ETag"] = f'"{put.version}"'
+        return entity(put)
+
+    # FastAPI reads the form of the body from the annotation: each kind has its own.
+    put_one.__annotations__["document"] = DOCUMENTS[kind]
+    return put_one
+
+
+def _version(etag: str | None) -> int | None:
+    if etag is None:
+        return None
+    try:
+        return int(etag.strip().removeprefix("W/").strip('"'))
+    except ValueError:
+        raise InvalidError(
+            f"If-Match {etag!r} is no ETag of this API", hint='it looks like "3"'
+        ) from None

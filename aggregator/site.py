@@ -1,0 +1,97 @@
+"""The web application: the API, its description, the metrics and the pages."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.base import RequestResponseEndpoint
+
+from aggregator.access.roles import Act, require
+from aggregator.api import audit, facts, gateways, master, problems, readings, records, tokens
+from aggregator.caller import Caller
+from aggregator.service.context import Context
+from aggregator.web import pages
+
+STATIC: Final = Path(__file__).resolve().parent / "web" / "static"
+_CSP: Final = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+
+
+def create_app(context: Context) -> FastAPI:
+    """Return the application over ``context``; nothing in it is reached without a token.
+
+    But four: /healthz, the login, the API's description and the files of the pages.
+    """
+    app = FastAPI(
+        title="Lotproof",
+        summary="From a PLC's register to a batch record that proves itself.",
+        version=importlib.metadata.version("lotproof"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.context = context
+    problems.install(app)
+    app.middleware("http")(_hardened)
+    api = APIRouter(prefix="/api/v1")
+    for routes in (
+        master.router(),
+        facts.routes,
+        records.routes,
+        readings.routes,
+        gateways.routes,
+        audit.routes,
+        tokens.routes,
+    ):
+        api.include_router(routes)
+    app.include_router(api)
+    app.include_router(pages.routes)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_api_route("/docs", _docs, include_in_schema=False)
+    app.add_api_route("/healthz", _healthz, include_in_schema=False)
+    app.add_api_route("/metrics", _metrics, include_in_schema=False)
+    return app
+
+
+async def _hardened(request: Request, proceed: RequestResponseEndpoint) -> Response:
+    response = await proceed(request)
+    response.headers.setdefault("Content-Security-Policy", _CSP)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    if not request.url.path.startswith("/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+async def _docs() -> HTMLResponse:
+    """Show the API's description with files of our own: a plant has no way to a CDN."""
+    page = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Lotproof API",
+        swagger_js_url="/static/vendor/swagger-ui-5.35.0.js",
+        swagger_css_url="/static/vendor/swagger-ui-5.35.0.css",
+        swagger_favicon_url="/static/icon.svg",
+    )
+    # The page starts itself by a script in its text, which the policy of the others forbids.
+    page.headers["Content-Security-Policy"] = _CSP.replace(
+        "style-src", "script-src 'self' 'unsafe-inline'; style-src"
+    )
+    return page
+
+
+async def _healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+async def _metrics(actor: Caller) -> Response:
+    require(actor, Act.READ_GATEWAYS)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,177 @@
+"""The console's pages, over the same use cases as the API; the browser holds a session's cookie."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from aggregator.access.roles import Act, Actor, allows
+from aggregator.access.tokens import LIFETIMES, TokenKind
+from aggregator.caller import COOKIE, actor_of, context_of
+from aggregator.clock import Clock
+from aggregator.errors import AccessError
+from aggregator.ops import gateways
+from aggregator.service import records, tokens
+from aggregator.service.context import Context
+from aggregator.web import words
+from protocols.wire.reading import SECOND, Nanoseconds
+
+routes = APIRouter(include_in_schema=False)
+
+_NEWS_S: Final = 1.0
+_NEWS_EVENTS_MAX: Final = 3_600
+"""A stream of news ends after an hour; the browser opens another, with its session checked anew."""
+
+
+@routes.get("/")
+async def overview(request: Request) -> Response:
+    """Show gateways, lots and the log."""
+    try:
+        actor = await actor_of(request)
+    except AccessError:
+        return RedirectResponse("/login", status_code=303)
+    return _page(request, "overview.html", actor, await _overview(context_of(request), actor))
+
+
+@routes.get("/fragments/overview")
+async def overview_fragment(request: Request) -> Response:
+    """Show the part of the overview that changes."""
+    actor = await actor_of(request)
+    return _page(request, "overview_live.html", actor, await _overview(context_of(request), actor))
+
+
+@routes.get("/records/{gtin}/{lot}")
+async def record(request: Request, gtin: str, lot: str) -> Response:
+    """Show a lot's newest record: verdict, exceptions, charts, completeness."""
+    try:
+        actor = await actor_of(request)
+    except AccessError:
+        return RedirectResponse("/login", status_code=303)
+    found = await records.newest(context_of(request), actor, gtin, lot)
+    return _page(request, "record.html", actor, {"record": found})
+
+
+@routes.get("/events")
+async def events(request: Request) -> StreamingResponse:
+    """Stream news: once a second whether what the overview shows has changed."""
+    actor = await actor_of(request)
+    return StreamingResponse(
+        _news(context_of(request), actor, request), media_type="text/event-stream"
+    )
+
+
+@routes.get("/login")
+async def login_page(request: Request, link: str = "") -> Response:
+    """Ask for a login link's code; a link's address fills it in."""
+    return _page(request, "login.html", None, {"link": link, "problem": ""})
+
+
+@routes.post("/login")
+async def log_in(request: Request, link: Annotated[str, Form(max_length=200)]) -> Response:
+    """Exchange the link for a session's cookie."""
+    try:
+        session = await tokens.log_in(context_of(request), link.strip())
+    except AccessError as error:
+        page = _page(request, "login.html", None, {"link": "", "problem": str(error)})
+        page.status_code = 401
+        return page
+    response = RedirectResponse("/", status_code=303)
+    response.set_cookie(
+        COOKIE,
+        session,
+        max_age=LIFETIMES[TokenKind.SESSION] // SECOND,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+async def _overview(context: Context, actor: Actor) -> dict[str, Any]:
+    return {
+        "gateways": await gateways.health(context, actor),
+        "lots": await records.overview(context, actor) if allows(actor, Act.READ_RECORDS) else None,
+        "log": await gateways.log_state(context, actor),
+    }
+
+
+async def _news(context: Context, actor: Actor, request: Request) -> AsyncIterator[bytes]:
+    seen = b""
+    for _ in range(_NEWS_EVENTS_MAX):
+        if await request.is_disconnected():
+            return
+        shown = await _overview(context, actor)
+        digest = hashlib.sha256(repr(shown).encode()).digest()
+        # Where nothing changed the browser still hears that the server is there.
+        yield b"data: changed\n\n" if digest != seen else b"data: same\n\n"
+        seen = digest
+        await asyncio.sleep(_NEWS_S)
+
+
+def _page(request: Request, name: str, actor: Actor | None, values: dict[str, Any]) -> HTMLResponse:
+    language = words.language_of(request)
+    translate = words.translator(language)
+    clock = context_of(request).clock
+    text = _TEMPLATES.get_template(name).render(
+        t=translate,
+        language=language,
+        actor=actor,
+        ago=lambda time: _ago(time, clock, translate),
+        **values,
+    )
+    page = HTMLResponse(text)
+    if "lang" in request.query_params:
+        page.set_cookie(words.COOKIE, language, max_age=365 * 86_400, samesite="lax")
+    return page
+
+
+def _ago(time: Nanoseconds | None, clock: Clock, translate: Any) -> str:
+    """Say how long ago a record time was, in the largest whole unit."""
+    if not time:
+        return str(translate("never"))
+    seconds = max(0, (clock.now() - time) // SECOND)
+    for size, text in (
+        (86_400, "{count} d ago"),
+        (3_600, "{count} h ago"),
+        (60, "{count} min ago"),
+    ):
+        if seconds >= size:
+            return str(translate(text, count=seconds // size))
+    return str(translate("{count} s ago", count=seconds))
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _tone(state: str) -> str:
+    return _TONES.get(state, "bad")
+
+
+def _mark(state: str) -> str:
+    """Return a shape for the state, so that colour is never alone."""
+    return {"": "●", "warn": "▲", "bad": "✕"}[_tone(state)]
+
+
+_TONES: Final = {
+    "RUNNING": "",
+    "NEVER_SEEN": "",
+    "CONNECTING": "warn",
+    "DEGRADED": "warn",
+    "UNAPPROVED": "warn",
+}
+_TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).resolve().parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.globals.update(tone=_tone, mark=_mark, percent=_percent)
