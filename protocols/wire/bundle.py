@@ -109,17 +109,43 @@ def open_body(header: Header, body: bytes) -> Body:
     The hash is checked before a byte is inflated, the size while inflating. The columns stay
     undecoded; ``check_columns`` reads them. Raises HashError, LimitError or MalformedError.
     """
+    check_body_hash(header, body)
+    return read_body(header, inflate_body(body))
+
+
+def check_body_hash(header: Header, body: bytes) -> None:
+    """Raise HashError unless the packed ``body`` is the one that ``header`` was sealed with."""
     if hashlib.sha256(body).digest() != header.body_hash:
         raise HashError("the body is not the one that the header was sealed with")
-    match cbor.decode(_inflate(body), items_max=_ITEMS_OUTER_MAX):
+
+
+def inflate_body(body: bytes) -> bytes:
+    """Return the CBOR of a packed body, its size bounded while it is inflated.
+
+    Raises LimitError over ``BODY_INFLATED_BYTES_MAX``, MalformedError for anything but one whole
+    zlib stream.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(body, BODY_INFLATED_BYTES_MAX)
+    except zlib.error:
+        raise MalformedError("the body is not zlib") from None
+    if inflater.unconsumed_tail:
+        raise LimitError(f"the body inflates to over {BODY_INFLATED_BYTES_MAX} bytes")
+    if not inflater.eof or inflater.unused_data:
+        raise MalformedError("the body ends early or something follows it")
+    return inflated
+
+
+def read_body(header: Header, inflated: bytes) -> Body:
+    """Take an inflated body apart into its columns, undecoded; MalformedError if it is none."""
+    match cbor.decode(inflated, items_max=_ITEMS_OUTER_MAX):
         case [bytes(seed), list(columns)] if len(seed) == SEED_BYTES:
             pass
         case _:
             raise MalformedError("a body is not [seed, columns]")
-    if bool(columns) is not bool(header.count):
-        raise MalformedError(
-            "a body has columns where the header counts no reading, or the reverse"
-        )
+    if bool(columns) is not bool(header.count) or len(columns) > header.count:
+        raise MalformedError("a body has columns where the header counts no reading for them")
     if not all(type(column) is bytes for column in columns):
         raise MalformedError("a column is not a byte string")
     return Body(seed, columns)
@@ -152,15 +178,3 @@ def column_leaves(body: Body) -> list[bytes]:
     """Return the leaf hash of each salted column, in order."""
     return [leaf_hash(salt(body.seed, at) + data) for at, data in enumerate(body.columns)]
 
-
-def _inflate(data: bytes) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        inflated = inflater.decompress(data, BODY_INFLATED_BYTES_MAX)
-    except zlib.error:
-        raise MalformedError("the body is not zlib") from None
-    if inflater.unconsumed_tail:
-        raise LimitError(f"the body inflates to over {BODY_INFLATED_BYTES_MAX} bytes")
-    if not inflater.eof or inflater.unused_data:
-        raise MalformedError("the body ends early or something follows it")
-    return inflated

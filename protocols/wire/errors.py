@@ -4,7 +4,8 @@
     ├── MalformedError      not the format at all, or not its only allowed form
     ├── LimitError          over a bound of limits.py
     ├── SealError           the seal does not open under the key
-    │   └── UnknownKeyError no key of that kid is known
+    │   ├── UnknownKeyError no key of that kid is known
+    │   └── RevokedKeyError the key was revoked before this bundle
     ├── HashError           content does not match the hash that the seal vouches for
     ├── ChainError          a bundle does not follow from what is stored
     ├── IdentityError       gateway, topic and key do not agree
@@ -48,6 +49,12 @@ class UnknownKeyError(SealError):
     """No key of that kid is known for the gateway."""
 
     reason = "unknown_key"
+
+
+class RevokedKeyError(SealError):
+    """The key was revoked before this bundle."""
+
+    reason = "revoked_key"
 
 
 class HashError(WireError):

@@ -1,0 +1,86 @@
+"""What was refused is kept once, counted, and said aloud once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from aggregator import metrics
+from aggregator.ingest.verify import Refused
+from aggregator.store.base import Transaction
+from protocols.wire.reading import Nanoseconds
+
+_log: Final = structlog.get_logger(__name__)
+_TOPIC_BYTES_MAX: Final = 1024
+
+
+def digest(refused: Refused) -> bytes:
+    """Return the name under which a refused message is kept: the same for a repeat."""
+    topic = refused.message.topic.encode(errors="surrogatepass")
+    return hashlib.sha256(topic + b"\0" + refused.message.payload).digest()
+
+
+async def quarantine(
+    tx: Transaction, refused: Sequence[Refused], *, now: Nanoseconds, bytes_max: int
+) -> list[Refused]:
+    """Keep what was refused and return what had not been seen before.
+
+    Beyond ``bytes_max`` bytes kept in all, the message itself is left out: its hash, size and
+    reason are kept still.
+    """
+    if not refused:
+        return []
+    row = await tx.fetch_one("quarantine.kept_bytes")
+    kept = 0 if row is None else int(row["bytes"])
+    fresh = []
+    for each in refused:
+        name = digest(each)
+        payload = each.message.payload
+        if await tx.fetch_one("quarantine.known", digest=name) is None:
+            fresh.append(each)
+        room = kept + len(payload) <= bytes_max
+        kept += len(payload) if room else 0
+        await tx.execute(
+            "quarantine.add",
+            digest=name,
+            check_number=int(each.check),
+            reason=each.reason,
+            message=_printable(each.text),
+            topic=_printable(each.message.topic),
+            gateway=_claimed(each.message.topic),
+            size=len(payload),
+            bytes=payload if room else None,
+            record_time=now,
+        )
+    return fresh
+
+
+def report(refused: Sequence[Refused], fresh: Sequence[Refused]) -> None:
+    """Count every refusal and say each new one once, after it was committed."""
+    for each in refused:
+        metrics.QUARANTINED.labels(check=str(int(each.check)), reason=each.reason).inc()
+    for each in fresh:
+        _log.warning(
+            "a message was quarantined",
+            check=int(each.check),
+            reason=each.reason,
+            text=_printable(each.text),
+            topic=_printable(each.message.topic),
+            size=len(each.message.payload),
+            digest=digest(each).hex()[:16],
+        )
+
+
+def _claimed(topic: str) -> str | None:
+    """Return the gateway that a topic names; nobody has proved it."""
+    parts = topic.split("/")
+    return _printable(parts[2])[:64] if len(parts) == 4 else None
+
+
+def _printable(text: str) -> str:
+    """Return text that every store and every terminal can take."""
+    clean = text.encode(errors="replace").decode()[:_TOPIC_BYTES_MAX]
+    return "".join(letter if letter.isprintable() else "?" for letter in clean)
