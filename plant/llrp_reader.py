@@ -21,7 +21,7 @@ from llrpkit.protocol import BitStr, LLRPMessage, decode_message, enums, message
 from plant.clock import utc_now
 from plant.sighting import ReaderClock, Sighting
 
-__all__ = ["LlrpReader", "Refusal"]
+__all__ = ["LlrpReader", "Refusal", "report_message"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HEADER_BYTES: Final = 10
@@ -143,7 +143,7 @@ class LlrpReader:
     def _pass_on(self, sightings: Sequence[Sighting]) -> None:
         if self._client is not None and self._released:
             self._sent.append(sightings)
-            self._send(_report(sightings, self._clock))
+            self._send(report_message(sightings, self._clock))
         elif self._holds:
             self._overflowed = self._overflowed or len(self._held) == self._held.maxlen
             self._held.append(sightings)
@@ -180,6 +180,11 @@ class LlrpReader:
         """Forget all ROSpecs in silence, as some readers do when their software restarts."""
         self._rospecs.clear()
 
+    def release(self) -> None:
+        """Let go what is held, whether the client asked for it or not."""
+        self._released = True
+        self._catch_up()
+
     def mute(self) -> None:
         """Send no more signs of life, until told to again."""
         self._keepalive_s = 0.0
@@ -212,6 +217,8 @@ class LlrpReader:
             with contextlib.suppress(OSError):
                 await writer.drain()
             writer.close()
+            another = enums.ConnectionAttemptStatusType.Another_Connection_Attempted
+            self._notify(**_attempt(another))
             return
         self._client = writer
         self._released = not self._holds
@@ -254,8 +261,7 @@ class LlrpReader:
         if name in self.unanswered:
             return
         if isinstance(message, messages.ENABLE_EVENTS_AND_REPORTS):
-            self._released = True
-            self._catch_up()
+            self.release()
         elif isinstance(message, messages.GET_REPORT):
             self._flush()
         else:
@@ -317,7 +323,7 @@ class LlrpReader:
     def _catch_up(self) -> None:
         """Send the last reports again, then what was held."""
         for sightings in self._sent:
-            self._send(_report(sightings, self._clock))
+            self._send(report_message(sightings, self._clock))
         if self._overflowed:
             self.fill(100)
             self._overflowed = False
@@ -359,7 +365,8 @@ def _refused(text: str) -> params.LLRPStatus:
     return params.LLRPStatus(status_code=enums.StatusCode.M_FieldError, error_description=text)
 
 
-def _report(sightings: Sequence[Sighting], clock: ReaderClock) -> LLRPMessage:
+def report_message(sightings: Sequence[Sighting], clock: ReaderClock) -> LLRPMessage:
+    """Return the RO_ACCESS_REPORT of what was seen."""
     return messages.RO_ACCESS_REPORT(tag_report_datas=[_tag(s, clock) for s in sightings])
 
 

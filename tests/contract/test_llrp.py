@@ -360,19 +360,49 @@ async def test_a_reader_that_does_not_answer_is_given_up(portal: Portal) -> None
 
 
 async def test_a_second_client_is_turned_away(portal: Portal) -> None:
-    async with opened(portal):
+    async with opened(portal) as line:
         with pytest.raises(DriverError, match="turned us away") as caught:
             async with opened(portal):
                 pass
         assert "one client" in caught.value.hint
-        assert portal.reader.connected
+        await line.until(event="connection-attempt status=Another_Connection_Attempted")
+        portal.observe(EPC, 1)
+        await line.until(tags=1)
 
 
-async def test_nobody_listens() -> None:
-    driver = LlrpDriver("dock", settings_for(1), HostClock())
+@pytest.mark.parametrize("host", ["127.0.0.1", "no such host", "a" * 70 + ".example"])
+async def test_nobody_listens(host: str) -> None:
+    driver = LlrpDriver("dock", settings_for(1, host=host), HostClock())
     with pytest.raises(DriverError, match="cannot connect"):
         await driver.open()
     await driver.close()
+    await driver.close()
+    with pytest.raises(DriverError, match="closed"):
+        await driver.read()
+
+
+async def test_a_flood_before_the_line_runs_is_bounded_and_declared(portal: Portal) -> None:
+    driver = LlrpDriver("dock", settings_for(portal.port, messages_queued_max=4), HostClock())
+    portal.reader.unanswered.add("GET_ROSPECS")
+    opening = asyncio.create_task(driver.open())
+    async with asyncio.timeout(5):
+        while "GET_ROSPECS" not in portal.reader.heard:  # noqa: ASYNC110 -- no event tells
+            await asyncio.sleep(0.01)
+    for number in range(100):
+        sighting = portal.observe(number.to_bytes(12, "big"), 1)
+        assert sighting.antenna == 1
+    portal.reader.release()
+    with pytest.raises(DriverError, match="listing"):
+        await opening
+    portal.reader.unanswered.clear()
+    await driver.open()
+    line = Open(driver)
+    await line.until(tags=3)
+    gaps = {gap.reason: gap for delivery in line.got for gap in delivery.gaps}
+    missing = gaps[GapReason.OVERRUN].count
+    assert missing is not None
+    assert missing >= 90
+    assert GapReason.SOURCE_DOWN in gaps
     await driver.close()
 
 

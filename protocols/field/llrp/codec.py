@@ -294,8 +294,7 @@ def _event(data: params.ReaderEventNotificationData) -> ReaderEvent:
 def _notices(data: params.ReaderEventNotificationData) -> Iterator[tuple[Notice, str]]:
     """Yield what an event notification says, as a word and ``key=value`` pairs."""
     if (attempt := data.connection_attempt_event) is not None:
-        welcome = int(attempt.status) == 0
-        kind = Notice.WELCOME if welcome else Notice.TURNED_AWAY
+        kind = _ATTEMPTS.get(int(attempt.status), Notice.TURNED_AWAY)
         yield kind, f"connection-attempt status={_name(attempt.status)}"
     if data.connection_close_event is not None:
         yield Notice.FAREWELL, "connection-close"
@@ -318,6 +317,12 @@ def _notices(data: params.ReaderEventNotificationData) -> Iterator[tuple[Notice,
         yield Notice.OTHER, f"gpi port={gpi.gpi_port_number} high={int(gpi.gpi_event)}"
     if (ended := data.ai_spec_event) is not None:
         yield Notice.OTHER, f"aispec-ended rospec={ended.ro_spec_id} index={ended.spec_index}"
+
+
+_ATTEMPTS: Final = {
+    0: Notice.WELCOME,
+    4: Notice.OTHER,  # somebody else tried, and we are told because we are here
+}
 
 
 def _status_text(status: params.LLRPStatus) -> str:

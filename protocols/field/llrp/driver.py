@@ -99,6 +99,7 @@ class LlrpDriver:
         finally:
             self._pump = None
             self._let_go()
+            self._inbox.fail(DriverError("the line to the reader is closed", hint="open it again"))
 
     def _reset(self) -> None:
         """Forget the last connection."""

@@ -41,7 +41,7 @@ class Line:
                 f"no connection to {where} within {settings.connect_timeout_s} s",
                 hint="check that the reader is on and reachable",
             ) from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for a name that no host can have
             raise DriverError(
                 f"cannot connect to {where}: {error}",
                 hint="check host, port and security, and that LLRP is enabled on the reader",

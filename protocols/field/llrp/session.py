@@ -95,6 +95,7 @@ _ANSWERED: Final = tuple(s for s in _LIVE if s not in (State.GREETING, State.RUN
 TRANSITIONS: Final[dict[tuple[State, Event], Step]] = {
     (State.IDLE, Event.CONNECTED): (State.GREETING, ()),
     (State.GREETING, Event.WELCOMED): (State.ASKING, (Send.CAPABILITIES,)),
+    (State.GREETING, Event.TURNED_AWAY): (State.OVER, (Do.FAIL,)),
     (State.ASKING, Event.ACCEPTED): (State.CONFIGURING, (Send.CONFIG,)),
     (State.CONFIGURING, Event.ACCEPTED): (State.LISTING, (Send.LIST,)),
     (State.LISTING, Event.LISTED_NONE): (State.ADDING, (Send.ADD,)),
@@ -118,7 +119,6 @@ TRANSITIONS: Final[dict[tuple[State, Event], Step]] = {
     **{(s, Event.COLLECT_DUE): (s, (Send.COLLECT,)) for s in _STANDING},
     **{(s, Event.KEEPALIVE): (s, (Send.ALIVE,)) for s in _LIVE},
     **{(s, Event.DECLINED): (State.OVER, (Do.FAIL,)) for s in _ANSWERED},
-    **{(s, Event.TURNED_AWAY): (State.OVER, (Do.FAIL,)) for s in _LIVE},
     **{(s, Event.SILENT): (State.OVER, (Do.FAIL,)) for s in _LIVE},
     **{(s, Event.BROKEN): (State.OVER, (Do.FAIL,)) for s in _LIVE},
     **{(s, Event.LEAVE): (State.CLOSING, (Send.CLOSE,)) for s in _LIVE},
