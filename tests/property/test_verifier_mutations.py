@@ -1,0 +1,133 @@
+"""Thousands of damaged dossiers: not one is taken for true.
+
+The seed is printed by pytest as part of the test's name; every mutation follows from it alone.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from protocols.wire.dossier.archive import read_archive, write_archive
+from protocols.wire.dossier.file import write_dossier
+from tests import dossiers
+from verifier.report import Verdict
+from verifier.verify import verify
+
+ROUNDS: Final = 250
+TRUE: Final = {
+    disclosed: write_dossier(dossiers.dossier(disclosed=disclosed), dossiers.AGGREGATOR)
+    for disclosed in (False, True)
+}
+OTHER: Final = read_archive(write_dossier(dossiers.dossier(), dossiers.STRANGER))
+
+Mutation = Callable[[random.Random, bytes], bytes]
+
+
+def flip_bits(chance: random.Random, data: bytes) -> bytes:
+    damaged = bytearray(data)
+    for _ in range(chance.choice((1, 1, 1, 2, 8))):
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+    return bytes(damaged)
+
+
+def cut(chance: random.Random, data: bytes) -> bytes:
+    return data[: chance.randrange(len(data))]
+
+
+def insert(chance: random.Random, data: bytes) -> bytes:
+    at = chance.randrange(len(data) + 1)
+    return data[:at] + chance.randbytes(chance.randint(1, 40)) + data[at:]
+
+
+def remove(chance: random.Random, data: bytes) -> bytes:
+    at = chance.randrange(len(data))
+    return data[:at] + data[at + chance.randint(1, 40) :]
+
+
+def copy_over(chance: random.Random, data: bytes) -> bytes:
+    size = chance.randint(1, 200)
+    source, target = (chance.randrange(len(data) - size) for _ in range(2))
+    return data[:target] + data[source : source + size] + data[target + size :]
+
+
+def flip_in_member(chance: random.Random, data: bytes) -> bytes:
+    """Damage one member and mend the archive around it, check sums included."""
+    members = read_archive(data)
+    name = chance.choice(sorted(members))
+    return write_archive({**members, name: flip_bits(chance, members[name])})
+
+
+def cut_member(chance: random.Random, data: bytes) -> bytes:
+    members = read_archive(data)
+    name = chance.choice(sorted(members))
+    return write_archive({**members, name: cut(chance, members[name])})
+
+
+def drop_member(chance: random.Random, data: bytes) -> bytes:
+    members = read_archive(data)
+    members.pop(chance.choice(sorted(members)))
+    return write_archive(members)
+
+
+def swap_members(chance: random.Random, data: bytes) -> bytes:
+    members = read_archive(data)
+    one, two = chance.sample(sorted(members), 2)
+    members[one], members[two] = members[two], members[one]
+    return write_archive(members)
+
+
+def add_member(chance: random.Random, data: bytes) -> bytes:
+    members = read_archive(data)
+    name = f"{chance.choice(('', 'series/', 'attachments/'))}extra{chance.randrange(9)}.cbor"
+    return write_archive({**members, name: members[chance.choice(sorted(members))]})
+
+
+def take_of_another(chance: random.Random, data: bytes) -> bytes:
+    """Put in a member of a dossier that another aggregator sealed."""
+    members = read_archive(data)
+    differing = [name for name in sorted(OTHER) if OTHER[name] != members.get(name)]
+    name = chance.choice(differing)
+    return write_archive({**members, name: OTHER[name]})
+
+
+def duplicate_member(chance: random.Random, data: bytes) -> bytes:
+    """Write one member twice, as zip programs let one do."""
+    members = read_archive(data)
+    name = chance.choice(sorted(members))
+    single = write_archive({name: members[name]})
+    return single[: single.index(b"PK\1\2")] + data
+
+
+MUTATIONS: Final[tuple[Mutation, ...]] = (
+    flip_bits,
+    cut,
+    insert,
+    remove,
+    copy_over,
+    flip_in_member,
+    cut_member,
+    drop_member,
+    swap_members,
+    add_member,
+    take_of_another,
+    duplicate_member,
+)
+
+
+@pytest.mark.parametrize("disclosed", [False, True])
+@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
+def test_no_mutated_dossier_is_verified(mutate: Mutation, disclosed: bool) -> None:
+    true, policy = TRUE[disclosed], dossiers.policy()
+    assert verify(true, policy).verdict is Verdict.VERIFIED
+    judged = 0
+    for seed in range(ROUNDS):
+        mutated = mutate(random.Random(f"{mutate.__name__} {disclosed} {seed}"), true)
+        if mutated == true:
+            continue
+        judged += 1
+        assert verify(mutated, policy).verdict is Verdict.NOT_VERIFIED, f"seed {seed}"
+    assert judged > ROUNDS * 0.9
