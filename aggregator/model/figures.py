@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from aggregator.model.binding import Binding, Slice
 from aggregator.model.excursion import valid_rows
-from aggregator.model.gaps import Missing
+from aggregator.model.gaps import Missing, merged
 from aggregator.model.recipe import SamplingContract
 from aggregator.model.series import Integers, Series
 from protocols.wire.reading import Nanoseconds, Status
@@ -125,10 +125,10 @@ def _held(
     since = np.maximum(series.times[rows], start)
     until = np.append(since[1:], end)
     weights = until - since
-    for gap in missing:
-        first = int(np.searchsorted(until, gap.start, side="right"))
-        stop = int(np.searchsorted(since, gap.end, side="left"))
-        shared = np.minimum(until[first:stop], gap.end) - np.maximum(since[first:stop], gap.start)
+    for gap_start, gap_end in merged((gap.start, gap.end) for gap in missing):
+        first = int(np.searchsorted(until, gap_start, side="right"))
+        stop = int(np.searchsorted(since, gap_end, side="left"))
+        shared = np.minimum(until[first:stop], gap_end) - np.maximum(since[first:stop], gap_start)
         weights[first:stop] -= np.maximum(shared, 0)
     return series.values[rows].astype(np.float64), weights
 

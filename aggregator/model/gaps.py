@@ -45,7 +45,8 @@ class Missing(NamedTuple):
 
 def valid_times(series: Series) -> Integers:
     """Return the times of all readings with a value that is not BAD, of whatever kind."""
-    return series.times[series.present & (series.statuses != Status.BAD)]
+    times: Integers = series.times[series.present & (series.statuses != Status.BAD)]
+    return times
 
 
 def gaps(
@@ -65,7 +66,7 @@ def gaps(
     bad = series.times[~series.present | (series.statuses == Status.BAD)]
     found: list[Missing] = []
     for part in binding.slices:
-        stretches = _merged(
+        stretches = merged(
             [
                 *_silences(times, part.span, contract),
                 *(_unknown(series, part, times, proven, contract)),
@@ -80,6 +81,19 @@ def gaps(
 def concerns(gap: Gap, key: SignalKey) -> bool:
     """Tell whether a declared gap is about the signal: itself, its source, or the whole gateway."""
     return gap.subject in ("*", key.signal) or key.signal.startswith(gap.subject + "/")
+
+
+def merged(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the union of stretches, in order; those of no length vanish."""
+    union: list[tuple[int, int]] = []
+    for start, end in sorted(stretches):
+        if end <= start:
+            continue
+        if union and start <= union[-1][1]:
+            union[-1] = (union[-1][0], max(union[-1][1], end))
+        else:
+            union.append((start, end))
+    return union
 
 
 def _silences(times: Integers, span: Span, contract: SamplingContract) -> Iterator[tuple[int, int]]:
@@ -162,18 +176,6 @@ def _declared_alone(
     }
     for since, until, cause in sorted(alone):
         yield Missing(since, until, (cause,))
-
-
-def _merged(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(stretches):
-        if end <= start:
-            continue
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _cause(reason: GapReason) -> Cause:

@@ -1,0 +1,162 @@
+"""A batch record, complete in itself: what was made, by which rules, and what was found.
+
+``to_json`` gives the one form that is hashed, signed and kept (docs/specs/record.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aggregator.model.binding import Span, Unbound
+from aggregator.model.completeness import ChainSpan, Finding
+from aggregator.model.equipment import SignalSpec
+from aggregator.model.excursion import Excursion, Limit
+from aggregator.model.fact import Fact
+from aggregator.model.figures import Figures, Number
+from aggregator.model.gaps import Missing
+from aggregator.model.lot import Lot
+from aggregator.model.occupancy import Window
+from aggregator.model.order import Job, WorkOrder
+from aggregator.model.recipe import ParameterSpec
+from aggregator.model.record.exceptions import ExceptionItem, ExceptionKind
+from aggregator.model.record.rule import Rule
+from protocols.wire.dossier.file import canonical_json
+from protocols.wire.dossier.series import Interval
+from protocols.wire.header import Epoch, GatewayId
+from protocols.wire.reading import Nanoseconds
+
+
+class RecordState(StrEnum):
+    """How far a record is; later states are a person's doing, and come by signatures."""
+
+    OPEN = "open"  # something has not ended, or has not arrived
+    COMPLETE = "complete"  # every window has ended and every chain is proved past it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesReference:
+    """The readings of a parameter, kept beside the record under their hash."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterResult:
+    """What was specified of a parameter and what was found."""
+
+    spec: ParameterSpec
+    signal: SignalSpec
+    spans: tuple[Span, ...]
+    limits: tuple[Limit, ...]
+    figures: Figures
+    increase: Number | None  # of a counter
+    excursions: tuple[Excursion, ...]
+    gaps: tuple[Missing, ...]
+    boundary: int  # readings within the clocks' uncertainty of a bound
+    series: SeriesReference | None  # of a critical parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalCount:
+    """How many readings a signal gave for the lot, and between its windows for nobody."""
+
+    signal: SignalSpec
+    readings: int
+    good: int
+    uncertain: int
+    bad: int
+    unbound: tuple[Unbound, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainResult:
+    """One chain that the record rests on."""
+
+    span: ChainSpan
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedSeal:
+    """A bundle whose seal does not hold."""
+
+    gateway: GatewayId
+    epoch: Epoch
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealResult:
+    """Every seal of the window, opened again when the record was made."""
+
+    verified: int
+    refused: tuple[RefusedSeal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """A job and when it ran."""
+
+    job: Job
+    intervals: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The first version of this record that was complete: what came later is late data."""
+
+    content_hash: str
+    readings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRecord:
+    """Everything that the plant's data say of one lot."""
+
+    lot: Lot
+    order: WorkOrder | None
+    jobs: tuple[JobResult, ...]
+    state: RecordState
+    rule: Rule
+    start: Nanoseconds | None  # of the first window; None where there is none
+    end: Nanoseconds | None  # of the last window; None while one is open
+    windows: tuple[Window, ...]
+    facts: tuple[Fact, ...]  # those that windows and conflicts rest on
+    parameters: tuple[ParameterResult, ...]
+    signals: tuple[SignalCount, ...]
+    exceptions: tuple[ExceptionItem, ...]
+    passed: Mapping[ExceptionKind, int]  # checks that found nothing
+    chains: tuple[ChainResult, ...]
+    unproved: tuple[Finding, ...]  # what keeps the data from being complete
+    seals: SealResult
+    master: Mapping[str, int]  # master data cited: "limit <key>" -> version
+    earlier: Earlier | None
+
+    @property
+    def readings(self) -> int:
+        """Readings bound to the lot."""
+        return sum(count.readings for count in self.signals)
+
+
+def content_hash(data: bytes) -> str:
+    """Return the hash by which a version of a record is known: SHA-256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def findings_hash(document: Mapping[str, object]) -> str:
+    """Return the hash of what was found, whatever the bundles were that brought the readings."""
+    found = {name: value for name, value in document.items() if name not in EVIDENCE}
+    parameters = [
+        {name: value for name, value in parameter.items() if name != "series"}
+        for parameter in found.pop("parameters")  # type: ignore[attr-defined] # a list of objects
+    ]
+    return hashlib.sha256(canonical_json({**found, "parameters": parameters})).hexdigest()
+
+
+EVIDENCE = frozenset({"chains", "seals", "findings_hash"})
+"""Parts of the document that name bundles: another bundling gives others."""

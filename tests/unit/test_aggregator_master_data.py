@@ -1,0 +1,181 @@
+"""Master data: versions that nobody overwrites unseen, references that hold, a trail of it all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator.access.roles import Actor, Role
+from aggregator.clock import SystemClock
+from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
+from aggregator.model.equipment import Occupancy, SignalSpec
+from aggregator.model.lot import Lot
+from aggregator.model.recipe import ParameterSpec
+from aggregator.service import audit_trail, master_data
+from aggregator.service.context import Context
+from aggregator.service.documents import EntityKind
+from aggregator.service.master_data import Versioned
+from aggregator.settings import Settings
+from aggregator.store.keys import load_keys
+from aggregator.store.segments import ReadingIndex
+from aggregator.store.sqlite import SqliteStore
+
+ENGINEER = Actor(name="engineer", roles=frozenset({Role.ENGINEER}))
+QA = Actor(name="qa", roles=frozenset({Role.QA}))
+GTIN = "09506000134352"
+
+PRESS = {"path": "demo/press-1", "name": "Sealing press"}
+SIGNAL = {
+    "gateway": "gw-1",
+    "signal": "press-1/plate-temperature",
+    "equipment": "demo/press-1",
+    "value_kind": "float64",
+    "unit": "Cel",
+}
+MATERIAL = {"gtin": GTIN, "name": "Pouch"}
+LIMIT = {
+    "gtin": GTIN,
+    "parameter": "plate temperature",
+    "gateway": "gw-1",
+    "signal": "press-1/plate-temperature",
+    "unit": "Cel",
+    "alert_low": 118,
+    "alert_high": 122,
+    "gap_max_s": 1.5,
+}
+
+
+@pytest.fixture
+async def context(tmp_path: Path) -> AsyncIterator[Context]:
+    store = SqliteStore(tmp_path / "aggregator.db")
+    await store.open()
+    await store.migrate()
+    yield Context(
+        store=store,
+        index=ReadingIndex(),
+        clock=SystemClock(),
+        settings=Settings(),
+        keys=load_keys(tmp_path / "keys"),
+    )
+    await store.close()
+
+
+async def put(
+    context: Context, kind: EntityKind, data: dict[str, Any], expected: int | None = None
+) -> Versioned:
+    document = master_data.parse(kind, data)
+    return await master_data.put(
+        context, ENGINEER, document, expected_version=expected, why="set up"
+    )
+
+
+async def test_an_entity_keeps_every_version(context: Context) -> None:
+    first = await put(context, EntityKind.EQUIPMENT, PRESS)
+    second = await put(context, EntityKind.EQUIPMENT, PRESS | {"occupancy": "ambient"}, 1)
+    assert (first.version, second.version) == (1, 2)
+    old = await master_data.get(context, QA, EntityKind.EQUIPMENT, "demo/press-1", version=1)
+    new = await master_data.get(context, QA, EntityKind.EQUIPMENT, "demo/press-1")
+    assert old.document == first.document
+    assert new.document == second.document
+    assert new.document.model().occupancy is Occupancy.AMBIENT  # type: ignore[union-attr]
+
+
+async def test_the_same_document_again_is_no_change(context: Context) -> None:
+    await put(context, EntityKind.EQUIPMENT, PRESS)
+    again = await put(context, EntityKind.EQUIPMENT, PRESS)
+    assert again.version == 1
+    assert len(await audit_trail.page(context, QA, after=-1, count=10)) == 1
+
+
+@pytest.mark.parametrize("expected", [None, 2, 7])
+async def test_nobody_overwrites_what_he_has_not_seen(
+    context: Context, expected: int | None
+) -> None:
+    await put(context, EntityKind.EQUIPMENT, PRESS)
+    with pytest.raises(ConflictError, match="is at version 1"):
+        await put(context, EntityKind.EQUIPMENT, PRESS | {"name": "Other"}, expected)
+
+
+async def test_a_change_stands_in_the_trail_with_before_and_after(context: Context) -> None:
+    await put(context, EntityKind.EQUIPMENT, PRESS)
+    await put(context, EntityKind.EQUIPMENT, PRESS | {"name": "Press"}, 1)
+    _, entry = await audit_trail.page(context, QA, after=-1, count=10)
+    assert (entry["who"], entry["what"]) == ("engineer", "equipment demo/press-1")
+    assert (entry["before"]["name"], entry["after"]["name"]) == ("Sealing press", "Press")
+
+
+async def test_a_refused_change_leaves_nothing_behind(context: Context) -> None:
+    with pytest.raises(InvalidError, match="needs equipment demo/press-1"):
+        await put(context, EntityKind.SIGNAL, SIGNAL)
+    with pytest.raises(NotFoundError):
+        await master_data.get(context, QA, EntityKind.SIGNAL, "gw-1/press-1/plate-temperature")
+    assert await audit_trail.page(context, QA, after=-1, count=10) == []
+
+
+async def test_documents_become_the_models_that_rules_read(context: Context) -> None:
+    for kind, data in (
+        (EntityKind.EQUIPMENT, PRESS),
+        (EntityKind.SIGNAL, SIGNAL),
+        (EntityKind.MATERIAL, MATERIAL),
+        (EntityKind.LIMIT, LIMIT),
+        (EntityKind.LOT, {"gtin": GTIN, "lot": "L-1", "material": "Pouch"}),
+    ):
+        await put(context, kind, data)
+    async with context.store.read() as tx:
+        (spec,) = await master_data.models(tx, EntityKind.LIMIT)
+        (signal,) = await master_data.models(tx, EntityKind.SIGNAL)
+        (lot,) = await master_data.models(tx, EntityKind.LOT)
+    assert isinstance(spec, ParameterSpec)
+    assert spec.sampling.gap_max == 1_500_000_000
+    assert isinstance(signal, SignalSpec)
+    assert signal.key == spec.signal
+    assert isinstance(lot, Lot)
+    assert lot.key == (GTIN, "L-1")
+
+
+async def test_lots_are_told_apart_by_gtin_and_by_case(context: Context) -> None:
+    other = "09506000134369"
+    for gtin in (GTIN, other):
+        await put(context, EntityKind.MATERIAL, {"gtin": gtin, "name": gtin})
+        for lot in ("L-1", "l-1"):
+            await put(context, EntityKind.LOT, {"gtin": gtin, "lot": lot})
+    found = await master_data.page(context, QA, EntityKind.LOT)
+    assert [each.key for each in found] == sorted(
+        f"{gtin}/{lot}" for gtin in (GTIN, other) for lot in ("L-1", "l-1")
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "message"),
+    [
+        (EntityKind.MATERIAL, {"gtin": "09506000134353", "name": "x"}, "check digit"),
+        (EntityKind.EQUIPMENT, {"path": "demo//press"}, "not an equipment path"),
+        (EntityKind.SIGNAL, SIGNAL | {"gateway": "GW 1"}, "not a gateway id"),
+        (EntityKind.LIMIT, LIMIT | {"alert_low": 130}, "out of order"),
+        (EntityKind.LIMIT, LIMIT | {"gap_max_s": None}, "needs gap_max"),
+        (EntityKind.SIGNAL, SIGNAL | {"colour": "red"}, "colour: Extra inputs"),
+    ],
+)
+async def test_a_document_that_contradicts_itself_is_refused(
+    context: Context, kind: EntityKind, data: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidError, match=message):
+        await put(context, kind, data)
+
+
+async def test_pages_follow_each_other(context: Context) -> None:
+    for number in range(5):
+        await put(context, EntityKind.EQUIPMENT, {"path": f"demo/unit-{number}"})
+    first = await master_data.page(context, QA, EntityKind.EQUIPMENT, count=2)
+    rest = await master_data.page(context, QA, EntityKind.EQUIPMENT, after=first[-1].key)
+    assert [each.key for each in first + rest] == [f"demo/unit-{number}" for number in range(5)]
+
+
+async def test_who_may_not_change_master_data_does_not(context: Context) -> None:
+    auditor = Actor(name="auditor", roles=frozenset({Role.AUDITOR}))
+    document = master_data.parse(EntityKind.EQUIPMENT, PRESS)
+    with pytest.raises(DeniedError):
+        await master_data.put(context, auditor, document, expected_version=None, why="x")
