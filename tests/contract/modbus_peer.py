@@ -120,10 +120,15 @@ class Peer:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
-        if self._pty:
-            asyncio.get_running_loop().remove_reader(self._master)
-            os.close(self._master)
-            os.close(self._slave)
+        if self._master >= 0:
+            self.unplug()
+
+    def unplug(self) -> None:
+        """Take the serial port away."""
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = -1
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

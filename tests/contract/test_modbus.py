@@ -166,6 +166,11 @@ async def one_poll(driver: Driver) -> dict[str, Reading]:
         return {reading.signal: reading for reading in (await driver.read()).readings}
 
 
+async def read_on(driver: Driver) -> None:
+    while True:
+        await driver.read()
+
+
 def words(first: int, count: int) -> list[dict[str, Any]]:
     return [{"name": f"w{address}", "address": address} for address in range(first, first + count)]
 
@@ -198,6 +203,37 @@ class TestTransports:
             )
             async with opened(settings) as driver:
                 assert (await one_poll(driver))["a"].value == 21
+
+    async def test_a_serial_port_that_is_unplugged_is_a_driver_error(self) -> None:
+        async with Peer({1: Device(holding=DEVICE)}, pty=True) as peer:
+            settings = SPEC.settings.model_validate(
+                {
+                    "transport": "serial",
+                    "serial_port": peer.serial_port,
+                    "parity": "N",
+                    "signals": words(0, 2),
+                }
+                | QUICK
+            )
+            async with opened(settings) as driver:
+                assert (await one_poll(driver))["w1"].value == 7
+                peer.unplug()
+                with pytest.raises(DriverError):
+                    async with asyncio.timeout(5):
+                        await read_on(driver)
+
+    async def test_noise_on_a_serial_line_costs_a_repeat(self) -> None:
+        def noisy(question: Question, pdu: bytes) -> list[tuple[float, bytes]]:
+            frame = bytearray(peer.frame(question, pdu))
+            frame[4] ^= 0x10 if question.number == 0 else 0
+            return [(0, RAW + bytes(frame))]
+
+        async with Peer({1: Device(holding=DEVICE)}, rtu=True) as peer:
+            peer.misbehave = noisy
+            settings = settings_of(peer.port, words(0, 2), transport="rtu-over-tcp", **QUICK)
+            async with opened(settings) as driver:
+                assert (await one_poll(driver))["w1"].value == 7
+            assert len(peer.questions) == 2
 
     async def test_a_serial_port_that_is_not_there_is_a_driver_error(self) -> None:
         settings = SPEC.settings.model_validate(

@@ -181,9 +181,10 @@ class TestRefusals:
         assert refusals.to_try(self.SLOTS, 59) is None
         assert refusals.to_try(self.SLOTS, 70) is self.SLOTS[1]
         assert refusals.to_try(self.SLOTS[2:], 70) is self.SLOTS[2]
-        known = refusals.of(2)
-        assert known is not None
-        assert known.code == 3
+        assert [(slot.index, known.code) for slot, known in refusals.among(self.SLOTS)] == [
+            (1, 2),
+            (2, 3),
+        ]
 
     def test_a_success_forgives_the_table_and_no_other(self) -> None:
         refusals = Refusals(retry_s=60)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from typing import Final
 
 from protocols.field.driver import (
@@ -121,7 +120,7 @@ class ModbusDriver:
     async def _poll(self, periods: tuple[float, ...], readings: list[Reading]) -> None:
         """Ask for what is due; a refused signal stays BAD until a trial of it succeeds."""
         due = [slot for period in periods for slot in self._slots[period]]
-        refused = [(slot, known) for slot in due if (known := self._refusals.of(slot.index))]
+        refused = self._refusals.among(due)
         for request in self._planned(periods, due):
             await self._take(request, readings)
         trial = self._refusals.to_try(due, self._clock.monotonic()) if refused else None
@@ -138,7 +137,8 @@ class ModbusDriver:
             self._plans.clear()
         requests = self._plans.get(periods)
         if requests is None:
-            given = [slot for slot in due if self._refusals.of(slot.index) is None]
+            refused = {slot.index for slot, _ in self._refusals.among(due)}
+            given = [slot for slot in due if slot.index not in refused]
             found = plan(given, self._limits, cuts=self._refusals.cuts, walls=self._refusals.walls)
             requests = self._plans[periods] = tuple(map(self._compiled, found.blocks))
         return requests
@@ -202,9 +202,11 @@ class ModbusDriver:
             (value,) = unpack(both[view], offset)
             if finish is not None:
                 value = finish(value)
-            reading = judge(signal=names[index], kind=kinds[index], value=value, gateway_time=now)
-            if reading.status is Status.BAD:
-                reading = replace(reading, raw=payload[offset : offset + size])
+            name, kind = names[index], kinds[index]
+            reading = judge(signal=name, kind=kind, value=value, gateway_time=now)
+            if reading.status is not Status.GOOD:
+                raw = payload[offset : offset + size]  # the registers themselves are the evidence
+                reading = judge(signal=name, kind=kind, value=value, gateway_time=now, raw=raw)
             readings.append(reading)
 
     def _bad(self, slot: Slot, code: int, raw: bytes = b"") -> Reading:

@@ -44,9 +44,12 @@ class Refusals:
         """Return the refused signals: no request reads on over their registers."""
         return tuple(refused.slot for refused in self._refused.values())
 
-    def of(self, index: int) -> Refused | None:
-        """Return what is known of the signal, None where it is not refused."""
-        return self._refused.get(index)
+    def among(self, slots: Iterable[Slot]) -> list[tuple[Slot, Refused]]:
+        """Return those of the slots that are refused, and what is known of them."""
+        if not self._refused:
+            return []
+        known = ((slot, self._refused.get(slot.index)) for slot in slots)
+        return [(slot, refused) for slot, refused in known if refused is not None]
 
     def refuse(self, slots: Iterable[Slot], code: int, now: float) -> None:
         """Take in that these signals alone were refused."""
@@ -61,8 +64,7 @@ class Refusals:
 
     def to_try(self, due: Iterable[Slot], now: float) -> Slot | None:
         """Return the refused signal of ``due`` that has waited longest and long enough."""
-        known = (self._refused.get(slot.index) for slot in due)
-        ripe = [refused for refused in known if refused is not None and refused.retry_at <= now]
+        ripe = [refused for _, refused in self.among(due) if refused.retry_at <= now]
         return min(ripe, key=lambda refused: refused.retry_at).slot if ripe else None
 
     def forgive(self, slot: Slot) -> None:
