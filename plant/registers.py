@@ -49,7 +49,7 @@ class RegisterServer:
         """Drop every connection and stop listening; may be called twice."""
         server, self._server = self._server, None
         if server is not None:
-            await server.shutdown()  # type: ignore[no-untyped-call]
+            await server.shutdown()  # type: ignore[no-untyped-call]  # as pymodbus has it
 
 
 _TABLES: Final[dict[int, Table]] = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
@@ -90,4 +90,4 @@ class _Server(ModbusTcpServer):
         self.context = tables  # type: ignore[assignment]  # same questions, own answers
 
     def bound_port(self) -> int:
-        return int(self.transport.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
+        return int(self.transport.sockets[0].getsockname()[1])  # type: ignore[attr-defined]  # asyncio.Server
