@@ -85,6 +85,7 @@ class OpcuaRig(Rig):
         server.iserver.aspace._is_expected_variant_type = lambda *_: True
         server.set_endpoint("opc.tcp://127.0.0.1:0")
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        _mend_transfer(server.iserver.subscription_service)
         index = await server.register_namespace(URI)
         limit = ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall
         await server.get_node(ua.NodeId(limit)).write_value(ITEMS_A_CALL_MAX, ua.VariantType.UInt32)
@@ -168,3 +169,20 @@ class OpcuaRig(Rig):
             lie("no value", None, kind=ua.VariantType.Null),
             lie("sensor failure", 20.8, status=ua.StatusCodes.BadSensorFailure),
         ]
+
+
+def _mend_transfer(service: Any) -> None:
+    """Let a transferred subscription use the new session's publish requests.
+
+    asyncua's server leaves it with those of the old session, and it falls silent.
+    """
+    transfer = service.transfer_subscriptions
+
+    async def whole_transfer(params: Any, session_id: Any, callback: Any) -> Any:
+        for number in params.SubscriptionIds:
+            if number in service.subscriptions:
+                held = service.subscriptions[number]
+                held.pub_request_callback = callback.__self__.get_publish_request
+        return await transfer(params, session_id, callback)
+
+    service.transfer_subscriptions = whole_transfer

@@ -104,7 +104,14 @@ def _plain(variant: ua.Variant | None) -> tuple[object, bytes]:
             return value.Text, b""
         if kind is ua.VariantType.ByteString:
             return bytes(value), b""
-    return value, variant_to_binary(variant)[:VALUE_BYTES_MAX]
+    return value, _encoded(variant)[:VALUE_BYTES_MAX]
+
+
+def _encoded(variant: ua.Variant) -> bytes:
+    try:
+        return bytes(variant_to_binary(variant))
+    except Exception:  # noqa: BLE001 -- a type that asyncua decodes and cannot encode again
+        return repr(variant.Value).encode(errors="replace")
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

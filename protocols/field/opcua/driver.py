@@ -119,6 +119,12 @@ class OpcuaDriver:
                 return session, subscription
         except RefusedError as refusal:
             _log.info("session cannot be resumed", source=self._source, why=str(refusal))
+        except DriverError:
+            # Where the server is reached and yet no channel comes, its certificate may be another
+            # one; a new session finds out, and fails like this one where it is the line.
+            if not session.reached:
+                raise
+            return None
         await session.close()
         self._session = None
         return None
@@ -130,8 +136,8 @@ class OpcuaDriver:
         old = self._subscription
         try:
             if old is not None and await session.take_over(old):
-                await self._catch_up(session, old)
                 self._session = session
+                await self._catch_up(session, old)
                 return session, old
             self._give_up_subscription()
             subscription = await session.subscribe()
@@ -141,7 +147,10 @@ class OpcuaDriver:
             self._initial = set()
             await self._monitor(session, subscription, tuple(self._signals))
         except BaseException:
-            await session.close()
+            if self._session is session:
+                session.drop()  # closing it would delete the subscription that it took over
+            else:
+                await session.close()
             raise
         self._session, self._subscription = session, subscription
         return session, subscription
@@ -194,8 +203,11 @@ class OpcuaDriver:
         tasks.append(asyncio.create_task(self._retry(session, subscription)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            errors = [task.exception() for task in done]
-            self._failure = next(error for error in errors if isinstance(error, DriverError))
+            error = next(error for task in done if (error := task.exception()) is not None)
+            if not isinstance(error, DriverError):
+                _log.error("the driver itself failed", source=self._source, exc_info=error)
+                error = DriverError(f"the driver itself failed: {error!r}", hint="report it")
+            self._failure = error
             self._waiting.wake()
         finally:
             for task in tasks:

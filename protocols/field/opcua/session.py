@@ -60,6 +60,7 @@ class Session:
     def __init__(self, client: Client, settings: OpcuaSettings) -> None:
         self._client = client
         self._settings = settings
+        self.reached = False  # whether the last attempt to open a channel got as far as the server
         self._services = client.uaclient.session
         self._namespaces: list[str] = []
         self._started: object = None  # the server's start time: another one is another server
@@ -239,7 +240,9 @@ class Session:
         self._client.disconnect_socket()
 
     async def _open_channel(self) -> None:
+        self.reached = False
         await self._client.connect_socket()
+        self.reached = True
         await self._client.send_hello()
         await self._client.open_secure_channel()
 
