@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.arch.sources import ROOT
 
@@ -61,6 +62,12 @@ def blocks_to_run(document: Document) -> Iterator[tuple[str, str]]:
     """Yield language (``sh`` or ``python``) and text of the blocks that are marked to be run."""
     marked = rf"^{RUN}\n```(sh|python)\n(.*?)^```$"
     yield from re.findall(marked, document.text, re.MULTILINE | re.DOTALL)
+
+
+def sources_shown(document: Document) -> Iterator[dict[str, Any]]:
+    """Yield every source of an agent's settings that the document shows in a TOML block."""
+    for block in re.findall(r"^```toml\n(.*?)^```$", document.text, re.MULTILINE | re.DOTALL):
+        yield from tomllib.loads(block).get("source", ())
 
 
 def outline(document: Document) -> dict[str, object]:

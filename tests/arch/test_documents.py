@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.settings import SourceSettings
+from protocols.field.driver import load_driver
 from tests.arch.documents import (
     RUN,
     Document,
@@ -17,9 +19,11 @@ from tests.arch.documents import (
     broken_links,
     documents,
     outline,
+    sources_shown,
 )
 from tests.arch.sources import ROOT
 
+AGENTS_KEYS = SourceSettings.model_fields.keys()
 BLOCKS = [
     pytest.param(language, block, id=f"{document.name}-{number}")
     for document in documents()
@@ -58,6 +62,14 @@ def test_a_planted_block_that_fails_is_caught(block: str, tmp_path: Path) -> Non
     text = f"{RUN}\n```{block}\n```\n"
     (found,) = blocks_to_run(Document(path=ROOT / "planted.md", text=text))
     assert _run(*found, tmp_path)[0] != 0
+
+
+def test_every_source_in_the_documents_fits_its_driver() -> None:
+    shown = [source for document in documents() for source in sources_shown(document)]
+    assert shown
+    for source in shown:
+        settings = {key: source[key] for key in source.keys() - AGENTS_KEYS}
+        load_driver(source["driver"]).settings.model_validate(settings)
 
 
 def test_the_translation_of_the_readme_keeps_up() -> None:

@@ -43,6 +43,7 @@ class Key:
 
     key: str  # ``buffer.bytes_max``; a table that repeats ends in ``[]``
     field: FieldInfo
+    open: bool = False  # whether its table takes keys that its model does not name
 
 
 def settings_page(title: str, model: type[BaseModel]) -> str:
@@ -68,10 +69,11 @@ def settings_page(title: str, model: type[BaseModel]) -> str:
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[Key]:
     """Yield every key of a settings model, those of its tables after its own."""
     tables: list[tuple[str, type[BaseModel]]] = []
+    takes_more = model.model_config.get("extra") == "allow"
     for name, field in model.model_fields.items():
         inner = _models(field.annotation)
         if not inner:
-            yield Key(key=f"{prefix}{name}", field=field)
+            yield Key(key=f"{prefix}{name}", field=field, open=takes_more)
         repeats = typing.get_origin(field.annotation) in {tuple, list}
         tables += [(f"{prefix}{name}{'[]' if repeats else ''}.", table) for table in inner]
     for table_prefix, table in tables:
@@ -105,6 +107,8 @@ def sample(title: str, model: type[BaseModel]) -> str:
         heading = _heading(table)
         if heading and heading not in lines:
             lines += ["", heading]
+            if key.open:
+                lines.append("# Besides these: the driver's own keys, docs/reference/drivers.md")
         lines += ["", f"# {key.field.description or name}", f"# {takes(key.field)}"]
         given = next(iter(key.field.examples or ()), None)
         if key.field.is_required() or given is not None:
@@ -151,6 +155,8 @@ def _type(annotation: object) -> str:
 def _toml(value: object) -> str:
     """Return a value as TOML writes it; JSON is the same for what settings hold."""
     match value:
+        case enum.IntEnum():
+            return json.dumps(value.name.lower())  # the name is taken as well, and can be read
         case enum.Enum():
             return json.dumps(value.value, ensure_ascii=False)
         case bool() | int() | float() | str():
