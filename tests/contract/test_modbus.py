@@ -347,6 +347,23 @@ class TestMisbehaviour:
         assert got["second"].value == 2
         assert (again["first"].value, again["second"].value) == (1, 2)
 
+    async def test_a_late_answer_together_with_the_awaited_one(self) -> None:
+        late: list[bytes] = []
+
+        def together(question: Question, pdu: bytes) -> list[tuple[float, bytes]]:
+            if question.number == 0:
+                late.append(peer.frame(question, pdu))
+                return []
+            if question.number == 1:
+                return [(0, RAW + late[0] + peer.frame(question, pdu))]
+            return [(0, pdu)]
+
+        async with Peer({1: Device(holding=DEVICE)}) as peer:
+            peer.misbehave = together
+            async with opened(settings_of(peer.port, words(0, 125), **QUICK)) as driver:
+                assert (await one_poll(driver))["w124"].value == 868
+            assert len(peer.questions) == 2
+
     @pytest.mark.parametrize("code", [5, 6])
     async def test_busy_equipment_is_asked_again(self, code: int) -> None:
         async with Peer({1: Device(holding=DEVICE)}) as peer:
