@@ -146,19 +146,41 @@ def bind(
     return Binding(series=series, slices=tuple(slices))
 
 
-def unbound(series: Series, bindings: Sequence[Binding]) -> tuple[Unbound, ...]:
-    """Return the runs of readings of ``series`` that none of the bindings of its signal holds."""
-    series = in_order(series)
-    free = np.ones(len(series) + 2, dtype=np.int8)
-    free[0] = free[-1] = 0
-    for binding in bindings:
-        for part in binding.slices:
-            free[part.first + 1 : part.stop + 1] = 0
+def unbound(
+    series: Series, when: Iterable[Span], since: Nanoseconds, until: Nanoseconds
+) -> tuple[Unbound, ...]:
+    """Return the runs of readings of an ordered series in ``[since, until)`` that no span holds."""
+    times = series.times
+    first, stop = np.searchsorted(times, (since, until), side="left")
+    free = np.zeros(len(times) + 2, dtype=np.int8)
+    free[first + 1 : stop + 1] = 1
+    for span in when:
+        low, high = np.searchsorted(times, (span.start.time, span.end.time), side="left")
+        free[low + 1 : high + 1] = 0
     edges = np.diff(free)
     starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     return tuple(
-        Unbound(int(series.times[first]), int(series.times[stop - 1]), int(stop - first))
-        for first, stop in zip(starts, stops, strict=True)
+        Unbound(int(times[low]), int(times[high - 1]), int(high - low))
+        for low, high in zip(starts, stops, strict=True)
+    )
+
+
+def nothing(spec: SignalSpec) -> Series:
+    """Return a series without a reading: what is there of a signal that never came."""
+    numbers = np.empty(0, dtype=np.int64)
+    return Series(
+        key=spec.key,
+        kind=spec.kind,
+        times=numbers,
+        gateway_times=numbers,
+        values=np.empty(0),
+        present=np.empty(0, dtype=np.bool_),
+        statuses=np.empty(0, dtype=np.int8),
+        codes=numbers,
+        epochs=np.empty(0, dtype=np.int16),
+        epoch_ids=(),
+        numbers=numbers,
+        positions=numbers,
     )
 
 

@@ -97,8 +97,11 @@ def _within(series: Series, part: Slice, limit: Limit, *, last: bool) -> Iterato
     if not outside.any():
         return
     times = series.times[rows]
-    # Of two readings of one instant, the one inside does not end what the other began.
-    padded = np.concatenate(([False], outside | np.isin(times, times[outside]), [False]))
+    running = outside
+    if (np.diff(times) == 0).any():
+        # Of two readings of one instant, the one inside does not end what the other began.
+        running = outside | np.isin(times, times[outside])
+    padded = np.concatenate(([False], running, [False]))
     edges = np.flatnonzero(padded[1:] != padded[:-1])
     for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         run = values[first:stop]

@@ -89,6 +89,6 @@ class Ledger:
         return tuple(
             sorted(
                 self.items,
-                key=lambda item: (kinds.index(item.kind), item.subject, item.start or 0, item.id),
+                key=lambda item: (kinds.index(item.kind), item.subject, item.start or 0),
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aggregator.model.binding import RULE
 from aggregator.model.presence import PresenceRule
@@ -15,5 +15,5 @@ class Rule:
 
     version: str = RULE
     edge_tolerance: Nanoseconds = 30 * SECOND  # sources that differ less about an edge agree
-    presence: PresenceRule = PresenceRule()
+    presence: PresenceRule = field(default_factory=PresenceRule)
     reuse_after: Nanoseconds = 90 * 86_400 * SECOND  # windows of one lot further apart are raised

@@ -1,0 +1,300 @@
+"""A batch record as JSON: one form, so that the same record is the same bytes anywhere.
+
+Keys sorted, no white space, UTF-8; times as text in UTC with nine digits; a float as the shortest
+text that reads back the same; durations as whole nanoseconds (docs/specs/record.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aggregator.model.binding import Span
+from aggregator.model.equipment import SignalSpec
+from aggregator.model.fact import FOREVER, Fact
+from aggregator.model.figures import Figures
+from aggregator.model.lot import LotKey
+from aggregator.model.occupancy import Bound, Window
+from aggregator.model.record.batch_record import (
+    BatchRecord,
+    ChainResult,
+    JobResult,
+    ParameterResult,
+    SignalCount,
+    findings_hash,
+)
+from aggregator.model.record.rule import Rule
+from protocols.wire.dossier.file import canonical_json
+from protocols.wire.dossier.instant import format_time
+from protocols.wire.reading import Nanoseconds
+
+FORMAT: Final = "lotproof-record-v1"
+Json = dict[str, Any]
+
+
+def encode_record(record: BatchRecord) -> bytes:
+    """Return the bytes of ``record``: what is hashed, kept and signed."""
+    document = to_document(record)
+    return canonical_json({**document, "findings_hash": findings_hash(document)})
+
+
+def to_document(record: BatchRecord) -> Json:
+    """Return ``record`` as JSON's own types, without its hash."""
+    critical = [each for each in record.parameters if each.series is not None]
+    others = [each for each in record.parameters if each.series is None]
+    return {
+        "format": FORMAT,
+        "lot": {
+            **_lot(record.lot.key),
+            "material": record.lot.material,
+            "quantity": record.lot.quantity,
+        },
+        "order": None if record.order is None else record.order.order,
+        "jobs": [_job(each) for each in record.jobs],
+        "state": record.state.value,
+        "rule": record.rule.version,
+        "rule_settings": _rule(record.rule),
+        "window": {"start": _time(record.start), "end": _time(record.end)},
+        "windows": [_window(each) for each in record.windows],
+        "facts": [_fact(each) for each in record.facts],
+        "parameters": [_parameter(each) for each in critical],
+        "other_parameters": [_parameter(each) for each in others],
+        "signals": [_count(each) for each in record.signals],
+        "exceptions": [{"id": each.id, **each.to_json()} for each in record.exceptions],
+        "checks": {
+            "passed": sum(record.passed.values()),
+            "by_kind": {kind.value: count for kind, count in record.passed.items() if count},
+        },
+        "chains": [_chain(each) for each in record.chains],
+        "complete": not record.unproved and record.end is not None,
+        "unproved": [
+            {
+                "gateway": each.gateway,
+                "flaw": each.flaw.value,
+                "start": _time(each.start),
+                "end": _time(each.end),
+            }
+            for each in record.unproved
+        ],
+        "seals": {
+            "verified": record.seals.verified,
+            "refused": [
+                {
+                    "gateway": each.gateway,
+                    "epoch": each.epoch.hex(),
+                    "number": each.number,
+                    "reason": each.reason,
+                }
+                for each in record.seals.refused
+            ],
+        },
+        "master": dict(record.master),
+        "earlier": None
+        if record.earlier is None
+        else {"hash": record.earlier.content_hash, "readings": record.earlier.readings},
+    }
+
+
+def _parameter(result: ParameterResult) -> Json:
+    spec = result.spec
+    return {
+        "parameter": spec.parameter,
+        "gateway": spec.signal.gateway,
+        "signal": spec.signal.signal,
+        "equipment": result.signal.equipment,
+        "kind": result.signal.kind.name,
+        "unit": spec.unit,
+        "criticality": spec.criticality.value,
+        "revision": spec.revision,
+        "specified": {
+            "target": spec.limits.target,
+            "alert_low": spec.limits.alert_low,
+            "alert_high": spec.limits.alert_high,
+            "action_low": spec.limits.action_low,
+            "action_high": spec.limits.action_high,
+        },
+        "sampling": {
+            "mode": spec.sampling.sampling.value,
+            "gap_max_ns": spec.sampling.gap_max,
+            "period_ns": spec.sampling.period,
+        },
+        "intervals": [_interval(each) for each in result.spans],
+        "limits": [
+            {"id": limit.id, "side": limit.side.value, "value": limit.value}
+            for limit in result.limits
+        ],
+        "figures": _figures(result.figures),
+        "increase": result.increase,
+        "excursions": [
+            {
+                "limit": each.limit,
+                "start": _time(each.start),
+                "end": _time(each.end),
+                "readings": each.readings,
+                "extreme": each.extreme,
+                "extreme_time": _time(each.extreme_time),
+                "duration_ns": each.duration,
+            }
+            for each in result.excursions
+        ],
+        "gaps": [
+            {
+                "start": _time(each.start),
+                "end": _time(each.end),
+                "causes": [cause.value for cause in each.causes],
+            }
+            for each in result.gaps
+        ],
+        "boundary": result.boundary,
+        "series": None
+        if result.series is None
+        else {"name": result.series.name, "sha256": result.series.sha256},
+    }
+
+
+def _figures(figures: Figures) -> Json:
+    return {
+        "readings": figures.readings,
+        "good": figures.good,
+        "uncertain": figures.uncertain,
+        "bad": figures.bad,
+        "min": figures.min,
+        "min_time": _time(figures.min_time),
+        "max": figures.max,
+        "max_time": _time(figures.max_time),
+        "mean": figures.mean,
+        "first": figures.first,
+        "last": figures.last,
+        "window_ns": figures.window,
+        "covered_ns": figures.covered,
+    }
+
+
+def _count(count: SignalCount) -> Json:
+    return {
+        **_signal(count.signal),
+        "readings": count.readings,
+        "good": count.good,
+        "uncertain": count.uncertain,
+        "bad": count.bad,
+        "unbound": [
+            {"first": _time(each.start), "last": _time(each.end), "readings": each.readings}
+            for each in count.unbound
+        ],
+    }
+
+
+def _signal(spec: SignalSpec) -> Json:
+    return {
+        "gateway": spec.key.gateway,
+        "signal": spec.key.signal,
+        "equipment": spec.equipment,
+        "role": spec.role.value,
+        "clock": spec.clock_id,
+    }
+
+
+def _chain(result: ChainResult) -> Json:
+    span = result.span
+    return {
+        "gateway": span.gateway,
+        "epoch": span.epoch.hex(),
+        "approved": span.approved,
+        "first": span.first,
+        "last": span.last,
+        "first_leaf": span.first_leaf.hex(),
+        "last_leaf": span.last_leaf.hex(),
+        "bundles": span.bundles,
+        "readings": span.readings,
+        "missing": [[run.start, run.stop - 1] for run in span.missing],
+        "forked": span.forked,
+        "clock": span.clock.name.lower(),
+        "clock_uncertainty_ns": span.uncertainty,
+        "settings": [
+            {"sealed_time": _time(each.sealed_time), "hash": each.settings_hash.hex()}
+            for each in span.settings
+        ],
+        "gaps": [
+            {
+                "subject": gap.subject,
+                "start": _time(gap.start),
+                "end": _time(gap.end),
+                "reason": gap.reason.name.lower(),
+                "count": gap.count,
+            }
+            for gap in span.gaps
+        ],
+    }
+
+
+def _fact(fact: Fact) -> Json:
+    return {
+        "id": fact.id,
+        "kind": fact.kind.value,
+        "start": _time(fact.start),
+        "end": _time(fact.end),
+        "authority": fact.authority.name.lower(),
+        "source": fact.source,
+        "equipment": fact.equipment,
+        "lot": None if fact.lot is None else _lot(fact.lot),
+        "carrier": fact.carrier,
+        "job": fact.job,
+        "text": fact.text,
+        "uncertainty_ns": fact.uncertainty,
+        "clock": fact.clock,
+        "recorded": _time(fact.recorded),
+        "supersedes": fact.supersedes,
+        "reason": fact.reason,
+    }
+
+
+def _window(window: Window) -> Json:
+    return {
+        "equipment": window.equipment,
+        "job": window.job,
+        "start": _bound(window.start),
+        "end": _bound(window.end),
+        "facts": list(window.facts),
+    }
+
+
+def _bound(bound: Bound) -> Json:
+    return {
+        "time": _time(bound.time),
+        "uncertainty_ns": bound.uncertainty,
+        "clock": bound.clock,
+    }
+
+
+def _job(result: JobResult) -> Json:
+    job = result.job
+    return {
+        "job": job.job,
+        "order": job.order,
+        "operation": job.operation,
+        "run": job.run,
+        "equipment": job.equipment,
+        "intervals": [[_time(start), _time(end)] for start, end in result.intervals],
+    }
+
+
+def _rule(rule: Rule) -> Json:
+    return {
+        "edge_tolerance_ns": rule.edge_tolerance,
+        "reads_min": rule.presence.reads_min,
+        "exit_timeout_ns": rule.presence.exit_timeout,
+        "reuse_after_ns": rule.reuse_after,
+    }
+
+
+def _interval(span: Span) -> list[str | None]:
+    return [_time(span.start.time), _time(span.end.time)]
+
+
+def _lot(key: LotKey) -> Mapping[str, str]:
+    return {"gtin": key.gtin, "lot": key.lot}
+
+
+def _time(time: Nanoseconds | None) -> str | None:
+    """Return a time as text; None where nobody knows it."""
+    return None if time is None or time == FOREVER else format_time(time)
