@@ -327,7 +327,8 @@ class TestMisbehaviour:
         device = Device(holding={0: 1, 200: 2})
 
         def late(question: Question, pdu: bytes) -> list[tuple[float, bytes]]:
-            return [(0.45 if question.number == 0 else 0, pdu)]
+            # The first comes while the second is awaited, and before the second's own answer.
+            return [({0: 0.9, 1: 0.45}.get(question.number, 0), pdu)]
 
         async with Peer({1: device}, rtu=rtu) as peer:
             peer.misbehave = late
@@ -338,7 +339,8 @@ class TestMisbehaviour:
                 transport="rtu-over-tcp" if rtu else "tcp",
                 retries=0,
                 silent_max=9,
-                **QUICK,
+                period_s=0.02,
+                timeout_s=0.6,
             )
             async with opened(settings) as driver:
                 got = await one_poll(driver)
