@@ -48,6 +48,7 @@ class Placer:
         self._sequencer = sequencer
         self._now = now
         self._bundles: list[Mapping[str, Param]] = []
+        self._bytes: list[Mapping[str, Param]] = []
         self.epochs: dict[tuple[str, bytes], OpenEpoch] = {}
 
     async def place(self, verified: Verified) -> Verdict | Refused:
@@ -78,6 +79,7 @@ class Placer:
     async def finish(self) -> None:
         """Write what was placed, and the chains as they are now."""
         await self._tx.execute_many("bundles.add", self._bundles)
+        await self._tx.execute_many("bundles.add_bytes", self._bytes)
         for epoch in self.epochs.values():
             if epoch.placed:
                 chain = epoch.chain
@@ -239,10 +241,13 @@ class Placer:
                 "last_time": header.last_time,
                 "sealed_time": header.sealed_time,
                 "record_time": self._now,
+                "clock_state": int(header.clock.state),
+                "clock_uncertainty": header.clock.uncertainty,
+                "settings_hash": header.settings_hash,
                 "gaps": len(header.gaps),
-                "bytes": verified.message.payload,
             }
         )
+        self._bytes.append({"position": position, "bytes": verified.message.payload})
 
 
 def _refused(verified: Verified, check: Check, reason: str, text: str) -> Refused:

@@ -75,12 +75,12 @@ CREATE TABLE epochs (
     UNIQUE (gateway, ordinal)
 );
 
-CREATE TABLE bundles (
+CREATE TABLE bundles (               -- what their headers say, for looking them up
+    position BIGINT PRIMARY KEY,    -- of the leaf in the log
     epoch_id BIGINT NOT NULL REFERENCES epochs,
     number BIGINT NOT NULL,
     leaf BYTEA NOT NULL,
     previous BYTEA NOT NULL,
-    position BIGINT NOT NULL,       -- of the leaf in the log
     kid BYTEA NOT NULL,
     first_reading BIGINT NOT NULL,
     readings BIGINT NOT NULL,
@@ -88,12 +88,20 @@ CREATE TABLE bundles (
     last_time BIGINT NOT NULL,
     sealed_time BIGINT NOT NULL,    -- gateway time
     record_time BIGINT NOT NULL,    -- aggregator's clock
+    clock_state BIGINT NOT NULL,    -- protocols.wire.header.ClockState
+    clock_uncertainty BIGINT NOT NULL,
+    settings_hash BYTEA NOT NULL,
     gaps BIGINT NOT NULL,           -- gap declarations in the header
-    wrong BIGINT NOT NULL,          -- 1: its columns are not what its header says
-    bytes BYTEA NOT NULL              -- exactly as they came
+    wrong BIGINT NOT NULL           -- 1: its columns are not what its header says
 );
 CREATE UNIQUE INDEX bundles_by_number ON bundles (epoch_id, number);
-CREATE INDEX bundles_by_gaps ON bundles (epoch_id, number) WHERE gaps > 0;
+CREATE INDEX bundles_by_last_time ON bundles (epoch_id, last_time);
+CREATE INDEX bundles_by_sealed_time ON bundles (epoch_id, sealed_time);
+
+CREATE TABLE bundle_bytes (          -- exactly as they came; apart, so that looking up stays quick
+    position BIGINT PRIMARY KEY REFERENCES bundles,
+    bytes BYTEA NOT NULL
+);
 
 CREATE TABLE receipts (              -- the newest of each epoch, exactly as it was sealed
     epoch_id BIGINT PRIMARY KEY REFERENCES epochs,

@@ -1,9 +1,15 @@
 -- name: bundles.add
+-- What the header of a verified bundle says.
+INSERT INTO bundles (position, epoch_id, number, leaf, previous, kid, first_reading, readings,
+    first_time, last_time, sealed_time, record_time, clock_state, clock_uncertainty,
+    settings_hash, gaps, wrong)
+VALUES (:position, :epoch_id, :number, :leaf, :previous, :kid, :first_reading, :readings,
+    :first_time, :last_time, :sealed_time, :record_time, :clock_state, :clock_uncertainty,
+    :settings_hash, :gaps, 0);
+
+-- name: bundles.add_bytes
 -- A verified bundle, exactly as it came.
-INSERT INTO bundles (epoch_id, number, leaf, previous, position, kid, first_reading, readings,
-    first_time, last_time, sealed_time, record_time, gaps, wrong, bytes)
-VALUES (:epoch_id, :number, :leaf, :previous, :position, :kid, :first_reading, :readings,
-    :first_time, :last_time, :sealed_time, :record_time, :gaps, 0, :bytes);
+INSERT INTO bundle_bytes (position, bytes) VALUES (:position, :bytes);
 
 -- name: bundles.leaf
 -- The leaf hash stored under a number, if any.
@@ -16,29 +22,42 @@ FROM bundles WHERE epoch_id = :epoch_id AND number > :head ORDER BY number;
 
 -- name: bundles.range
 -- Bundles of an epoch by number, exactly as they came.
-SELECT number, leaf, position, record_time, wrong, bytes
-FROM bundles WHERE epoch_id = :epoch_id AND number >= :first AND number < :end
-ORDER BY number LIMIT :count;
+SELECT b.number, b.leaf, b.previous, b.kid, b.position, b.record_time, b.wrong, d.bytes
+FROM bundles b JOIN bundle_bytes d ON d.position = b.position
+WHERE b.epoch_id = :epoch_id AND b.number >= :first AND b.number < :stop
+ORDER BY b.number LIMIT :count;
 
--- name: bundles.index
--- What is known of the bundles of an epoch by number, without their bytes.
-SELECT number, leaf, position, first_time, last_time, sealed_time, readings, gaps, wrong
-FROM bundles WHERE epoch_id = :epoch_id AND number >= :first AND number < :end ORDER BY number;
+-- name: bundles.leaves
+-- The leaf hashes of an epoch by number.
+SELECT number, leaf FROM bundles
+WHERE epoch_id = :epoch_id AND number >= :first AND number < :stop ORDER BY number;
+
+-- name: bundles.one
+-- What is known of one bundle.
+SELECT number, leaf, position, first_time, last_time, sealed_time, record_time, readings, wrong
+FROM bundles WHERE epoch_id = :epoch_id AND number = :number;
 
 -- name: bundles.with_gaps
 -- Bundles of an epoch that declare gaps, exactly as they came.
-SELECT number, bytes FROM bundles
-WHERE epoch_id = :epoch_id AND gaps > 0 AND number >= :first AND number < :end ORDER BY number;
-
--- name: bundles.wrong_between
--- Numbers of bundles whose columns are not what their headers say.
-SELECT number FROM bundles
-WHERE epoch_id = :epoch_id AND wrong = 1 AND number >= :first AND number < :end ORDER BY number;
+SELECT b.number, d.bytes FROM bundles b JOIN bundle_bytes d ON d.position = b.position
+WHERE b.epoch_id = :epoch_id AND b.number >= :first AND b.number < :stop AND b.gaps > 0
+ORDER BY b.number;
 
 -- name: bundles.touching
--- The first and last bundle of an epoch whose readings fall in a window of gateway time.
+-- The first and last bundle with readings in a window of gateway time.
 SELECT MIN(number) AS first, MAX(number) AS last FROM bundles
-WHERE epoch_id = :epoch_id AND last_time >= :start AND first_time < :stop;
+WHERE epoch_id = :epoch_id AND last_time >= :start AND last_time < :stop_longest
+    AND first_time < :stop;
+
+-- name: bundles.sealed_between
+-- The first bundle sealed from a time on, and the last one sealed before another.
+SELECT
+    (SELECT MIN(number) FROM bundles WHERE epoch_id = :epoch_id AND sealed_time =
+        (SELECT MIN(sealed_time) FROM bundles
+         WHERE epoch_id = :epoch_id AND sealed_time >= :start)) AS first,
+    (SELECT MAX(number) FROM bundles WHERE epoch_id = :epoch_id AND sealed_time =
+        (SELECT MAX(sealed_time) FROM bundles
+         WHERE epoch_id = :epoch_id AND sealed_time < :stop)) AS last;
 
 -- name: bundles.neighbours
 -- The nearest bundles stored before one number and after another.
@@ -46,11 +65,32 @@ SELECT
     (SELECT MAX(number) FROM bundles WHERE epoch_id = :epoch_id AND number < :first) AS before,
     (SELECT MIN(number) FROM bundles WHERE epoch_id = :epoch_id AND number > :last) AS after;
 
+-- name: bundles.summary
+-- What a run of bundles says together.
+SELECT COUNT(*) AS bundles, CAST(COALESCE(SUM(readings), 0) AS BIGINT) AS readings,
+    MAX(clock_uncertainty) AS uncertainty, MIN(clock_state) AS clock
+FROM bundles WHERE epoch_id = :epoch_id AND number >= :first AND number < :stop;
+
+-- name: bundles.holes
+-- The numbers before and after each hole in a run of bundles.
+SELECT before, number FROM (
+    SELECT number, LAG(number) OVER (ORDER BY number) AS before
+    FROM bundles WHERE epoch_id = :epoch_id AND number >= :first AND number < :stop
+) AS neighbours WHERE before < number - 1 ORDER BY number;
+
+-- name: bundles.settings_changes
+-- Where the settings in force changed within a run of bundles; its first bundle is one.
+SELECT sealed_time, settings_hash FROM (
+    SELECT number, sealed_time, settings_hash,
+        LAG(settings_hash) OVER (ORDER BY number) AS before
+    FROM bundles WHERE epoch_id = :epoch_id AND number >= :first AND number < :stop
+) AS neighbours WHERE before IS NULL OR before <> settings_hash ORDER BY number;
+
 -- name: bundles.mark_wrong
 -- The columns of a bundle are not what its header says.
 UPDATE bundles SET wrong = 1 WHERE epoch_id = :epoch_id AND number = :number;
 
 -- name: bundles.unsegmented
 -- How many bundles the index does not cover yet.
-SELECT COUNT(*) AS count FROM bundles b JOIN epochs e ON e.epoch_id = b.epoch_id
-WHERE b.number >= e.segmented;
+SELECT COUNT(*) AS count FROM epochs e JOIN bundles b
+    ON b.epoch_id = e.epoch_id AND b.number >= e.segmented;

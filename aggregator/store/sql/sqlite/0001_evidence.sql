@@ -75,12 +75,12 @@ CREATE TABLE epochs (
     UNIQUE (gateway, ordinal)
 ) STRICT;
 
-CREATE TABLE bundles (
+CREATE TABLE bundles (               -- what their headers say, for looking them up
+    position INTEGER PRIMARY KEY,    -- of the leaf in the log
     epoch_id INTEGER NOT NULL REFERENCES epochs,
     number INTEGER NOT NULL,
     leaf BLOB NOT NULL,
     previous BLOB NOT NULL,
-    position INTEGER NOT NULL,       -- of the leaf in the log
     kid BLOB NOT NULL,
     first_reading INTEGER NOT NULL,
     readings INTEGER NOT NULL,
@@ -88,12 +88,20 @@ CREATE TABLE bundles (
     last_time INTEGER NOT NULL,
     sealed_time INTEGER NOT NULL,    -- gateway time
     record_time INTEGER NOT NULL,    -- aggregator's clock
+    clock_state INTEGER NOT NULL,    -- protocols.wire.header.ClockState
+    clock_uncertainty INTEGER NOT NULL,
+    settings_hash BLOB NOT NULL,
     gaps INTEGER NOT NULL,           -- gap declarations in the header
-    wrong INTEGER NOT NULL,          -- 1: its columns are not what its header says
-    bytes BLOB NOT NULL              -- exactly as they came
+    wrong INTEGER NOT NULL           -- 1: its columns are not what its header says
 ) STRICT;
 CREATE UNIQUE INDEX bundles_by_number ON bundles (epoch_id, number);
-CREATE INDEX bundles_by_gaps ON bundles (epoch_id, number) WHERE gaps > 0;
+CREATE INDEX bundles_by_last_time ON bundles (epoch_id, last_time);
+CREATE INDEX bundles_by_sealed_time ON bundles (epoch_id, sealed_time);
+
+CREATE TABLE bundle_bytes (          -- exactly as they came; apart, so that looking up stays quick
+    position INTEGER PRIMARY KEY REFERENCES bundles,
+    bytes BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE receipts (              -- the newest of each epoch, exactly as it was sealed
     epoch_id INTEGER PRIMARY KEY REFERENCES epochs,
