@@ -1,0 +1,145 @@
+"""Makes the frozen dossiers of tests/vectors/dossier: ``python -m tests.dossier_vectors``.
+
+Made once and kept: every verifier, ours and any other, is held to the same files. Making them again
+takes new keys and so new bytes, and is done only when the format changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from protocols.wire.bundle import open_body, open_header, pack_body
+from protocols.wire.column import decode_column, encode_column
+from protocols.wire.dossier.archive import read_archive, write_archive
+from protocols.wire.dossier.file import Dossier, canonical_json, write_dossier
+from protocols.wire.dossier.holding import Held
+from tests import dossiers
+from verifier.report import Outcome
+from verifier.verify import verify
+
+FOLDER: Final = Path(__file__).resolve().parent / "vectors" / "dossier"
+
+
+def cases() -> Iterator[tuple[str, str, bytes]]:
+    """Yield the name of each case, what was done to it, and its bytes."""
+    true = dossiers.dossier()
+    press, room = true.statement.chains
+    yield "true", "nothing was altered", seal(true)
+    private = dossiers.dossier(disclosed=True)
+    yield "private", "the press discloses one of its two signals", seal(private)
+    yield "altered-reading", "126.0 made 116.0 in bundle 2 of gw-07", seal(cooled(true))
+    yield "flipped-bit", "one bit of a body in the middle of bundle 2 of gw-07", seal(flipped(true))
+    yield (
+        "other-aggregator",
+        "sealed by a key that the policy does not name",
+        write_dossier(true, dossiers.STRANGER),
+    )
+    record = json.loads(true.record)
+    record["parameters"][0]["excursions"] = []
+    hidden = replace(true, record=canonical_json(record))
+    yield "hidden-excursion", "the record does not list its excursion", seal(hidden)
+    quiet = replace(true.statement, chains=(press, replace(room, gaps=())))
+    yield "hidden-gap", "the manifest states no gap", seal(replace(true, statement=quiet))
+    yield "cut-tail", "bundles 4 and 5 of gw-07 left out, 4 held as bracket", seal(cut(true))
+    yield "no-bracket", "bundle 5 of gw-07 left out", seal(cut(true, last=4, held_last=4))
+    yield (
+        "swapped-paths",
+        "the inclusion paths of two bundles swapped",
+        seal(replace(true, places=(true.places[1], true.places[0], *true.places[2:]))),
+    )
+    members = read_archive(seal(true))
+    yield (
+        "replaced-series",
+        "one series put in another's place, without the key",
+        write_archive({**members, "series/000.cbor": members["series/001.cbor"]}),
+    )
+    yield "trailing-byte", "one byte follows the file", seal(true) + b"\0"
+    yield "truncated", "the last 100 bytes are missing", seal(true)[:-100]
+
+
+def seal(dossier: Dossier) -> bytes:
+    """Seal and pack by the aggregator that the policy names."""
+    return write_dossier(dossier, dossiers.AGGREGATOR)
+
+
+def cooled(dossier: Dossier) -> Dossier:
+    """Lower one reading by ten degrees and pack its body again."""
+    held = dossier.chains[0][2]
+    assert isinstance(held.content, bytes)
+    header = open_header(held.sealed_header, dossiers.PRESS_KEY.public)
+    body = open_body(header, held.content)
+    readings = list(decode_column(body.columns[0]).readings())
+    readings[4] = replace(readings[4], value=116.0)
+    body = body._replace(columns=[encode_column(readings), *body.columns[1:]])
+    return with_bundle(dossier, replace(held, content=pack_body(body)))
+
+
+def flipped(dossier: Dossier) -> Dossier:
+    """Flip one bit in the middle of a body."""
+    held = dossier.chains[0][2]
+    assert isinstance(held.content, bytes)
+    body = bytearray(held.content)
+    body[len(body) // 2] ^= 1
+    return with_bundle(dossier, replace(held, content=bytes(body)))
+
+
+def with_bundle(dossier: Dossier, held: Held) -> Dossier:
+    """Put another bundle in the place of bundle 2 of the press."""
+    press, room = dossier.chains
+    return replace(dossier, chains=((*press[:2], held, *press[3:]), room))
+
+
+def cut(dossier: Dossier, *, last: int = 3, held_last: int = 4) -> Dossier:
+    """Leave out the last bundle of the press, and state another last one."""
+    press, room = dossier.statement.chains
+    shorter = replace(
+        press,
+        last=last,
+        held_last=held_last,
+        head=dossiers.PRESS.leaves[last],
+        count=press.count - 20 * (dossiers.LAST - last),
+    )
+    return replace(
+        dossier,
+        statement=replace(dossier.statement, chains=(shorter, room)),
+        chains=(dossier.chains[0][:5], dossier.chains[1]),
+        places=dossier.places[:5] + dossier.places[6:],
+    )
+
+
+def main() -> None:
+    """Write the files, and what our verifier says of each for a person to read over."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    expected = {}
+    for name, what, data in cases():
+        FOLDER.joinpath(f"{name}.dossier").write_bytes(data)
+        report = verify(data, dossiers.policy(pinned=True))
+        numbers = {
+            outcome: [check.number for check in report.checks if check.outcome is outcome]
+            for outcome in Outcome
+        }
+        expected[name] = {
+            "what": what,
+            "verdict": report.verdict.name,
+            "failed": numbers[Outcome.FAILED],
+            "not_decidable": numbers[Outcome.UNDECIDED],
+            "altered": [[each.signal, each.time, each.culprit] for each in report.altered][:3],
+        }
+    FOLDER.joinpath("expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+    keys = {each.id: each.key.public.to_text() for each in (dossiers.PRESS, dossiers.ROOM)}
+    policy = [
+        f'aggregator = ["{dossiers.AGGREGATOR.public.to_text()}"]',
+        f'log = "{dossiers.LOG_KEY.to_text()}"',
+        "",
+        "[gateways]",
+        *(f'{name} = ["{text}"]' for name, text in keys.items()),
+    ]
+    FOLDER.joinpath("policy.toml").write_text("\n".join(policy) + "\n")
+
+
+if __name__ == "__main__":
+    main()
