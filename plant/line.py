@@ -120,7 +120,7 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows:
             writer.writerow(
                 {
-                    column: value.value if isinstance(value, Kind) else value
+                    column: value.name.lower() if isinstance(value, Kind) else value
                     for column, value in row.items()
                 }
             )
