@@ -51,7 +51,7 @@ _NODE: Final = re.compile(
     r"(?:nsu=(?P<uri>[^;]+);|ns=(?P<index>\d{1,5});)?(?P<type>[isgb])=(?P<id>.+)", re.DOTALL
 )
 _NAME: Final = re.compile(
-    r"(?:nsu=(?P<uri>[^;]+);|(?P<index>\d{1,5}):)?(?P<name>(?:[^/&]|&.)+)", re.DOTALL
+    r"(?:nsu=(?P<uri>[^;]+);|(?P<index>\d{1,5}):)?(?!nsu=)(?P<name>(?:[^/&]|&.)+)", re.DOTALL
 )
 
 
