@@ -5,20 +5,17 @@ It keeps nothing over a restart on purpose: Lotproof must not need it to.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
-import signal
-import sys
 from pathlib import Path
 from typing import Self
 
 from plant.ca import Credentials
 from plant.ports import free_port, listening
+from plant.process import Process, our_command
 
 ACCESS_LIST = Path(__file__).resolve().parent.parent / "deploy" / "mosquitto" / "lotproof.acl"
 _START_S = 10.0
-_STOP_S = 5.0
 
 
 def mosquitto_path() -> str | None:
@@ -37,7 +34,8 @@ class Broker:
         self.port = free_port()
         self.embedded = mosquitto_path() is None if embedded is None else embedded
         self._credentials = credentials
-        self._process: asyncio.subprocess.Process | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self._process = Process(self.name, self._command(), folder / "broker.log")
 
     @property
     def name(self) -> str:
@@ -47,31 +45,24 @@ class Broker:
     @property
     def pid(self) -> int:
         """Process id of the running broker."""
-        if self._process is None:
-            raise RuntimeError("the broker is not running")
         return self._process.pid
 
     async def start(self) -> None:
         """Start and wait until it listens; RuntimeError with its log if it does not."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        log = self.folder / "broker.log"
-        with log.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command(), stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
-            )
+        await self._process.start()
         try:
             await listening(self.port, timeout_s=_START_S)
         except TimeoutError:
             await self.stop()
-            raise RuntimeError(f"{self.name} did not start: {log.read_text()[-2000:]}") from None
+            raise RuntimeError(f"{self.name} did not start: {self._process.tail()}") from None
 
     async def stop(self) -> None:
         """End it in good order."""
-        await self._end(signal.SIGTERM)
+        await self._process.stop()
 
     async def kill(self) -> None:
         """End it as a power cut would."""
-        await self._end(signal.SIGKILL)
+        await self._process.kill()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -80,22 +71,11 @@ class Broker:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(how)
-        try:
-            await asyncio.wait_for(process.wait(), _STOP_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-    def _command(self) -> list[str]:
+    def _command(self) -> tuple[str, ...]:
         issued = self._credentials
         if self.embedded:
             arguments = (self.port, issued.certificate, issued.key, issued.ca, ACCESS_LIST)
-            return [sys.executable, "-m", "plant.embedded_broker", *map(str, arguments)]
+            return our_command("plant.embedded_broker", *map(str, arguments))
         access_list = self.folder / "lotproof.acl"
         shutil.copyfile(ACCESS_LIST, access_list)
         settings = self.folder / "mosquitto.conf"
@@ -110,7 +90,7 @@ class Broker:
             ),
             encoding="utf-8",
         )
-        return [str(mosquitto_path()), "-c", str(settings)]
+        return (str(mosquitto_path()), "-c", str(settings))
 
 
 _MOSQUITTO = """\
