@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -79,9 +80,30 @@ def test_the_verifier_runs_on_the_standard_library_and_cryptography() -> None:
     assert run.returncode == 0, run.stderr
 
 
-def test_the_lock_has_a_hash_for_everything_and_names_no_index() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    entries = [block for block in lock.replace("\\\n", " ").splitlines() if "==" in block]
+LOCKS = [ROOT / "requirements.lock", *sorted((ROOT / "deploy").glob("*.lock"))]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_has_a_hash_for_everything_and_names_no_index(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    entries = [line for line in text.replace("\\\n", " ").splitlines() if "==" in line]
     assert entries
     assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
-    assert "://" not in lock
+    assert "://" not in text
+
+
+def test_a_party_installs_what_is_tested_and_nothing_of_another_party() -> None:
+    locked = {lock.stem: _versions(lock) for lock in LOCKS}
+    tested = locked.pop("requirements")
+    assert sorted(locked) == ["agent", "aggregator", "verifier"]
+    for versions in locked.values():
+        assert versions <= tested
+    names = {party: {name for name, _ in versions} for party, versions in locked.items()}
+    assert names["verifier"] == {"cryptography", "cffi", "pycparser"}
+    assert not names["agent"] & {"fastapi", "asyncpg", "numpy", "typst"}
+    assert not names["aggregator"] & {"asyncua", "pymodbus", "llrpkit"}
+
+
+def _versions(lock: Path) -> set[tuple[str, str]]:
+    found = re.findall(r"^([a-z0-9.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    return set(found)
