@@ -87,8 +87,8 @@ class CleanRoom:
         self._clock = clock
         self._began = 0.0
         self._state = RoomState()
-        self._excursion_until = -1
-        self._door_until = -1
+        self._excursion_until = -1.0
+        self._door_until = -1.0
         self._faults: dict[str, tuple[Fault, RoomState]] = {}
         self.server = RegisterServer({1: self._read}, port=port)
 
@@ -137,11 +137,11 @@ class CleanRoom:
         """Switch the monitor off; it comes back at the same port."""
         await self.server.stop()
 
-    def excursion(self, *, seconds: int) -> None:
+    def excursion(self, *, seconds: float) -> None:
         """Let the fan go weak: the pressure falls and particles rise, for so many room seconds."""
         self._excursion_until = self.state.second + seconds
 
-    def open_door(self, *, seconds: int) -> None:
+    def open_door(self, *, seconds: float) -> None:
         """Hold the door open for so many room seconds."""
         self._door_until = self.state.second + seconds
 
