@@ -80,7 +80,7 @@ class PressModel:
         self._plate = self.design.setpoint
 
     def start_lot(self, lot: str, work_order: str) -> None:
-        """Begin a lot; the first cycle waits for the plate. ValueError while another lot runs."""
+        """Begin a lot, the first cycle of which waits for the plate; ValueError while one runs."""
         if self._lot:
             raise ValueError(f"lot {self._lot!r} is not ended")
         self._lot, self._work_order = lot, work_order

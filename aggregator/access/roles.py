@@ -1,4 +1,4 @@
-"""The policy table: which role may do which act. What it does not say is denied.
+"""The policy table: which role may do which act; what it does not say is denied.
 
 Every use case begins with ``require(actor, Act.…)``; no other place decides. Requirement 31,
 21 CFR 11.10(d) and (g).

@@ -1,4 +1,4 @@
-"""Is everything there? A window is complete when its chains prove it, never because time passed.
+"""A window is complete when its chains prove it, never because time has passed.
 
 A gateway's data over ``[start, end)`` are complete when its chains are contiguous from before the
 start to a bundle sealed past the end and the clock's uncertainty: a gateway that is silent says so

@@ -1,4 +1,4 @@
-"""Context facts: who said when which lot was where. Facts are added, never changed.
+"""Context facts, added and never changed: who said when which lot was where.
 
 A fact is corrected by one that supersedes it, with a reason; both stay, with the time at which
 each was recorded, so that a record can be made again as of any day.

@@ -1,4 +1,4 @@
-"""Use case: read the audit trail. Writing it is ``aggregator.audit``'s alone."""
+"""Use case: read the audit trail, which ``aggregator.audit`` alone writes."""
 
 from __future__ import annotations
 
