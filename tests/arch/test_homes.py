@@ -20,14 +20,19 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "amqtt": ("plant/embedded_broker.py",),
     "asyncpg": ("aggregator/store/postgres*",),
     "asyncua": ("protocols/field/opcua*", "plant/press*", "plant/opcua*"),
-    "fastapi": ("aggregator/api/*", "aggregator/web/*"),
+    "fastapi": (
+        "aggregator/api/*",
+        "aggregator/web/*",
+        "aggregator/site.py",
+        "aggregator/caller.py",
+    ),
     "jinja2": ("aggregator/web/*",),
     "llrpkit": ("protocols/field/llrp*", "plant/llrp_reader.py"),
     "msgspec": ("aggregator/api/*",),
     "paho": ("edge_agent/uplink*", "aggregator/ingest/*"),
     "pymodbus": ("protocols/field/modbus*", "plant/registers.py"),
     "serial": ("protocols/field/modbus*",),
-    "starlette": ("aggregator/api/*", "aggregator/web/*"),
+    "starlette": ("aggregator/api/*", "aggregator/web/*", "aggregator/site.py"),
     "typst": ("aggregator/export/pdf*",),
     "uvicorn": ("aggregator/app.py",),
     "zstandard": ("aggregator/store/segments*",),
@@ -58,7 +63,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     # Whoever may break says so; the form of the lines is set in the composition root.
     "structlog": ("edge_agent/*", "aggregator/*", "protocols/field/*", "plant/*"),
     # Metrics are defined in one file and served by the composition root or the interface.
-    "prometheus_client": ("*/metrics.py", "edge_agent/app.py", "aggregator/api/*"),
+    "prometheus_client": ("*/metrics.py", "edge_agent/app.py", "aggregator/site.py"),
     # The command line, and each of its subjects where it has outgrown one file.
     "typer": ("*/__main__.py", "*/cli/*", "*/commands/*", "*/commands.py"),
 }

@@ -30,6 +30,7 @@ CBOR = "the term of RFC 8949"
 GS1 = "the term of GS1 (GIAI, GRAI)"
 TREE = "the term of RFC 9162, or of a syntax tree"
 CURVE = "a point of an elliptic curve"
+MQTT = "the term of MQTT"
 PEER = "a peer's own word for what it measures"
 
 MISUSED: Final[Mapping[str, Misused]] = {
@@ -46,6 +47,7 @@ MISUSED: Final[Mapping[str, Misused]] = {
             "protocols/field/opcua*": OPC_UA,
             "plant/*": OPC_UA,
             "tests/*opcua*": OPC_UA,
+            "tests/*press*": OPC_UA,
             "*/tlog*": TREE,
             "aggregator/store/log*": TREE,
             "tests/*tlog*": TREE,
@@ -87,11 +89,17 @@ MISUSED: Final[Mapping[str, Misused]] = {
         say="source_time, gateway_time or record_time",
         homes={"protocols/field/opcua*": OPC_UA, "protocols/field/llrp*": EPCIS_AND_LLRP},
     ),
-    "packet": Misused(say="bundle, or frame on a field bus"),
+    "packet": Misused(
+        say="bundle, or frame on a field bus",
+        homes={"aggregator/ingest/*": MQTT, "edge_agent/uplink/*": MQTT},
+    ),
     "lineage": Misused(say="genealogy"),
     "alarm": Misused(say="excursion, or alert"),
     "validate": Misused(say="check (input) or verify (cryptography)"),
-    "validator": Misused(say="check (input) or verify (cryptography)"),
+    "validator": Misused(
+        say="check (input) or verify (cryptography)",
+        homes={"plant/press.py": OPC_UA},
+    ),
     "exception": Misused(
         say="error; an exception is what a person must look at in a batch record",
         homes={"aggregator/*": "an exception of the batch record", "plant/*": "the same"},
