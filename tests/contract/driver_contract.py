@@ -23,6 +23,7 @@ from enum import Enum
 
 import pytest
 
+from plant.network import Proxy
 from protocols.field.driver import DriverError, DriverSettings, Spec
 from protocols.wire.reading import (
     SECOND,
@@ -32,7 +33,6 @@ from protocols.wire.reading import (
     Status,
     Value,
 )
-from tests.contract.proxy import Proxy
 
 PATIENCE = 20.0
 """Seconds after which a condition that did not come true has failed."""

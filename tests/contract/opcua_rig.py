@@ -10,11 +10,11 @@ from typing import Any
 from asyncua import Server, ua
 from asyncua.common.callback import CallbackType
 
+from plant.network import Proxy
 from protocols.field.opcua import SPEC
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
 from protocols.wire.reading import Kind, Status
 from tests.contract.driver_contract import Keeps, Lie, Rig, Truth
-from tests.contract.proxy import Proxy
 
 ITEMS_A_CALL_MAX = 3
 URI = "urn:lotproof:test:press"

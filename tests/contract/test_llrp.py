@@ -15,6 +15,7 @@ from llrpkit.protocol import messages, params
 from plant.ca import PlantCA
 from plant.clock import utc_now
 from plant.llrp_reader import Refusal
+from plant.network import Proxy
 from plant.portal import Portal
 from plant.sighting import ReaderClock, Sighting
 from protocols.field.driver import Delivery, DriverError, SettingsError
@@ -31,7 +32,6 @@ from tests.contract.driver_contract import (
     Rig,
     Truth,
 )
-from tests.contract.proxy import Proxy
 
 EPC = bytes.fromhex("3034257bf7194e4000001a85")
 TEN_YEARS_US = 10 * 365 * 86_400 * 1_000_000

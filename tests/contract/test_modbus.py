@@ -15,6 +15,7 @@ import pytest
 
 from plant.ca import PlantCA
 from plant.clock import utc_now
+from plant.network import Proxy
 from plant.registers import RefusalError, RegisterServer, Table
 from protocols.field.driver import Driver, DriverError, DriverSettings, SettingsError
 from protocols.field.modbus import SPEC
@@ -29,7 +30,6 @@ from tests.contract.driver_contract import (
     Truth,
 )
 from tests.contract.modbus_peer import RAW, Device, Peer, Question
-from tests.contract.proxy import Proxy
 
 SIGNALS: list[dict[str, Any]] = [
     {"name": "count", "address": 0, "type": "uint32"},

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from plant.network import Proxy
 from tests.contract.driver_contract import ReadsContract, RecoversContract
 from tests.contract.opcua_rig import OpcuaRig
-from tests.contract.proxy import Proxy
 
 
 @pytest.fixture

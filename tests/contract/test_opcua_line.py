@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from asyncua import ua
 
+from plant.network import Proxy
 from protocols.field.opcua.settings import OpcuaSignal, Trigger
 from protocols.wire.reading import Doubt, GapReason, Kind, Status
 from tests.contract.driver_contract import HostClock, Line, line_of
 from tests.contract.opcua_rig import ITEMS_A_CALL_MAX, URI, OpcuaRig
-from tests.contract.proxy import Proxy
 
 
 @pytest.fixture

@@ -49,13 +49,15 @@ class Proxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._server is not None
+        if self._server is None:
+            return
         self._server.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._drop_links()
         await self._server.wait_closed()
+        self._server = None
 
     async def cut(self) -> None:
         """Reset every connection and every new one, until ``restore``."""
@@ -149,5 +151,6 @@ class _Link:
         self.dead = dead
 
     def abort(self) -> None:
+        """End both halves at once, without a word."""
         for writer in (self.near, self.far):
             writer.transport.abort()
