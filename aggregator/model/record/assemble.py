@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from aggregator.model.binding import Binding, Span, Unbound, bind, nothing, spans, unbound
+from aggregator.model.binding import Binding, Span, Unbound, bind, in_order, nothing, spans, unbound
 from aggregator.model.completeness import ChainSpan, Finding, check_completeness, proven
 from aggregator.model.equipment import Equipment, SignalRole, SignalSpec, is_at
 from aggregator.model.excursion import excursions, limits_of
@@ -109,12 +109,13 @@ def locate(inputs: Inputs) -> Whereabouts:
     unknown: list[tuple[SignalSpec, Dwell]] = []
     for spec in sorted(plant.signals, key=lambda spec: spec.key):
         found = inputs.series.get(spec.key)
-        if found is None:
+        if found is None or spec.role not in (SignalRole.LOT_ID, SignalRole.TAG_READS):
             continue
+        found = in_order(found)
         doubt = uncertainty_of(chains, spec.key.gateway)
         if spec.role is SignalRole.LOT_ID:
             known += lot_changes(found, spec, resolve, doubt)
-        elif spec.role is SignalRole.TAG_READS:
+        else:
             seen = dwells(found, inputs.rule.presence, _horizon(chains, spec.key.gateway))
             derived, strange = carrier_occupancy(seen, spec, known, doubt)
             known += derived

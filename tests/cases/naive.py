@@ -1,0 +1,146 @@
+"""Rules that are wrong and common, in a line or two: a case's data must tell them from ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from protocols.wire.reading import SECOND, Status
+from tests.cases.record_case import Arrived, at
+
+Rule = Callable[[Mapping[str, Any], Sequence[Arrived]], object]
+
+
+def _windows(case: Mapping[str, Any]) -> list[tuple[int, int]]:
+    own = [fact for fact in case.get("facts", []) if fact.get("lot") == case["lot"]]
+    return [(at(fact["start"]), at(fact["end"])) for fact in own]
+
+
+def _inside(case: Mapping[str, Any], readings: Sequence[Arrived]) -> list[Arrived]:
+    signal = case["parameters"][0]["signal"]
+    return [
+        each
+        for each in readings
+        if each.signal == signal and any(low <= each.time < high for low, high in _windows(case))
+    ]
+
+
+def _numbers(readings: Sequence[Arrived]) -> list[Any]:
+    return [each.value for each in readings if each.value is not None]
+
+
+def between(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Count with SQL's BETWEEN: both edges belong to the window."""
+    signal = case["parameters"][0]["signal"]
+    return sum(
+        each.signal == signal and low <= each.time <= high
+        for each in readings
+        for low, high in _windows(case)
+    )
+
+
+def arrival(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Bind what arrives to the lot that is open: late readings go to the next one."""
+    (low, high), *_ = _windows(case)
+    signal = case["parameters"][0]["signal"]
+    latest, bound = 0, 0
+    for each in readings:
+        latest = max(latest, each.time)
+        bound += each.signal == signal and low <= latest < high
+    return bound
+
+
+def ignore_status(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Take the greatest value, whatever its source thought of it."""
+    return max(_numbers(_inside(case, readings)))
+
+
+def bound_rows_only(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Look for gaps between the readings that are there."""
+    times = [each.time for each in _inside(case, readings)]
+    limit = case["parameters"][0]["gap_max_s"] * SECOND
+    return int((np.diff(times) > limit).sum())
+
+
+def lot_id_alone(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Key lots by their id: what the equipment says is found, of whatever GTIN."""
+    named = [each for each in readings if each.value == case["lot"][1]]
+    return len({each.time for each in named})
+
+
+def average_of_averages(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Take the mean of each window's mean."""
+    inside = _inside(case, readings)
+    means = [
+        np.mean(_numbers([each for each in inside if low <= each.time < high]))
+        for low, high in _windows(case)
+    ]
+    return float(np.mean(means))
+
+
+def row_mean(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Take the mean of the rows, however long each value held."""
+    return float(np.mean(_numbers(_inside(case, readings))))
+
+
+def last_minus_first(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Take a counter's rise as its last value less its first."""
+    values = _numbers(_inside(case, readings))
+    return values[-1] - values[0]
+
+
+def last_writer(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Let the lot that was entered last have the readings: nothing to tell."""
+    return 0
+
+
+def by_day(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Cut windows at midnight, UTC."""
+    inside = _inside(case, readings)
+    day = 86_400 * SECOND
+    return sum(each.time // day == inside[0].time // day for each in inside)
+
+
+def double_width(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Hold a 32-bit float against a limit of 64 bits."""
+    high = case["parameters"][0]["limits"]["action_high"]
+    return int(any(value > high for value in _numbers(_inside(case, readings))))
+
+
+def good_rows(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Count a reading as data because a row is there."""
+    return int(not _inside(case, readings))
+
+
+def exact_time(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Believe clocks to the nanosecond: no reading is in doubt."""
+    return 0
+
+
+def silence_is_a_gap(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Expect a reading every few seconds of a signal that is sent when it changes."""
+    times = [each.time for each in _inside(case, readings) if each.status is not Status.BAD]
+    return int((np.diff(times) > 10 * SECOND).sum())
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    rule.__name__: rule
+    for rule in (
+        between,
+        arrival,
+        ignore_status,
+        bound_rows_only,
+        lot_id_alone,
+        average_of_averages,
+        row_mean,
+        last_minus_first,
+        last_writer,
+        by_day,
+        double_width,
+        good_rows,
+        exact_time,
+        silence_is_a_gap,
+    )
+}

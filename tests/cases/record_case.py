@@ -1,0 +1,236 @@
+"""A case of the batch record as a folder of data: what came, what is known, what must come out.
+
+``case.json`` holds master data and facts, ``readings.csv`` the readings in the order in which they
+arrived, times in seconds after ``T0``. A case may name a naive rule and what it would say.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from aggregator.model.completeness import ChainSpan, SettingsChange
+from aggregator.model.equipment import Equipment, EquipmentPath, Occupancy, SignalRole, SignalSpec
+from aggregator.model.fact import Authority, Fact, FactKind
+from aggregator.model.lot import Lot, LotKey, check_lot_key
+from aggregator.model.recipe import (
+    Criticality,
+    Limits,
+    ParameterName,
+    ParameterSpec,
+    Sampling,
+    SamplingContract,
+)
+from aggregator.model.record.assemble import Inputs, Plant
+from aggregator.model.series import Series, SignalKey
+from protocols.wire.header import ClockState, Epoch, GatewayId
+from protocols.wire.reading import SECOND, Gap, GapReason, Kind, SignalName, Status, TagRead
+
+T0: Final = 1_795_000_000 * SECOND
+GATEWAY: Final = GatewayId("gw-01")
+GTIN: Final = "09506000134352"
+OTHER_GTIN: Final = "04012345123456"
+UNIT: Final = "acme/suzhou/cleanroom-1/line-1/press-1"
+EPOCH: Final = Epoch(bytes(range(16)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """One row of readings.csv."""
+
+    signal: str
+    time: int
+    value: object
+    status: Status = Status.GOOD
+    position: int = 0
+
+
+def ns(seconds: float | None) -> int | None:
+    return None if seconds is None else T0 + round(seconds * SECOND)
+
+
+def at(seconds: float) -> int:
+    return T0 + round(seconds * SECOND)
+
+
+def load_case(folder: Path) -> tuple[dict[str, Any], list[Arrived], Inputs]:
+    """Return the case as written, its readings and the inputs that they make."""
+    case = json.loads((folder / "case.json").read_text())
+    kinds = {spec["signal"]: Kind[spec.get("kind", "FLOAT64")] for spec in case["signals"]}
+    with (folder / "readings.csv").open() as file:
+        readings = [_arrived(row, kinds) for row in csv.DictReader(file)]
+    return case, readings, inputs_of(case, readings)
+
+
+def inputs_of(case: Mapping[str, Any], readings: Sequence[Arrived]) -> Inputs:
+    signals = tuple(_signal(spec) for spec in case["signals"])
+    lots = tuple(_lot(each) for each in case.get("lots", [case["lot"]]))
+    return Inputs(
+        lot=Lot(key=_lot(case["lot"]), material="Sealed pouch"),
+        plant=Plant(
+            equipment=tuple(
+                Equipment(path=EquipmentPath(path), occupancy=Occupancy(mode))
+                for path, mode in case.get("equipment", {}).items()
+            ),
+            signals=signals,
+            lots=lots,
+        ),
+        parameters=tuple(_parameter(spec) for spec in case["parameters"]),
+        facts=tuple(_fact(each) for each in case.get("facts", [])),
+        series={spec.key: series_of(spec, readings) for spec in signals},
+        chains=(chain_of(case.get("chain", {})),),
+    )
+
+
+def series_of(spec: SignalSpec, readings: Iterable[Arrived]) -> Series:
+    """Return a signal's readings in order of time, as an index gives them."""
+    own = sorted(
+        (each for each in readings if each.signal == spec.key.signal),
+        key=lambda each: (each.time, each.position),
+    )
+    times = np.array([each.time for each in own], dtype=np.int64)
+    numeric = spec.kind in (Kind.FLOAT32, Kind.FLOAT64, Kind.INT, Kind.UINT)
+    dtype: Any = np.float64 if spec.kind in (Kind.FLOAT32, Kind.FLOAT64) else np.int64
+    values: Any = [0 if each.value is None and numeric else each.value for each in own]
+    array = np.array(values, dtype=dtype) if numeric else np.empty(len(own), dtype=object)
+    if not numeric:
+        array[:] = values
+    positions = np.array([each.position for each in own], dtype=np.int64)
+    return Series(
+        key=spec.key,
+        kind=spec.kind,
+        times=times,
+        gateway_times=times,
+        values=array,
+        present=np.array([each.value is not None for each in own], dtype=np.bool_),
+        statuses=np.array([each.status for each in own], dtype=np.int8),
+        codes=np.zeros(len(own), dtype=np.int64),
+        epochs=np.zeros(len(own), dtype=np.int16),
+        epoch_ids=(EPOCH,),
+        numbers=positions // 100,
+        positions=positions,
+    )
+
+
+def chain_of(spec: Mapping[str, Any]) -> ChainSpan:
+    """Return a whole chain around every case, but for what ``spec`` says."""
+    settings = spec.get("settings", [[-100, "00"]])
+    return ChainSpan(
+        gateway=GATEWAY,
+        epoch=EPOCH,
+        approved=spec.get("approved", True),
+        first=1,
+        last=9,
+        before=0,
+        after=spec.get("after", 10),
+        first_leaf=bytes(32),
+        last_leaf=bytes(32),
+        missing=tuple(range(low, high) for low, high in spec.get("missing", [])),
+        forked=spec.get("forked", False),
+        head=10,
+        sealed_from=at(spec.get("sealed_from", -100)),
+        sealed_through=at(spec.get("sealed_through", 1e6)),
+        uncertainty=round(spec.get("uncertainty_s", 0) * SECOND),
+        clock=ClockState[spec.get("clock", "SYNCHRONISED")],
+        settings=tuple(SettingsChange(at(when), bytes.fromhex(text)) for when, text in settings),
+        gaps=tuple(
+            Gap(subject=subject, start=at(low), end=at(high), reason=GapReason[reason])
+            for subject, low, high, reason in spec.get("gaps", [])
+        ),
+        readings=900,
+        bundles=9,
+    )
+
+
+def look_up(document: object, path: str) -> Any:
+    """Return what stands at ``parameters.0.figures.mean``; ``#`` counts a list."""
+    for step in path.split("."):
+        if step == "#":
+            document = len(document)  # type: ignore[arg-type]
+        elif isinstance(document, list):
+            document = document[int(step)]
+        else:
+            document = document[step]  # type: ignore[index]
+    return document
+
+
+def _arrived(row: Mapping[str, str], kinds: Mapping[str, Kind]) -> Arrived:
+    kind = kinds[row["signal"]]
+    text = row["value"]
+    value: object
+    if kind is Kind.TAG_READ:
+        time = at(float(row["time"]))
+        value = TagRead(
+            epc=bytes.fromhex(text),
+            epc_bits=96,
+            antenna=1,
+            rssi=-5000,
+            first_seen=time,
+            last_seen=time,
+            count=1,
+        )
+    elif kind is Kind.TEXT:
+        value = text
+    elif text == "":
+        value = None
+    else:
+        value = int(text) if kind in (Kind.INT, Kind.UINT) else float(text)
+        if kind is Kind.FLOAT32:
+            value = float(np.float32(text))
+    return Arrived(
+        signal=row["signal"],
+        time=at(float(row["time"])),
+        value=value,
+        status=Status[row.get("status") or "GOOD"],
+        position=int(row["position"]),
+    )
+
+
+def _lot(names: Sequence[str]) -> LotKey:
+    return check_lot_key(*names)
+
+
+def _signal(spec: Mapping[str, Any]) -> SignalSpec:
+    return SignalSpec(
+        key=SignalKey(GATEWAY, SignalName(spec["signal"])),
+        equipment=EquipmentPath(spec.get("equipment", UNIT)),
+        kind=Kind[spec.get("kind", "FLOAT64")],
+        unit=spec.get("unit", ""),
+        role=SignalRole(spec.get("role", "variable")),
+    )
+
+
+def _parameter(spec: Mapping[str, Any]) -> ParameterSpec:
+    gap_max = spec.get("gap_max_s")
+    return ParameterSpec(
+        parameter=ParameterName(spec["parameter"]),
+        signal=SignalKey(GATEWAY, SignalName(spec["signal"])),
+        unit=spec.get("unit", ""),
+        limits=Limits(**spec.get("limits", {})),
+        sampling=SamplingContract(
+            sampling=Sampling(spec.get("sampling", "periodic")),
+            gap_max=None if gap_max is None else round(gap_max * SECOND),
+        ),
+        criticality=Criticality(spec.get("criticality", "key")),
+    )
+
+
+def _fact(spec: Mapping[str, Any]) -> Fact:
+    return Fact(
+        kind=FactKind(spec.get("kind", "occupancy")),
+        start=at(spec["start"]),
+        end=ns(spec["end"]),
+        authority=Authority[spec.get("authority", "OPERATOR")],
+        source=spec.get("source", "mes"),
+        equipment=EquipmentPath(spec.get("equipment", UNIT)),
+        lot=_lot(spec["lot"]) if spec.get("lot") else None,
+        carrier=spec.get("carrier"),
+        text=spec.get("text", ""),
+        recorded=at(spec.get("recorded", 0)),
+    )
