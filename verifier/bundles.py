@@ -71,10 +71,12 @@ def open_bundles(dossier: Dossier, policy: Policy) -> Chains:
     ]
 
 
-def check_bundles(chains: Chains) -> Iterator[Check]:
+def check_bundles(chains: Chains, policy: Policy) -> Iterator[Check]:
     """Yield the checks 5 to 8."""
     bundles = [bundle for chain in chains for bundle in chain]
     keys = {bundle.key for bundle in bundles}
+    gateways = {bundle.chain.gateway for bundle in bundles}
+    named = len(gateways & policy.gateways.keys())
     whole = sum(isinstance(bundle.held.content, bytes) for bundle in bundles)
     withheld = sum(
         bundle.held.content.total - len(bundle.held.content.columns)
@@ -83,7 +85,7 @@ def check_bundles(chains: Chains) -> Iterator[Check]:
     )
     private = f"; {withheld} withheld on the aggregator's word" if withheld else ""
     evidence = {
-        5: f"{len(keys)} keys of {len({bundle.chain.gateway for bundle in bundles})} gateways",
+        5: f"{len(keys)} keys of {len(gateways)} gateways, {named} of them named by the policy",
         6: f"{len(bundles)} seals",
         7: f"{whole} whole bodies",
         8: f"{sum(len(bundle.columns) for bundle in bundles)} columns{private}",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from protocols.wire.dossier.file import Dossier
 from protocols.wire.dossier.instant import format_time
-from protocols.wire.dossier.series import Part, Series, decode_series, reading_time, select
+from protocols.wire.dossier.series import Series, decode_series, reading_time, select
 from protocols.wire.errors import WireError
 from protocols.wire.reading import Reading, TagRead
 from verifier.bundles import Chains, OpenedBundle
@@ -39,19 +39,15 @@ def check_readings(dossier: Dossier, chains: Chains) -> ReadingsResult:
             checks=(conclude(13, "", failed=[str(error)]), *undecided), altered=()
         )
     series, unreadable = _read_series(dossier)
-    failed, undecided_, altered, figures = [], list[str](), list[Altered](), list[str]()
+    result, figures = _Comparison([], [], []), list[str]()
     for parameter in record.parameters:
-        found = series.get(parameter.series_name)
-        if found is None:
-            continue  # check 13 names it
-        comparison = _compare(parameter, found, chains)
-        failed += comparison.failed
-        undecided_ += comparison.undecided
-        altered += comparison.altered
-        readings = [each for part in found.parts for run in part.readings for each in run]
-        figures += judge_figures(parameter, readings)
-    if altered:
-        failed.append(f"{len(altered)} readings differ between the record and the bundles")
+        own = None if parameter.series is None else series.get(parameter.series.name)
+        if own is not None or parameter.series is None:  # a missing series is named by check 13
+            figures += judge_figures(parameter, _compare(parameter, own, chains, result))
+    if result.altered:
+        result.failed.append(
+            f"{len(result.altered)} readings differ between the record and the bundles"
+        )
     count = sum(
         len(run) for each in series.values() for part in each.parts for run in part.readings
     )
@@ -63,22 +59,39 @@ def check_readings(dossier: Dossier, chains: Chains) -> ReadingsResult:
             failed=[*unreadable, *_record_problems(record, dossier)],
         ),
         conclude(
-            14, f"{count} readings in {len(series)} series", failed=failed, undecided=undecided_
+            14,
+            f"{count} readings in {len(series)} series",
+            failed=result.failed,
+            undecided=result.undecided,
         ),
         conclude(15, f"{excursions} excursions", failed=figures),
     )
-    return ReadingsResult(checks=checks, altered=tuple(altered))
+    return ReadingsResult(checks=checks, altered=tuple(result.altered))
 
 
 class _Located(NamedTuple):
-    """A reading and where in its bundle it stands."""
+    """A reading of a parameter and where in its bundle it stands."""
 
     column: int  # place in the body
     position: int  # place in the column
     reading: Reading
 
 
+class _Found(NamedTuple):
+    """What a bundle holds of a parameter."""
+
+    bundle: OpenedBundle
+    readings: list[_Located]
+    whole: bool  # all of the bundle could be read
+
+
+_BundleKey = tuple[str, bytes, int]
+"""Gateway, epoch and number of a bundle."""
+
+
 class _Comparison(NamedTuple):
+    """What comparing found, gathered over all parameters."""
+
     failed: list[str]
     undecided: list[str]
     altered: list[Altered]
@@ -102,15 +115,16 @@ def _record_problems(record: Record, dossier: Dossier) -> Iterator[str]:
         yield f"the record was bound by rule {record.rule}, the manifest states {said.rule}"
     if record.window != said.window:
         yield "the record's window is not the manifest's"
-    named = [parameter.series_name for parameter in record.parameters]
+    named = [each.series.name for each in record.parameters if each.series is not None]
     for name in sorted({*named, *dossier.series}):
         if named.count(name) != 1 or name not in dossier.series:
             yield f"series {name} is not held once and named once"
     gateways = {chain.gateway for chain in said.chains}
     for parameter in record.parameters:
-        data = dossier.series.get(parameter.series_name, b"")
-        if hashlib.sha256(data).hexdigest() != parameter.series_sha256:
-            yield f"{parameter.signal}: its series is not the one that the record names by hash"
+        if parameter.series is not None:
+            data = dossier.series.get(parameter.series.name, b"")
+            if hashlib.sha256(data).hexdigest() != parameter.series.sha256:
+                yield f"{parameter.signal}: its series is not the one that the record names by hash"
         if parameter.gateway not in gateways:
             yield f"{parameter.signal}: no bundle of its gateway {parameter.gateway} is held"
         if any(
@@ -120,49 +134,61 @@ def _record_problems(record: Record, dossier: Dossier) -> Iterator[str]:
             yield f"{parameter.signal}: an interval reaches out of the record's window"
 
 
-def _compare(parameter: Parameter, series: Series, chains: Chains) -> _Comparison:
-    """Select the parameter's readings from the bundles again, and compare."""
-    result = _Comparison([], [], [])
-    parts: dict[tuple[str, bytes], Part] = {}
-    for part in series.parts:
-        if (part.gateway, part.epoch) in parts or part.gateway != parameter.gateway:
-            result.failed.append(f"{parameter.signal}: a part of its series is foreign or repeated")
-        parts[part.gateway, part.epoch] = part
+def _compare(
+    parameter: Parameter, series: Series | None, chains: Chains, result: _Comparison
+) -> list[Reading]:
+    """Select the parameter's readings from the bundles again and hold its series against them.
+
+    Returns the readings that its figures must follow from: the series', which is proved or refuted
+    here, or those of the bundles where the parameter has none.
+    """
+    own = [chain for chain in chains if chain[0].chain.gateway == parameter.gateway]
+    held = [_find(parameter, bundle) for chain in own for bundle in chain]
+    result.failed.extend(
+        f"{found.bundle} holds readings of {parameter.signal} that are the lot's"
+        for found in held
+        if found.readings and not found.bundle.within
+    )
+    within = [found for found in held if found.bundle.within]
+    if series is None:
+        return [each.reading for found in within for each in found.readings]
     if series.signal != parameter.signal:
         result.failed.append(f"{parameter.signal}: its series is of {series.signal}")
-    for chain in chains:
-        stated = chain[0].chain
-        if stated.gateway != parameter.gateway:
-            continue
-        part_ = parts.pop((stated.gateway, stated.epoch), None)
-        recorded = {} if part_ is None else dict(enumerate(part_.readings, part_.first))
-        if recorded.keys() - range(stated.first, stated.last + 1):
-            result.failed.append(f"{parameter.signal}: its series names bundles outside the lot's")
-        for bundle in chain:
-            _compare_bundle(parameter, bundle, recorded.get(bundle.number, ()), result)
-    if parts:
-        result.failed.append(f"{parameter.signal}: its series names a chain that is not held")
-    return result
+    recorded: dict[_BundleKey, tuple[Reading, ...]] = {}
+    for part in series.parts:
+        for number, run in enumerate(part.readings, part.first):
+            key = (part.gateway, part.epoch, number)
+            if key in recorded:
+                result.failed.append(f"{parameter.signal}: its series has bundle {number} twice")
+            recorded[key] = run
+    for found in within:
+        chain, number = found.bundle.chain, found.bundle.number
+        run = recorded.pop((chain.gateway, chain.epoch, number), ())
+        _compare_bundle(parameter, found, run, result)
+    if recorded:
+        result.failed.append(
+            f"{parameter.signal}: its series has {len(recorded)} bundles that are not the lot's"
+        )
+    return [each for part in series.parts for run in part.readings for each in run]
 
 
-def _compare_bundle(
-    parameter: Parameter, bundle: OpenedBundle, recorded: Sequence[Reading], result: _Comparison
-) -> None:
+def _find(parameter: Parameter, bundle: OpenedBundle) -> _Found:
     columns, whole = (bundle.columns, True) if bundle.proved else salvage(bundle.held)
-    found = [
+    readings = [
         _Located(place, position, reading)
         for place, column in sorted(columns.items())
         if column.signal == parameter.signal
         for position, reading in enumerate(column.readings())
         if select((reading,), parameter.intervals)
     ]
-    if not bundle.within:
-        if found:
-            result.failed.append(
-                f"{bundle} holds readings of {parameter.signal} that are the lot's"
-            )
-        return
-    if recorded and not found and not whole:
+    return _Found(bundle, readings, whole)
+
+
+def _compare_bundle(
+    parameter: Parameter, found: _Found, recorded: Sequence[Reading], result: _Comparison
+) -> None:
+    bundle = found.bundle
+    if recorded and not found.readings and not found.whole:
         times = sorted(map(reading_time, recorded))
         result.failed.append(
             f"{bundle} cannot be read where it held {len(recorded)} readings of {parameter.signal} "
@@ -170,7 +196,7 @@ def _compare_bundle(
         )
         return
     culprit = "record" if bundle.proved else "bundle"
-    differing = list(_differences(recorded, found))
+    differing = list(_differences(recorded, found.readings))
     result.altered.extend(
         _altered(parameter, bundle, culprit, said, located) for said, located in differing
     )

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, NamedTuple, NoReturn, cast
 
 from protocols.wire.dossier.instant import format_time, parse_time
 from protocols.wire.dossier.series import Interval, reading_time
@@ -43,6 +43,13 @@ class Excursion:
         return self.start <= time and (self.end is None or time < self.end)
 
 
+class SeriesReference(NamedTuple):
+    """Which series holds a parameter's readings."""
+
+    name: str
+    sha256: str  # hexadecimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """What the record says of one signal."""
@@ -50,8 +57,7 @@ class Parameter:
     signal: str
     gateway: str
     intervals: tuple[Interval, ...]
-    series_name: str
-    series_sha256: str
+    series: SeriesReference | None  # None where the parameter is not a critical one
     figures: dict[str, Any]
     limits: tuple[Limit, ...]
     excursions: tuple[Excursion, ...]
@@ -65,7 +71,7 @@ class Record:
     lot: str
     rule: str
     window: Interval
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[Parameter, ...]  # critical ones, then others
 
 
 def read_record(data: bytes) -> Record:
@@ -77,7 +83,10 @@ def read_record(data: bytes) -> Record:
             lot=_text(fields["lot"]["lot"]),
             rule=_text(fields["rule"]),
             window=_interval([fields["window"]["start"], fields["window"]["end"]]),
-            parameters=tuple(_parameter(each) for each in fields["parameters"]),
+            parameters=tuple(
+                _parameter(each)
+                for each in [*fields["parameters"], *fields.get("other_parameters", [])]
+            ),
         )
     except RecordError:
         raise
@@ -101,7 +110,7 @@ def judge_figures(parameter: Parameter, readings: Sequence[Reading]) -> list[str
     valid = [(reading_time(each), each.value) for each in readings if _is_valid(each)]
     numbers = cast("list[tuple[Nanoseconds, float]]", valid)
     values = [value for _, value in numbers]
-    true = {
+    true: dict[str, object] = {
         "readings": len(readings),
         "good": sum(each.status is Status.GOOD for each in readings),
         "uncertain": sum(each.status is Status.UNCERTAIN for each in readings),
@@ -109,6 +118,10 @@ def judge_figures(parameter: Parameter, readings: Sequence[Reading]) -> list[str
         "min": min(values, default=None),
         "max": max(values, default=None),
     }
+    if "min_time" in parameter.figures:
+        true["min_time"] = _first_time(numbers, true["min"])
+    if "max_time" in parameter.figures:
+        true["max_time"] = _first_time(numbers, true["max"])
     wrong = [
         f"{parameter.signal}: the record says {name} {said!r}, its readings give {true[name]!r}"
         for name in true
@@ -154,6 +167,12 @@ def _judge_excursions(
     return wrong
 
 
+def _first_time(numbers: Sequence[tuple[Nanoseconds, float]], wanted: object) -> str | None:
+    """Return when a value first came, as the record writes it."""
+    times = [time for time, value in numbers if value == wanted]
+    return format_time(min(times)) if times else None
+
+
 def _is_valid(reading: Reading) -> bool:
     number = type(reading.value) in (int, float)
     return number and reading.status is not Status.BAD
@@ -169,8 +188,9 @@ def _parameter(fields: dict[str, Any]) -> Parameter:
         signal=_text(fields["signal"]),
         gateway=_text(fields["gateway"]),
         intervals=tuple(_interval(each) for each in fields["intervals"]),
-        series_name=_text(fields["series"]["name"]),
-        series_sha256=_text(fields["series"]["sha256"]),
+        series=None
+        if (series := fields["series"]) is None
+        else SeriesReference(_text(series["name"]), _text(series["sha256"])),
         figures=dict(fields["figures"]),
         limits=tuple(_limit(each) for each in fields["limits"]),
         excursions=tuple(

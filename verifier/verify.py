@@ -40,7 +40,7 @@ def verify(data: bytes, policy: Policy) -> Report:
         _check_manifest(read, policy),
         _check_members(read),
         log_check,
-        *check_bundles(chains),
+        *check_bundles(chains, policy),
         *check_chains(chains, read.dossier.statement.window, checkpoint),
         *readings.checks,
     ]

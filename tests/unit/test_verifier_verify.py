@@ -71,7 +71,7 @@ def hotter(body: Body) -> Body:
     readings = list(decode_column(body.columns[0]).readings())
     value = readings[4].value
     assert isinstance(value, float)
-    readings[4] = replace(readings[4], value=value - 10)
+    readings[4] = readings[4]._replace(value=value - 10)
     return body._replace(columns=[encode_column(readings), *body.columns[1:]])
 
 
@@ -124,7 +124,7 @@ def test_the_altered_reading_is_named_in_a_disclosed_column() -> None:
     assert isinstance(held.content, Disclosed)
     column = held.content.columns[0]
     readings = list(decode_column(column.data).readings())
-    readings[4] = replace(readings[4], value=100.0)
+    readings[4] = readings[4]._replace(value=100.0)
     forged = column._replace(data=encode_column(readings))
     content = replace(held.content, columns=(forged,))
     report = judge(dossier, chains=replaced(dossier, 2, replace(held, content=content)))
@@ -141,7 +141,7 @@ def test_a_series_altered_with_its_hashes_is_named_as_the_culprit() -> None:
     forged = encode_series(
         replace(
             series,
-            parts=(replace(part, readings=((replace(first[0], value=120.0), *first[1:]), *rest)),),
+            parts=(replace(part, readings=((first[0]._replace(value=120.0), *first[1:]), *rest)),),
         )
     )
     record = json.loads(dossier.record)
@@ -178,6 +178,30 @@ def test_every_figure_is_reckoned_again(figure: str) -> None:
     report = parameter_change(figures={**figures, figure: figures[figure] + 1})
     assert failed(report) == {15}
     assert f"the record says {figure}" in findings(report, 15)
+
+
+@pytest.mark.parametrize("figure", ["min_time", "max_time"])
+def test_the_time_of_an_extreme_is_looked_up(figure: str) -> None:
+    figures = json.loads(dossiers.dossier().record)["parameters"][0]["figures"]
+    times = {"min_time": dossiers.START + 5 * SECOND, "max_time": dossiers.START + 16 * SECOND}
+    right = parameter_change(figures={**figures, figure: format_time(times[figure])})
+    assert right.verdict is Verdict.VERIFIED, right.to_text("en")
+    wrong = parameter_change(figures={**figures, figure: format_time(times[figure] + 1)})
+    assert failed(wrong) == {15}
+
+
+@pytest.mark.parametrize(("more", "failing"), [(0.0, set[int]()), (0.5, {15})])
+def test_a_parameter_without_a_series_is_reckoned_from_the_bundles(
+    more: float, failing: set[int]
+) -> None:
+    dossier = dossiers.dossier()
+    record = json.loads(dossier.record)
+    other = record["parameters"].pop(2)
+    assert other["signal"] == dossiers.FORCE
+    other["figures"]["max"] += more
+    record["other_parameters"] = [{**other, "series": None}]
+    series = {name: data for name, data in dossier.series.items() if name != "002"}
+    assert failed(judge(dossier, record=canonical_json(record), series=series)) == failing
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 from protocols.wire import cbor
-from protocols.wire.column import decode_column, encode_column
+from protocols.wire.column import Column, decode_column, encode_column
 from protocols.wire.errors import MalformedError
 from protocols.wire.header import Epoch, GatewayId, check_gateway_id
 from protocols.wire.limits import READINGS_PER_BUNDLE_MAX
-from protocols.wire.reading import Nanoseconds, Reading, SignalName
+from protocols.wire.reading import Doubt, Nanoseconds, Reading, SignalName
 
 
 class Interval(NamedTuple):
@@ -49,11 +49,14 @@ class Series:
 
 
 def reading_time(reading: Reading) -> Nanoseconds:
-    """Return the time that decides to which lot a reading belongs: the source's, where it has one.
+    """Return the time that decides to which lot a reading belongs: the source's, if it is believed.
 
-    A gateway's time stands in where the source gives none.
+    The gateway's time stands in where the source gives none, or one that the gateway has marked as
+    impossible.
     """
-    return reading.gateway_time if reading.source_time is None else reading.source_time
+    if reading.source_time is None or reading.code == Doubt.IMPOSSIBLE_TIME:
+        return reading.gateway_time
+    return reading.source_time
 
 
 def select(readings: Iterable[Reading], intervals: Sequence[Interval]) -> tuple[Reading, ...]:
@@ -63,6 +66,14 @@ def select(readings: Iterable[Reading], intervals: Sequence[Interval]) -> tuple[
         for reading in readings
         if any(start <= reading_time(reading) < end for start, end in intervals)
     )
+
+
+def readings_of(
+    columns: Iterable[Column], signal: SignalName, intervals: Sequence[Interval]
+) -> tuple[Reading, ...]:
+    """Return what one bundle's columns, in their order, give for a series of ``signal``."""
+    own = (column for column in columns if column.signal == signal)
+    return select((reading for column in own for reading in column.readings()), intervals)
 
 
 def encode_series(series: Series) -> bytes:
