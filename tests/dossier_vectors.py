@@ -73,7 +73,7 @@ def cooled(dossier: Dossier) -> Dossier:
     header = open_header(held.sealed_header, dossiers.PRESS_KEY.public)
     body = open_body(header, held.content)
     readings = list(decode_column(body.columns[0]).readings())
-    readings[4] = replace(readings[4], value=116.0)
+    readings[4] = readings[4]._replace(value=116.0)
     body = body._replace(columns=[encode_column(readings), *body.columns[1:]])
     return with_bundle(dossier, replace(held, content=pack_body(body)))
 

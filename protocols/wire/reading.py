@@ -10,7 +10,7 @@ import math
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType, TypeGuard
 
 SignalName = NewType("SignalName", str)
 """A signal's name, unique in its gateway, for example ``press-1/plate-temperature``."""
@@ -70,9 +70,12 @@ class TagRead:
 Value = bool | int | float | str | bytes | TagRead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One observed value of a signal: value, status and times."""
+class Reading(NamedTuple):
+    """One observed value of a signal: value, status and times.
+
+    A named tuple, since an agent makes thousands a second and a frozen dataclass costs seven times
+    as much to make (docs/validation/benchmarks.md).
+    """
 
     signal: SignalName
     kind: Kind
@@ -126,7 +129,7 @@ def judge(
     a source time further than ``skew_max`` nanoseconds from ``gateway_time`` (None: not judged)
     becomes UNCERTAIN. The source's own code is kept where it had lowered the status itself.
     """
-    kept, doubt = _fit(kind, value)
+    kept, doubt = (value, None) if _plain(value, kind) else _fit(kind, value)
     if doubt is not None:
         status, code = Status.BAD, code if status is not Status.GOOD else doubt
         raw = raw or _raw(value)
@@ -137,16 +140,18 @@ def judge(
         and status is Status.GOOD
     ):
         status, code = Status.UNCERTAIN, Doubt.IMPOSSIBLE_TIME
-    return Reading(
-        signal=signal,
-        kind=kind,
-        value=kept,
-        gateway_time=gateway_time,
-        source_time=source_time,
-        status=status,
-        code=int(code),
-        raw=raw,
-    )
+    return Reading(signal, kind, kept, gateway_time, source_time, status, int(code), raw)
+
+
+def _plain(value: object, kind: Kind) -> TypeGuard[Value]:
+    """Tell whether the value is of the very type that its kind holds: the usual case, quickly."""
+    given = type(value)
+    if given is float:
+        return kind is Kind.FLOAT64 and math.isfinite(value)  # type: ignore[arg-type]
+    if given is int:
+        bounds = _INT_BOUNDS.get(kind)
+        return bounds is not None and bounds[0] <= value <= bounds[1]  # type: ignore[operator]
+    return given is _TYPES.get(kind)
 
 
 _INT_BOUNDS: Final = {Kind.INT: (-(2**63), 2**63 - 1), Kind.UINT: (0, 2**64 - 1)}

@@ -109,7 +109,7 @@ def test_a_series_of_mixed_columns_keeps_its_order() -> None:
     (part,) = dossiers.series_of(dossiers.PRESS, dossiers.FORCE).parts
     (run, *_) = part.readings
     mixed = tuple(
-        replace(reading, source_time=None if at % 3 else reading.gateway_time)
+        reading._replace(source_time=None if at % 3 else reading.gateway_time)
         for at, reading in enumerate(run)
     )
     series = replace(
