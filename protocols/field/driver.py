@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 import protocols.field
 from protocols.wire.reading import Gap, Kind, Nanoseconds, Reading
@@ -70,6 +70,12 @@ class SignalSettings(BaseModel):
     name: str = Field(min_length=1, max_length=256, description="Unique name in the gateway.")
     unit: str = Field(default="1", description="Unit of the value in UCUM notation.")
     kind: Kind = Field(default=Kind.FLOAT64, description="Type of the value as stored.")
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _kind_by_name(cls, kind: object) -> object:
+        """Take ``float32`` as well as its number: people write names."""
+        return Kind.__members__.get(kind.upper(), kind) if isinstance(kind, str) else kind
 
 
 class DriverSettings(BaseModel):

@@ -1,0 +1,199 @@
+"""The command line: ``lotproof-agent``.
+
+Exit codes: 0 all is well; 1 the agent failed, or something is wrong with what was looked at;
+2 the settings or the arguments cannot work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+
+from edge_agent import fsck as proof
+from edge_agent import status as local
+from edge_agent.app import Agent
+from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
+from edge_agent.keys import load, load_or_create
+from edge_agent.settings import Settings
+from edge_agent.settings_file import load_settings
+from edge_agent.sources import Source, load_sources
+from edge_agent.uplink.mqtt import tls_context
+from protocols.wire.seal import PublicKey
+
+app = typer.Typer(
+    name="lotproof-agent",
+    help="Collects equipment readings on a gateway, seals them, keeps them and forwards them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+SettingsOption = Annotated[
+    Path,
+    typer.Option("--settings", "-s", help="The settings file.", envvar="LOTPROOF_AGENT_SETTINGS"),
+]
+DEFAULT_SETTINGS = Path("/etc/lotproof/agent.toml")
+
+
+@app.command()
+def run(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
+    """Run the agent until it is told to stop (SIGTERM)."""
+    _log_to_stderr()
+    try:
+        loaded, sources = _load(settings)
+        asyncio.run(Agent(loaded, sources).run())
+    except AgentError as error:
+        _fail(error)
+
+
+@app.command()
+def check(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
+    """Check the settings without touching equipment or broker."""
+    try:
+        loaded, sources = _load(settings)
+        tls_context(loaded.uplink)
+        if loaded.seal_key_path.exists():
+            load(loaded.seal_key_path)
+    except (OSError, ValueError) as error:
+        _fail(SettingsFileError((f"{settings}: uplink.ca, certificate or key: {error}",)))
+    except AgentError as error:
+        _fail(error)
+    signals = sum(len(source.signals()) for source in sources)
+    typer.echo(
+        f"{settings}: gateway {loaded.gateway.id}, {len(sources)} sources, {signals} signals"
+    )
+
+
+@app.command()
+def key(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
+    """Print the public seal key, for enrolment; make the key if there is none."""
+    try:
+        loaded, _ = _load(settings)
+        made = load_or_create(loaded.seal_key_path, loaded.seal.algorithm.wire)
+    except AgentError as error:
+        _fail(error)
+    typer.echo(made.public.to_text())
+
+
+@app.command()
+def status(
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how the running agent is; exit code 1 where none runs or something is wrong."""
+    try:
+        loaded, _ = _load(settings)
+    except AgentError as error:
+        _fail(error)
+    found = local.ask(loaded.gateway.data_dir)
+    if found is None:
+        typer.echo(f"no agent runs on {loaded.gateway.data_dir}", err=True)
+        typer.echo("  -> systemctl status lotproof-agent, or lotproof-agent run", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for line in _lines(found):
+            typer.echo(line)
+    well = found["uplink"] == "SENDING" and not found["alerts"]
+    raise typer.Exit(0 if well and all(s["state"] == "RUNNING" for s in found["sources"]) else 1)
+
+
+@app.command()
+def fsck(
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    path: Annotated[
+        Path | None, typer.Argument(help="A buffer, if not that of the settings.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Verify every seal, link, column, counter and receipt of the buffer; 1 if not whole."""
+    try:
+        loaded, _ = _load(settings)
+        public = load(loaded.seal_key_path).public
+    except AgentError as error:
+        _fail(error)
+    aggregator = PublicKey.from_text(loaded.aggregator.seal_key)
+    report = proof.check(path or loaded.gateway.data_dir, public, aggregator=aggregator)
+    if as_json:
+        found = {name: getattr(report, name) for name in report.__dataclass_fields__}
+        typer.echo(json.dumps(found, default=str, indent=2))
+    else:
+        for problem in report.problems:
+            typer.echo(f"not whole: {problem}")
+        typer.echo(
+            f"{report.path}: {report.bundles} bundles ({report.first} to {report.head}, receipted "
+            f"to {report.receipted}), {report.readings} readings, {report.gaps} gaps declared, "
+            f"{len(report.problems) or 'no'} problems"
+        )
+    raise typer.Exit(1 if report.problems else 0)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _load(path: Path) -> tuple[Settings, tuple[Source, ...]]:
+    loaded = load_settings(path)
+    return loaded, load_sources(loaded, path)
+
+
+def _fail(error: AgentError) -> NoReturn:
+    problems = error.problems if isinstance(error, SettingsFileError) else (str(error),)
+    for problem in problems:
+        typer.echo(f"lotproof-agent: {problem}", err=True)
+    if error.hint:
+        typer.echo(f"  -> {error.hint}", err=True)
+    raise typer.Exit(2 if isinstance(error, SettingsFileError | KeyFileError) else 1)
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    lines = [
+        f"gateway {found['gateway']}  version {found['version']}  uplink {found['uplink'].lower()}",
+        f"bundles sealed to {found['head']}, receipted to {found['receipted']}",
+        f"readings {found['readings']}, sealed {found['readings_sealed']}, refused "
+        f"{sum(found['readings_refused'].values())} {found['readings_refused'] or ''}".rstrip(),
+        f"buffer {found['buffer_bytes']} of {found['buffer_bytes_max']} bytes",
+    ]
+    lines += [f"  ! {found['uplink_error']}"] if found["uplink_error"] else []
+    lines += [f"  ! {alert}" for alert in found["alerts"]]
+    for source in found["sources"]:
+        error = f"  ! {source['error']}" if source["error"] else ""
+        lines.append(
+            f"{source['name']:24} {source['driver']:8} {source['state'].lower():10} "
+            f"{source['readings']} readings{error}"
+        )
+    return lines
+
+
+def _log_to_stderr() -> None:
+    """Write a line an event: for people on a terminal, as JSON for a collector of logs."""
+    people = sys.stderr.isatty()
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From deliveries to sealed bundles on disk."""

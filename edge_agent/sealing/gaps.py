@@ -1,0 +1,108 @@
+"""Declared absences of readings: gathered, made sound, and merged where they are too many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from protocols.wire.limits import GAPS_PER_BUNDLE_MAX, HEADER_BYTES_MAX, TEXT_BYTES_MAX
+from protocols.wire.reading import Gap, GapReason, Nanoseconds
+
+_GAPS_BYTES_MAX: Final = HEADER_BYTES_MAX // 2
+_GAP_BYTES: Final = 32  # what a gap takes in a header beside its subject
+
+
+def fit(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Return gaps that fit one header, covering at least what ``gaps`` cover.
+
+    While they are too many: those of one subject and reason that touch become one; then all of
+    one subject and reason; then all of one reason, for the whole gateway. Counts are added up
+    where all of them are known.
+    """
+    sound = [_sound(gap) for gap in gaps]
+    for merge in (_joined, _by_subject, _by_reason):
+        if _fits(sound):
+            break
+        sound = merge(sound)
+    return tuple(sound)
+
+
+class OpenGap:
+    """A gap that goes on: so many readings refused for one reason, since its first."""
+
+    def __init__(self, subject: str, reason: GapReason) -> None:
+        self.count = 0
+        self._subject = subject
+        self._reason = reason
+        self._start: Nanoseconds = 0
+        self._end: Nanoseconds = 0
+
+    def add(self, count: int, start: Nanoseconds, end: Nanoseconds) -> None:
+        """Count readings refused between ``start`` and ``end``."""
+        self._start = min(self._start, start) if self.count else start
+        self._end = max(self._end, end) if self.count else end
+        self.count += count
+
+    def gap(self) -> Gap:
+        """Return the declaration as of now."""
+        return Gap(
+            subject=self._subject,
+            start=self._start,
+            end=self._end,
+            reason=self._reason,
+            count=self.count,
+        )
+
+
+def _fits(gaps: Sequence[Gap]) -> bool:
+    wanted = sum(_GAP_BYTES + len(gap.subject.encode()) for gap in gaps)
+    return len(gaps) <= GAPS_PER_BUNDLE_MAX and wanted <= _GAPS_BYTES_MAX
+
+
+def _sound(gap: Gap) -> Gap:
+    """Return the gap as a header can hold it: a clock that stepped back turns its ends around."""
+    start, end = sorted((max(0, gap.start), max(0, gap.end)))
+    subject = gap.subject.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
+    return Gap(subject=subject, start=start, end=end, reason=gap.reason, count=gap.count)
+
+
+def _joined(gaps: Iterable[Gap]) -> list[Gap]:
+    joined: list[Gap] = []
+    for gap in sorted(gaps, key=lambda gap: (gap.subject, gap.reason, gap.start)):
+        last = joined[-1] if joined else None
+        if last and _key(last) == _key(gap) and gap.start <= last.end:
+            joined[-1] = _union(last, gap, gap.subject)
+        else:
+            joined.append(gap)
+    return joined
+
+
+def _by_subject(gaps: Iterable[Gap]) -> list[Gap]:
+    return _envelopes(gaps, _key)
+
+
+def _by_reason(gaps: Iterable[Gap]) -> list[Gap]:
+    return _envelopes(gaps, lambda gap: ("*", gap.reason))
+
+
+def _envelopes(gaps: Iterable[Gap], key: Callable[[Gap], tuple[str, GapReason]]) -> list[Gap]:
+    found: dict[tuple[str, GapReason], Gap] = {}
+    for gap in gaps:
+        subject, _ = named = key(gap)
+        found[named] = _union(found.get(named, gap), gap, subject) if named in found else gap
+    return list(found.values())
+
+
+def _key(gap: Gap) -> tuple[str, GapReason]:
+    return gap.subject, gap.reason
+
+
+def _union(one: Gap, other: Gap, subject: str) -> Gap:
+    known = one.count is not None and other.count is not None
+    return Gap(
+        subject=subject,
+        start=min(one.start, other.start),
+        end=max(one.end, other.end),
+        reason=one.reason,
+        count=(one.count or 0) + (other.count or 0) if known else None,
+    )

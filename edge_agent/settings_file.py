@@ -1,0 +1,91 @@
+"""Reads the settings file: one TOML file, checked whole before anything is opened.
+
+A key may be overridden from the environment: ``LOTPROOF_AGENT_UPLINK__HOST`` is ``uplink.host``.
+Paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from edge_agent.errors import SettingsFileError
+from edge_agent.settings import SealSettings, Settings
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings in the file; SettingsFileError names every problem with its remedy."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFileError(
+            (f"{path}: cannot be read: {error}",), hint="give another file with --settings"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsFileError((f"{path}: not TOML: {error}",), hint="see toml.io") from error
+    rooted = root_paths(Settings, data, path.absolute().parent)
+    try:
+        return Settings(**rooted)
+    except ValidationError as error:
+        raise SettingsFileError(tuple(problems(str(path), error, Settings))) from error
+
+
+def problems(where: str, error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
+    """Yield ``where: key: what is wrong; remedy`` for each problem that pydantic found."""
+    for found in error.errors(include_url=False):
+        loc = found["loc"]
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+        text = found["msg"].removeprefix("Value error, ")
+        if found["type"] == "missing":
+            text = "is missing; give it"
+        elif found["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(loc[-1]), _keys_at(model, loc[:-1]), n=1)
+            text = f"there is no such key; {f'did you mean {near[0]!r}?' if near else 'remove it'}"
+        elif isinstance(found["input"], str | int | float | bool):
+            text = f"{text} (it is {found['input']!r})"
+        yield f"{where}: {key.removeprefix('.')}: {text}"
+
+
+def root_paths(model: type[BaseModel], data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return ``data`` with its relative paths taken from ``folder``, save the seal key's."""
+    rooted = dict(data)
+    for name, field in model.model_fields.items():
+        value = rooted.get(name)
+        inner = _models(field.annotation)
+        if isinstance(value, str) and Path in (
+            field.annotation,
+            *typing.get_args(field.annotation),
+        ):
+            if model is not SealSettings:
+                rooted[name] = folder / value
+        elif isinstance(value, dict) and inner:
+            rooted[name] = root_paths(inner[0], value, folder)
+        elif isinstance(value, list) and inner:
+            rooted[name] = [
+                root_paths(inner[0], item, folder) if isinstance(item, dict) else item
+                for item in value
+            ]
+    return rooted
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    for part in loc:
+        if isinstance(part, str):
+            field = model.model_fields.get(part)
+            inner = _models(field.annotation) if field else []
+            if not inner:
+                return []
+            model = inner[0]
+    return list(model.model_fields)
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in typing.get_args(annotation) for model in _models(inner)]
