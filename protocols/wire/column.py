@@ -125,8 +125,8 @@ def encode_column(readings: Sequence[Reading]) -> bytes:
     Raises LimitError for a name or a value over its bound.
     """
     first = readings[0]
-    if len(first.signal.encode()) > SIGNAL_NAME_BYTES_MAX:
-        raise LimitError(f"the signal name {first.signal[:40]!r} is too long")
+    if not is_signal_name(first.signal):
+        raise LimitError(f"{first.signal[:40]!r} is not the name of a signal")
     values = [reading.value for reading in readings if reading.value is not None]
     absent = [at for at, reading in enumerate(readings) if reading.value is None]
     raws = {at: reading.raw for at, reading in enumerate(readings) if reading.raw}
@@ -166,7 +166,7 @@ def decode_column(data: bytes) -> Column:
             pass
         case _:
             raise MalformedError("a column is not the array of nine that it must be")
-    if not 0 < len(signal.encode()) <= SIGNAL_NAME_BYTES_MAX or kind not in _KINDS:
+    if not is_signal_name(signal) or kind not in _KINDS:
         raise MalformedError("a column has no signal name or an unknown kind")
     if not 0 < count <= READINGS_PER_BUNDLE_MAX:
         raise LimitError(f"a column claims {count} readings")
@@ -181,6 +181,11 @@ def decode_column(data: bytes) -> Column:
         statuses=_read_runs(statuses, count),
         raws=_read_raws(raws, count),
     )
+
+
+def is_signal_name(text: str) -> bool:
+    """Tell whether ``text`` may name a signal: not empty, not too long, nothing unprintable."""
+    return 0 < len(text.encode()) <= SIGNAL_NAME_BYTES_MAX and text.isprintable()
 
 
 _KINDS: Final = frozenset(int(kind) for kind in Kind)
@@ -321,14 +326,17 @@ def _read_tag_reads(item: object, count: int) -> TagReads:
             pass
         case _:
             raise MalformedError("the values of a tag-read column are not an array of seven")
+    figures = [_read_integers(each, count) for each in (bits, antennas, rssis, counts)]
+    if count and max(map(max, figures)) >= 2**63:
+        raise MalformedError("a figure of a tag read is outside 64 bits")
     return TagReads(
         epcs=_read_list(bytes, epcs, count),
-        epc_bits=_read_integers(bits, count),
-        antennas=_read_integers(antennas, count),
-        rssis=_read_integers(rssis, count),
+        epc_bits=figures[0],
+        antennas=figures[1],
+        rssis=figures[2],
         first_seen=_read_times(first, count) if count else array("q"),
         last_seen=_read_times(last, count) if count else array("q"),
-        counts=_read_integers(counts, count),
+        counts=figures[3],
     )
 
 
@@ -360,7 +368,9 @@ def _read_runs(item: object, count: int) -> tuple[Run, ...]:
     runs: list[Run] = []
     for entry in item if isinstance(item, list) else [None]:
         match entry:
-            case [int(length), (0 | 1 | 2) as status, int(code)] if length > 0:
+            case [int(length), (0 | 1 | 2) as status, int(code)] if (
+                length > 0 and -(2**63) <= code < 2**63
+            ):
                 runs.append(Run(length, Status(status), code))
             case _:
                 raise MalformedError("a status run is not [length, status, code]")

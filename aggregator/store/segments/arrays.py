@@ -1,0 +1,117 @@
+"""Integer arrays made small: deltas, the narrowest width, bytes of one weight together.
+
+A packed array is ``[order, start, width, length, bytes]``. ``order`` says how often neighbours were
+subtracted (0, 1 or 2), ``start`` what the subtraction lost besides the first number, ``width`` how
+many bytes each remaining number takes; 0: they are all the same one, which then is ``bytes``.
+The first number stands apart, so that arrays that only begin elsewhere are one and the same.
+All arithmetic wraps at 64 bits, so every array comes back as it went in.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from aggregator.errors import EvidenceError
+from aggregator.model.series import Integers
+from protocols.wire.cbor import Item
+
+
+class Packed(NamedTuple):
+    """An array without its first number."""
+
+    order: int
+    start: int
+    width: int
+    length: int  # of the array
+    data: bytes
+
+    def item(self) -> Item:
+        """Return what CBOR can hold; ``from_item`` reads it."""
+        return list(self)
+
+    @classmethod
+    def from_item(cls, item: Item) -> Packed:
+        """Read what ``item`` wrote; EvidenceError for anything else."""
+        match item:
+            case [int(order), int(start), int(width), int(length), bytes(data)] if (
+                order in (0, 1, 2) and width in (0, 1, 2, 4, 8) and length >= 0
+            ):
+                return cls(order, start, width, length, data)
+        raise EvidenceError("a segment holds no array where one belongs", hint=REBUILD)
+
+
+REBUILD: Final = "make the index again: lotproof-aggregator fsck --rebuild"
+
+
+def pack(numbers: Integers) -> tuple[int, Packed]:
+    """Return the first number, and the packed array of what follows from it."""
+    if not len(numbers):
+        return 0, Packed(0, 0, 0, 0, bytes(8))
+    first = int(numbers[0])
+    with np.errstate(over="ignore"):
+        plain = numbers - numbers[0]
+        once = np.diff(numbers)
+        twice = np.diff(once)
+    costs = (_cost(plain), _cost(once), _cost(twice))
+    order = costs.index(min(costs))
+    start = int(once[0]) if order == 2 else 0
+    left = (plain, once, twice)[order]
+    width, data = _narrow(left)
+    return first, Packed(order, start, width, len(numbers), data)
+
+
+def unpack(packed: Packed) -> Integers:
+    """Return the array as if its first number were 0; EvidenceError for bytes that do not fit."""
+    order, start, width, whole, data = packed
+    length = max(whole - order, 0)
+    if len(data) != (width * length or 8 * (not width)):
+        raise EvidenceError("an array of a segment is cut short", hint=REBUILD)
+    if width == 0:
+        left = np.full(length, int.from_bytes(data, "little", signed=True), np.int64)
+    elif width == 1:
+        left = np.frombuffer(data, np.int8).astype(np.int64)
+    else:
+        planes = np.frombuffer(data, np.uint8).reshape(width, length)
+        left = np.ascontiguousarray(planes.T).view(f"<i{width}").ravel().astype(np.int64)
+    if order == 0:
+        return left
+    if order == 2:
+        left = _summed(left, start)
+    return _summed(left, 0)
+
+
+def _summed(steps: Integers, start: int) -> Integers:
+    """Return the running sum that begins with ``start``."""
+    summed = np.empty(len(steps) + 1, np.int64)
+    summed[0] = start
+    np.cumsum(steps, out=summed[1:])
+    if start:
+        summed[1:] += start
+    return summed
+
+
+def _cost(numbers: Integers) -> float:
+    """Return about how many bits a number takes."""
+    if not len(numbers):
+        return 0.0
+    low, high = int(numbers.min()), int(numbers.max())
+    if low == high:
+        return 0.0
+    return float(np.log2(1.0 + np.abs(numbers.astype(np.float64))).mean()) + 0.5
+
+
+def _narrow(numbers: Integers) -> tuple[int, bytes]:
+    low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
+    if low == high:
+        return 0, low.to_bytes(8, "little", signed=True)
+    for width in (1, 2, 4):
+        if -(1 << (8 * width - 1)) <= low and high < 1 << (8 * width - 1):
+            break
+    else:
+        width = 8
+    if width == 1:
+        return 1, numbers.astype(np.int8).tobytes()
+    planes = numbers.astype(f"<i{width}").view(np.uint8).reshape(-1, width)
+    return width, np.ascontiguousarray(planes.T).tobytes()

@@ -1,0 +1,124 @@
+"""Series from parts: one signal over a window, whatever epochs its readings come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from aggregator.errors import ConflictError
+from aggregator.model.series import Series, SignalKey
+from aggregator.store.segments.codec import Part, Values
+from protocols.wire.reading import Kind
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochPart:
+    """Readings of one signal from one epoch."""
+
+    epoch: bytes
+    part: Part
+
+
+def series_of(key: SignalKey, several: Sequence[EpochPart]) -> Series:
+    """Return the series of parts that are each in order of time.
+
+    Readings of one time stand in the order of their epochs and numbers, so that the series does
+    not tell how its parts were cut.
+    """
+    several = sorted(several, key=lambda each: (each.epoch, int(each.part.positions.min())))
+    kind = _common_kind(key, {each.part.kind for each in several})
+    epoch_ids = tuple(dict.fromkeys(each.epoch for each in several))
+    parts = [each.part for each in several]
+    epochs = [np.full(len(each.part), epoch_ids.index(each.epoch), np.int16) for each in several]
+    whole = Series(
+        key=key,
+        kind=kind,
+        times=_joined([part.times for part in parts]),
+        gateway_times=_joined([part.gateway_times for part in parts]),
+        values=_joined([_spread(part, kind) for part in parts]),
+        present=_joined([part.present for part in parts]).astype(np.bool_),
+        statuses=_joined([part.statuses for part in parts]).astype(np.int8),
+        codes=_joined([part.codes for part in parts]),
+        epochs=_joined(epochs),
+        epoch_ids=epoch_ids,
+        numbers=_joined([part.numbers for part in parts]),
+        positions=_joined([part.positions for part in parts]),
+    )
+    if len(whole) > 1 and bool((whole.times[1:] < whole.times[:-1]).any()):
+        return chosen(whole, np.argsort(whole.times, kind="stable"))
+    return whole
+
+
+def _common_kind(key: SignalKey, kinds: set[Kind]) -> Kind:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    if kinds <= _NUMERIC:
+        return Kind.FLOAT64
+    raise ConflictError(
+        f"{key.signal} of {key.gateway} changed its kind within the window",
+        hint="ask for the time before the change and the time after it, one by one",
+    )
+
+
+def _spread(part: Part, kind: Kind) -> Values:
+    """Return one value a reading; where none is there, one that means nothing."""
+    values = part.values
+    if kind is not part.kind:
+        values = values.astype(np.float64)
+    if len(values) == len(part):
+        return values
+    spread = np.zeros(len(part), values.dtype)
+    spread[part.present == 1] = values
+    return spread
+
+
+def _joined(arrays: Sequence[npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def chosen(series: Series, order: npt.NDArray[np.intp]) -> Series:
+    """Return the readings at these places of a series, in this order."""
+    arrays = {name: getattr(series, name)[order] for name in _ARRAYS}
+    return Series(key=series.key, kind=series.kind, epoch_ids=series.epoch_ids, **arrays)
+
+
+def empty_series(key: SignalKey, kind: Kind) -> Series:
+    """Return the series of a signal that was silent."""
+    nothing = np.empty(0, np.int64)
+    dtype = {Kind.FLOAT32: np.float64, Kind.FLOAT64: np.float64, Kind.UINT: np.uint64}.get(
+        kind, np.int64 if kind in _NUMERIC else np.object_
+    )
+    return Series(
+        key=key,
+        kind=kind,
+        times=nothing,
+        gateway_times=nothing,
+        values=np.empty(0, dtype),
+        present=np.empty(0, np.bool_),
+        statuses=np.empty(0, np.int8),
+        codes=nothing,
+        epochs=np.empty(0, np.int16),
+        epoch_ids=(),
+        numbers=nothing,
+        positions=nothing,
+    )
+
+
+_NUMERIC: Final = frozenset({Kind.BOOL, Kind.INT, Kind.UINT, Kind.FLOAT32, Kind.FLOAT64})
+_ARRAYS: Final = (
+    "times",
+    "gateway_times",
+    "values",
+    "present",
+    "statuses",
+    "codes",
+    "epochs",
+    "numbers",
+    "positions",
+)

@@ -1,0 +1,252 @@
+"""The form of a segment: the columns of an hour or so, and the arrays that they share.
+
+Signals that are read together have the same times and stand in the same bundles, so most arrays of
+a segment are one array: it is stored once, in ``shared``, and a column names it by its number.
+A column is zstd over CBOR ``[kind, count, times, gateway times, numbers, positions, statuses,
+codes, present, values]``; an array is ``[first number, number in shared]`` or ``[first number,
+packed array]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from aggregator.errors import EvidenceError
+from aggregator.model.series import Integers
+from aggregator.store.segments.arrays import REBUILD, Packed, pack, unpack
+from protocols.wire import cbor
+from protocols.wire.cbor import Item
+from protocols.wire.errors import WireError
+from protocols.wire.reading import Kind, TagRead
+
+Values = npt.NDArray[np.generic]
+_LEVEL: Final = 3
+_BYTES_MAX: Final = 1 << 30
+_ITEMS_MAX: Final = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Readings of one signal from one epoch; all arrays have one entry a reading.
+
+    ``values`` holds only the values that are there, one for each true entry of ``present``.
+    """
+
+    kind: Kind
+    times: Integers
+    gateway_times: Integers
+    numbers: Integers  # bundle numbers
+    positions: Integers  # reading numbers in the epoch
+    statuses: Integers
+    codes: Integers
+    present: Integers  # 0 or 1
+    values: Values
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+ARRAYS: Final = (
+    "times",
+    "gateway_times",
+    "numbers",
+    "positions",
+    "statuses",
+    "codes",
+    "present",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A segment as stored."""
+
+    shared: bytes
+    columns: list[bytes]
+
+
+def encode_segment(parts: Sequence[Part]) -> Encoded:
+    """Return the stored form of ``parts``, one column each."""
+    packed = [[pack(getattr(part, name)) for name in ARRAYS] for part in parts]
+    users: dict[Packed, int] = {}
+    for arrays in packed:
+        for _, array in arrays:
+            users[array] = users.get(array, 0) + 1
+    shared = [array for array, count in users.items() if count > 1]
+    index = {array: at for at, array in enumerate(shared)}
+    compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+    columns = []
+    for part, arrays in zip(parts, packed, strict=True):
+        fields: list[Item] = [int(part.kind), len(part)]
+        for first, array in arrays:
+            at = index.get(array)
+            fields.append([first, array.item() if at is None else at])
+        fields.append(_encode_values(part.kind, part.values))
+        columns.append(compress(cbor.encode(fields)))
+    return Encoded(
+        shared=compress(cbor.encode([array.item() for array in shared])), columns=columns
+    )
+
+
+class Shared:
+    """The shared arrays of one segment, each unpacked once."""
+
+    def __init__(self, data: bytes) -> None:
+        items = _read(data)
+        if not isinstance(items, list):
+            raise EvidenceError("a segment has no shared arrays", hint=REBUILD)
+        self._packed = [Packed.from_item(item) for item in items]
+        self._arrays: dict[int, Integers] = {}
+
+    def array(self, at: int) -> Integers:
+        """Return array ``at`` as if its first number were 0."""
+        found = self._arrays.get(at)
+        if found is None:
+            if not 0 <= at < len(self._packed):
+                raise EvidenceError("a column names an array that is not there", hint=REBUILD)
+            found = self._arrays[at] = unpack(self._packed[at])
+        return found
+
+
+def decode_column(data: bytes, shared: Shared) -> Part:
+    """Return the column that ``data`` is; EvidenceError if it is none."""
+    match _read(data):
+        case [int(kind), int(count), *arrays, values] if len(arrays) == len(ARRAYS):
+            pass
+        case _:
+            raise EvidenceError("a segment's column has another form", hint=REBUILD)
+    found = {name: _array(item, shared, count) for name, item in zip(ARRAYS, arrays, strict=True)}
+    present = int(np.count_nonzero(found["present"]))
+    return Part(kind=Kind(kind), values=_decode_values(Kind(kind), values, present), **found)
+
+
+def _read(data: bytes) -> Item:
+    try:
+        plain = zstandard.ZstdDecompressor().decompress(data, max_output_size=_BYTES_MAX)
+        return cbor.decode(plain, items_max=_ITEMS_MAX)
+    except (zstandard.ZstdError, WireError) as error:
+        raise EvidenceError(f"a segment cannot be read: {error}", hint=REBUILD) from None
+
+
+def _array(item: Item, shared: Shared, count: int) -> Integers:
+    match item:
+        case [int(first), int(at)]:
+            base = shared.array(at)
+        case [int(first), packed]:
+            base = unpack(Packed.from_item(packed))
+        case _:
+            raise EvidenceError("a segment's column has no array", hint=REBUILD)
+    if len(base) != count:
+        raise EvidenceError("an array has another length than its column", hint=REBUILD)
+    return base + np.int64(first) if first else base
+
+
+def _encode_values(kind: Kind, values: Values) -> Item:
+    if kind in (Kind.FLOAT32, Kind.FLOAT64):
+        return _encode_floats(kind, values.astype(np.float64))
+    if kind is Kind.TEXT or kind is Kind.BYTES:
+        return _encode_unique(list(values), lambda value: value)
+    if kind is Kind.TAG_READ:
+        reads: list[TagRead] = list(values)
+        fields = [_packed([getattr(read, name) for read in reads]) for name in _TAG_NUMBERS]
+        return [_encode_unique([read.epc for read in reads], lambda epc: epc), *fields]
+    return _packed(values.view(np.int64))
+
+
+def _decode_values(kind: Kind, item: Item, count: int) -> Values:
+    match item:
+        case [int(digits), first, packed] if kind in (Kind.FLOAT32, Kind.FLOAT64):
+            numbers = _checked(_unpacked([first, packed]), count)
+            return _decode_floats(kind, digits, numbers)
+        case [list(unique), list(index)] if kind in (Kind.TEXT, Kind.BYTES):
+            return _decode_unique(unique, index, count)
+        case [[list(unique), list(index)], *fields] if kind is Kind.TAG_READ:
+            return _decode_tag_reads(_decode_unique(unique, index, count), fields, count)
+        case [int(), list()] if kind in (Kind.BOOL, Kind.INT, Kind.UINT):
+            integers = _checked(_unpacked(item), count)
+            return integers.view(np.uint64) if kind is Kind.UINT else integers
+    raise EvidenceError("a segment's column has no values", hint=REBUILD)
+
+
+_TAG_NUMBERS: Final = ("epc_bits", "antenna", "rssi", "first_seen", "last_seen", "count")
+_DIGITS: Final = range(10)
+_RAW: Final = -1
+
+
+def _encode_floats(kind: Kind, values: npt.NDArray[np.float64]) -> Item:
+    """Scale to integers by the fewest decimal digits that lose nothing, else keep the bits."""
+    for digits in _DIGITS:
+        if len(values) and not _lossless(kind, values[:_TRIED], digits):
+            continue
+        if _lossless(kind, values, digits):
+            return [digits, *_packed(np.rint(values * 10.0**digits).astype(np.int64))]
+    return [_RAW, *_packed(values.view(np.int64))]
+
+
+_TRIED: Final = 64  # values that are tried before all are
+
+
+def _lossless(kind: Kind, values: npt.NDArray[np.float64], digits: int) -> bool:
+    scaled = np.rint(values * 10.0**digits)
+    if len(scaled) and not np.abs(scaled).max() < 2**53:
+        return False
+    again = _decode_floats(kind, digits, scaled.astype(np.int64)).view(np.int64)
+    return bool(np.array_equal(again, values.view(np.int64)))  # bits: -0.0 is not 0.0
+
+
+def _decode_floats(kind: Kind, digits: int, numbers: Integers) -> npt.NDArray[np.float64]:
+    if digits == _RAW:
+        return numbers.view(np.float64)
+    values = numbers / 10.0**digits
+    if kind is Kind.FLOAT32:
+        return values.astype(np.float32).astype(np.float64)
+    return values
+
+
+def _encode_unique(values: Sequence[Item], name: Callable[[Item], Item]) -> Item:
+    index: dict[Item, int] = {}
+    at = [index.setdefault(name(value), len(index)) for value in values]
+    return [list(index), _packed(at)]
+
+
+def _decode_unique(unique: list[Item], index: list[Item], count: int) -> Values:
+    at = _checked(_unpacked(index), count)
+    if count and not 0 <= int(at.min()) <= int(at.max()) < len(unique):
+        raise EvidenceError("a value of a segment is not in its table", hint=REBUILD)
+    table = np.empty(len(unique), object)
+    table[:] = unique
+    return cast("Values", table[at])
+
+
+def _decode_tag_reads(epcs: Values, fields: list[Item], count: int) -> Values:
+    numbers = [_checked(_unpacked(field), count).tolist() for field in fields]
+    if len(numbers) != len(_TAG_NUMBERS):
+        raise EvidenceError("the tag reads of a segment lack a field", hint=REBUILD)
+    reads = np.empty(count, object)
+    for at, (epc, *figures) in enumerate(zip(epcs, *numbers, strict=True)):
+        reads[at] = TagRead(epc=epc, **dict(zip(_TAG_NUMBERS, figures, strict=True)))
+    return reads
+
+
+def _packed(numbers: Integers | Sequence[int]) -> list[Item]:
+    first, packed = pack(np.asarray(numbers, np.int64))
+    return [first, packed.item()]
+
+
+def _unpacked(item: Item) -> Integers:
+    match item:
+        case [int(first), packed]:
+            return unpack(Packed.from_item(packed)) + np.int64(first)
+    raise EvidenceError("a segment holds no array where one belongs", hint=REBUILD)
+
+
+def _checked(numbers: Integers, count: int) -> Integers:
+    if len(numbers) != count:
+        raise EvidenceError("a segment's column has not all its values", hint=REBUILD)
+    return numbers
