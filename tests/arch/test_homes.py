@@ -26,6 +26,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
         "aggregator/site.py",
         "aggregator/caller.py",
     ),
+    "httpx": ("plant/client.py",),
     "jinja2": ("aggregator/web/*",),
     "llrpkit": ("protocols/field/llrp*", "plant/llrp_reader.py"),
     "msgspec": ("aggregator/api/*",),

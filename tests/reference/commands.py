@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -45,7 +46,8 @@ def _typer_lines(name: str, command: Any) -> Iterator[str]:
         if parameter.param_type_name == "argument":
             shown = parameter.name.upper()
         given = "must be given" if parameter.required else _default(parameter.default)
-        rows.append(f"| `{shown}` | {given} | {parameter.help or ''} |")
+        variable = f" From the environment: `{parameter.envvar}`." if parameter.envvar else ""
+        rows.append(f"| `{shown}` | {given} | {parameter.help or ''}{variable} |")
     yield from _table(rows)
     for child in getattr(command, "commands", {}).values():
         if not child.hidden:
@@ -74,5 +76,5 @@ def _table(rows: list[str]) -> list[str]:
 
 
 def _default(value: object) -> str:
-    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    plain = isinstance(value, str | int | float | Path) and not isinstance(value, bool)
     return f"`{value}`" if plain and value != "" else "–"

@@ -31,6 +31,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "errors.md": errors_page(),
         REFERENCE / "metrics.md": metrics_page(),
         ROOT / "docs" / "decisions" / "index.md": decisions_page(),
+        ROOT / "docs" / "specs" / "index.md": specifications_page(),
         ROOT / "docs" / "validation" / "trace.md": trace_page(),
     }
     for party, package in PARTIES.items():
@@ -96,6 +97,23 @@ def decisions_page() -> str:
         "",
     ]
     return "\n".join([*lines, *_links(records), ""])
+
+
+def specifications_page() -> str:
+    """Return the list of specifications, by title."""
+    folder = ROOT / "docs" / "specs"
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    texts.pop("index.md", None)
+    lines = [
+        "# Specifications",
+        "",
+        "What gateway, aggregator and auditor must agree on, each page with a worked example",
+        "first, in the words of BCP 14 (RFC 2119, RFC 8174). They are normative: where code and",
+        "page differ, one of them is wrong. Frozen vectors stand in `tests/vectors`. Written by",
+        "`./dev docs`; do not edit.",
+        "",
+    ]
+    return "\n".join([*lines, *_links(texts), ""])
 
 
 def _links(pages: Mapping[str, str]) -> Iterator[str]:
