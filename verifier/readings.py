@@ -9,14 +9,13 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from protocols.wire.dossier.file import Dossier
-from protocols.wire.dossier.instant import format_time
 from protocols.wire.dossier.series import Series, decode_series, reading_time, select
 from protocols.wire.errors import WireError
 from protocols.wire.reading import Reading, TagRead
 from verifier.bundles import Chains, OpenedBundle
 from verifier.errors import RecordError
 from verifier.record import Parameter, Record, judge_figures, read_record
-from verifier.report import Altered, Check, conclude
+from verifier.report import Altered, Check, conclude, show_time
 from verifier.salvage import salvage
 
 
@@ -192,7 +191,7 @@ def _compare_bundle(
         times = sorted(map(reading_time, recorded))
         result.failed.append(
             f"{bundle} cannot be read where it held {len(recorded)} readings of {parameter.signal} "
-            f"from {format_time(times[0])} to {format_time(times[-1])}"
+            f"from {show_time(times[0])} to {show_time(times[-1])}"
         )
         return
     culprit = "record" if bundle.proved else "bundle"
@@ -234,7 +233,7 @@ def _altered(
     either = said if said is not None else located.reading if located is not None else None
     return Altered(
         signal=parameter.signal,
-        time="" if either is None else format_time(reading_time(either)),
+        time="" if either is None else show_time(reading_time(either)),
         recorded=None if said is None else _show(said, located and located.reading),
         found=None if located is None else _show(located.reading, said),
         gateway=bundle.chain.gateway,
@@ -255,5 +254,5 @@ def _show(reading: Reading, other: Reading | None) -> str:
         text = value.hex() if isinstance(value, bytes) else repr(value)
     shown = f"{text} {reading.status.name}"
     if other is not None and (other.value, other.status) == (reading.value, reading.status):
-        shown += f" (code {reading.code}, at {format_time(reading_time(reading))})"
+        shown += f" (code {reading.code}, at {show_time(reading_time(reading))})"
     return shown

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn, cast
 
-from protocols.wire.dossier.instant import format_time, parse_time
+from protocols.wire.dossier.instant import parse_time
 from protocols.wire.dossier.series import Interval, reading_time
 from protocols.wire.errors import WireError
 from protocols.wire.reading import Nanoseconds, Reading, Status
 from verifier.errors import RecordError
+from verifier.report import show_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +146,14 @@ def _judge_excursions(
     excursions = [each for each in parameter.excursions if each.limit == limit.id]
     subject = f"{parameter.signal}, limit {limit.id}"
     wrong = [
-        f"{subject}: {value!r} at {format_time(time)} is outside, "
+        f"{subject}: {value!r} at {show_time(time)} is outside, "
         f"and lies in {covering} excursions of the record, not in one"
         for time, value in outside
         if (covering := sum(each.covers(time) for each in excursions)) != 1
     ]
     for each in excursions:
         within = [(time, value) for time, value in outside if each.covers(time)]
-        when = f"{subject}: the excursion from {format_time(each.start)}"
+        when = f"{subject}: the excursion from {show_time(each.start)}"
         if not within:
             wrong.append(f"{when} holds no reading outside")
             continue
@@ -170,7 +171,7 @@ def _judge_excursions(
 def _first_time(numbers: Sequence[tuple[Nanoseconds, float]], wanted: object) -> str | None:
     """Return when a value first came, as the record writes it."""
     times = [time for time, value in numbers if value == wanted]
-    return format_time(min(times)) if times else None
+    return show_time(min(times)) if times else None
 
 
 def _is_valid(reading: Reading) -> bool:

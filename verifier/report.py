@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum, IntEnum
 from typing import Any, Final
 
+from protocols.wire.dossier.instant import format_time
+from protocols.wire.errors import WireError
 from verifier.texts import TITLES, WORDS, Language
 
 FINDINGS_MAX: Final = 20
@@ -119,6 +121,14 @@ class Report:
             ],
             "altered": [asdict(altered) for altered in self.altered],
         }
+
+
+def show_time(time: int) -> str:
+    """Return nanoseconds as a person reads them; where no calendar has them, as a number."""
+    try:
+        return format_time(time)
+    except WireError:
+        return f"{time} ns"
 
 
 def conclude(

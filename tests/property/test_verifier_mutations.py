@@ -5,14 +5,19 @@ The seed is printed by pytest as part of the test's name; every mutation follows
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from protocols.wire.dossier.archive import read_archive, write_archive
-from protocols.wire.dossier.file import write_dossier
+from protocols.wire.dossier.file import MANIFEST, write_dossier
+from protocols.wire.dossier.manifest import PURPOSE, decode_manifest, encode_manifest
+from protocols.wire.dossier.series import Interval
+from protocols.wire.seal import open_seal, seal
 from tests import dossiers
 from verifier.report import Verdict
 from verifier.verify import verify
@@ -131,3 +136,46 @@ def test_no_mutated_dossier_is_verified(mutate: Mutation, disclosed: bool) -> No
         judged += 1
         assert verify(mutated, policy).verdict is Verdict.NOT_VERIFIED, f"seed {seed}"
     assert judged > ROUNDS * 0.9
+
+
+@pytest.mark.parametrize("mutate", [flip_bits, cut, insert, remove, copy_over])
+def test_a_lie_under_the_right_seal_does_not_stop_the_verifier(mutate: Mutation) -> None:
+    """The aggregator itself seals damaged members: nothing raises, and evidence must still hold."""
+    policy = dossiers.policy()
+    members = read_archive(TRUE[False])
+    sealed = members.pop(MANIFEST)
+    manifest = decode_manifest(open_seal(sealed, dossiers.AGGREGATOR.public, PURPOSE))
+    for seed in range(ROUNDS):
+        chance = random.Random(f"sealed {mutate.__name__} {seed}")
+        name = chance.choice(sorted(members))
+        if len(members[name]) < 250 and mutate is copy_over:
+            continue
+        damaged = {**members, name: mutate(chance, members[name])}
+        hashes = {each: hashlib.sha256(data).digest() for each, data in damaged.items()}
+        lie = encode_manifest(replace(manifest, members=hashes))
+        damaged[MANIFEST] = seal(lie, dossiers.AGGREGATOR, PURPOSE)
+        report = verify(write_archive(damaged), policy)
+        assert report.to_json()
+        assert report.to_text("zh")
+        evidence = name.startswith(("bundles/", "series/", "log", "checkpoint"))
+        if evidence and damaged[name] != members[name]:
+            assert report.verdict is Verdict.NOT_VERIFIED, f"seed {seed}: {name}"
+
+
+def test_any_statement_under_the_right_seal_is_judged() -> None:
+    """Numbers of the manifest at their bounds, in every field, do not stop the verifier."""
+    dossier, policy = dossiers.dossier(), dossiers.policy()
+    chance = random.Random("statements")
+    said = dossier.statement
+    press, room = said.chains
+    numbers = (0, 1, 5, 2**31, 2**63, 2**64 - 1, -1, -(2**63))
+    for _ in range(ROUNDS):
+        first, last, count, time = (chance.choice(numbers) for _ in range(4))
+        lie = replace(
+            said,
+            window=Interval(time, chance.choice(numbers)),
+            chains=(replace(press, first=first, last=last, count=count), room),
+            keys=(replace(said.keys[0], first=count), said.keys[1]),
+        )
+        data = write_dossier(replace(dossier, statement=lie), dossiers.AGGREGATOR)
+        assert verify(data, policy).verdict is Verdict.NOT_VERIFIED

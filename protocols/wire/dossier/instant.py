@@ -23,12 +23,14 @@ def format_time(time: Nanoseconds) -> str:
 
 
 def parse_time(text: str) -> Nanoseconds:
-    """Return the nanoseconds that ``format_time`` wrote; MalformedError for any other form."""
+    """Return the nanoseconds that ``format_time`` wrote; MalformedError for any other text."""
     found = _FORM.fullmatch(text)
     try:
         if found is None:
             raise ValueError
         seconds = (datetime.fromisoformat(found[1] + "+00:00") - _EPOCH) // timedelta(seconds=1)
+        if seconds < 0:
+            raise ValueError
     except ValueError:
         raise MalformedError(
             f"{text[:40]!r} is not a time", hint="write 2026-11-22T08:00:00.000000000Z"
