@@ -27,6 +27,7 @@ PLANTED = {
     "agent": ("edge_agent/errors.py", "import edge_agent.app"),
     "aggregator": ("aggregator/errors.py", "import aggregator.app"),
     "pure": ("protocols/wire/limits.py", "import time"),
+    "stores": ("aggregator/service/planted.py", "import aggregator.store.sqlite"),
     "shipped": ("plant/__init__.py", "import pytest"),
     "acyclic": ("plant/planted_one.py", "import plant.planted_two"),
 }
