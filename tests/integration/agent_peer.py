@@ -1,0 +1,287 @@
+"""A broker, a gateway's settings, and a giver of receipts who believes nothing: the agent's peers.
+
+The giver stands where the aggregator does, with the wire's own code: it opens every bundle under
+the gateway's key, places it in its chain, and seals a receipt that names what it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_agent.fsck import Report, check
+from edge_agent.keys import load
+from plant.broker import Broker
+from plant.ca import Credentials, PlantCA
+from plant.clock import utc_now
+from protocols.wire.bundle import check_columns, open_body, open_header, split_bundle
+from protocols.wire.chain import Chain, Link, Verdict, step
+from protocols.wire.checkpoint import Checkpoint, NoteKey, sign_checkpoint
+from protocols.wire.header import Epoch, GatewayId, Header
+from protocols.wire.life import Life, open_life
+from protocols.wire.reading import Reading
+from protocols.wire.receipt import EpochState, Receipt, seal_receipt
+from protocols.wire.seal import PublicKey
+from protocols.wire.tlog import leaf_hash, root
+from protocols.wire.topics import Channel, parse_topic, topic
+from tests.sealed import test_key
+
+GATEWAY = GatewayId("gw-01")
+ORIGIN = "lotproof.example/test"
+PATIENCE = 30.0
+
+
+async def until(condition: Callable[[], object], why: str, *, seconds: float = PATIENCE) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 -- what arrives has no event
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(why)
+
+
+class ReceiptGiver:
+    """What an aggregator must do, and a test may make it leave undone."""
+
+    def __init__(self, port: int, credentials: Credentials) -> None:
+        self.key = test_key("aggregator")
+        self.log_key = test_key("log")
+        self.gateway_key: PublicKey | None = None
+        self.gives = True  # receipts
+        self.record_time = 1_800_000_000_000_000_000
+        self.headers: dict[tuple[Epoch, int], Header] = {}
+        self.leaves: dict[tuple[Epoch, int], bytes] = {}
+        self.readings: list[Reading] = []
+        self.chains: dict[Epoch, Chain] = {}
+        self.verdicts: list[Verdict] = []
+        self.arrivals: list[tuple[Channel, Epoch, int]] = []
+        self.lives: list[Life] = []
+        self.problems: list[str] = []
+        self.log_leaves: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+        self._port = port
+        self._ready = asyncio.Event()
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="aggregator")
+        context = ssl.create_default_context(cafile=str(credentials.ca))
+        context.load_cert_chain(credentials.certificate, credentials.key)
+        client.tls_set_context(context)
+        client.reconnect_delay_set(0.1, 0.5)  # type: ignore[arg-type]  # takes fractions as well
+        client.on_connect = lambda *_: client.subscribe(
+            [
+                (topic("+", channel), 1)
+                for channel in (Channel.BUNDLE, Channel.BACKLOG, Channel.LIFE)
+            ]
+        )
+        client.on_subscribe = lambda *_: self._loop.call_soon_threadsafe(self._ready.set)
+        client.on_message = lambda _c, _u, message: self._loop.call_soon_threadsafe(
+            self._take, message.topic, bytes(message.payload)
+        )
+        self._client = client
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port, 5)
+        self._client.loop_start()
+        await asyncio.wait_for(self._ready.wait(), 10)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+
+    def head(self) -> int:
+        """Return the head of the newest epoch."""
+        return next(reversed(self.chains.values())).head if self.chains else -1
+
+    def give(self, receipt: Receipt) -> None:
+        """Publish a receipt, whatever it says."""
+        self._client.publish(
+            topic(GATEWAY, Channel.RECEIPT), seal_receipt(receipt, self.key), qos=1, retain=True
+        )
+
+    def receipt(self, epoch: Epoch, **changes: object) -> Receipt:
+        """Return the receipt that the chain of ``epoch`` deserves, ``changes`` applied."""
+        chain = self.chains[epoch]
+        self.record_time += 1_000_000
+        fields: dict[str, object] = {
+            "gateway": GATEWAY,
+            "epoch": epoch,
+            "number": chain.head,
+            "leaf": chain.head_leaf,
+            "position": len(self.log_leaves) - 1,
+            "checkpoint": self.checkpoint(),
+            "record_time": self.record_time,
+            "state": EpochState.TRUSTED,
+        }
+        return Receipt(**{**fields, **changes})  # type: ignore[arg-type]
+
+    def checkpoint(self) -> str:
+        found = Checkpoint(origin=ORIGIN, size=len(self.log_leaves), root=root(self.log_leaves))
+        return sign_checkpoint(found, self.log_key).decode()
+
+    def _take(self, name: str, data: bytes) -> None:
+        _, channel = parse_topic(name)
+        if self.gateway_key is None:
+            self.problems.append("came before the key was known")
+            return
+        try:
+            if channel is Channel.LIFE:
+                self.lives.append(open_life(data, self.gateway_key))
+                return
+            bundle = split_bundle(data)
+            header = open_header(bundle.sealed_header, self.gateway_key)
+            columns = check_columns(header, open_body(header, bundle.body))
+        except Exception as error:  # noqa: BLE001 -- the test asks for problems
+            self.problems.append(f"{channel}: {error!r}")
+            return
+        self.arrivals.append((channel, header.epoch, header.number))
+        leaf = leaf_hash(bundle.sealed_header)
+        place = header.epoch, header.number
+        chain = self.chains.setdefault(header.epoch, Chain())
+        verdict, chain = step(chain, Link.of(header, leaf), self.leaves.get(place))
+        self.chains[header.epoch] = chain
+        self.verdicts.append(verdict)
+        if verdict in (Verdict.NEXT, Verdict.AHEAD):
+            self.headers[place] = header
+            self.leaves[place] = leaf
+            self.log_leaves.append(leaf)
+            self.readings += [reading for column in columns for reading in column.readings()]
+        if self.gives:
+            self.give(self.receipt(header.epoch))
+
+
+class AgentProcess:
+    """The agent as a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = folder / "agent.toml"
+        self.data_dir = folder / "data"
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with (self.folder / "agent.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "edge_agent",
+                "run",
+                "--settings",
+                str(self.settings),
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def terminate(self) -> int:
+        assert self._process is not None
+        self._process.terminate()
+        async with asyncio.timeout(20):
+            return await self._process.wait()
+
+    async def wait(self) -> int:
+        assert self._process is not None
+        async with asyncio.timeout(20):
+            return await self._process.wait()
+
+    def log(self) -> str:
+        return (self.folder / "agent.log").read_text(encoding="utf-8")
+
+    def fsck(self) -> Report:
+        key = load(self.data_dir / "seal.key").public
+        return check(self.data_dir, key, aggregator=test_key("aggregator").public)
+
+
+class Plant:
+    """A broker, its certificates, one gateway and the giver of receipts."""
+
+    def __init__(self, folder: Path, *, embedded: bool = False) -> None:
+        self.folder = folder
+        self.ca = PlantCA(folder / "pki", now=utc_now())
+        self.broker = Broker(folder / "broker", self.ca.issue("broker"), embedded=embedded)
+        self.gateway = self.ca.issue_gateway(GATEWAY)
+        self.agent = AgentProcess(folder)
+        self.giver = ReceiptGiver(self.broker.port, self.ca.issue("aggregator"))
+
+    def write_settings(self, sources: str, **tables: dict[str, object]) -> None:
+        """Write the agent's settings: quick to cut, quick to come back."""
+        log = NoteKey(name=ORIGIN, key=test_key("log").public).to_text()
+        written: dict[str, dict[str, object]] = {
+            "gateway": {"id": GATEWAY, "data_dir": str(self.agent.data_dir)},
+            "seal": {"age_max_s": 0.1, "heartbeat_s": 0.5},
+            "uplink": {
+                "host": "127.0.0.1",
+                "port": self.broker.port,
+                "ca": str(self.gateway.ca),
+                "certificate": str(self.gateway.certificate),
+                "key": str(self.gateway.key),
+                "keepalive_s": 2,
+                "timeout_s": 3.0,
+                "backoff_max_s": 0.5,
+                "receipt_wait_s": 0.3,
+                "resend_after_s": 1.0,
+                "life_s": 1.0,
+            },
+            "aggregator": {"seal_key": test_key("aggregator").public.to_text(), "log_key": log},
+            "collect": {"backoff_min_s": 0.05, "backoff_max_s": 0.2},
+        }
+        for name, table in tables.items():
+            written[name] = {**written.get(name, {}), **table}
+        text = ""
+        for name, table in written.items():
+            text += f"[{name}]\n"
+            for key, value in table.items():
+                shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+                text += f"{key} = {shown}\n"
+        self.agent.settings.write_text(text + sources, encoding="utf-8")
+
+    async def make_key(self) -> None:
+        """Make the seal key by the command that a person uses, and tell the giver."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "edge_agent",
+            "key",
+            "--settings",
+            str(self.agent.settings),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await process.communicate()
+        assert process.returncode == 0
+        self.giver.gateway_key = PublicKey.from_text(printed.decode())
+
+
+def replay_source(folder: Path, *, rows: int, period_ms: int, signals: int = 3) -> str:
+    """Return a source that plays a file of ``rows``; the value of column c in row r is r."""
+    names = [f"signal-{number}" for number in range(signals)]
+    lines = ["time," + ",".join(names)]
+    start = 1_790_000_000_000
+    lines += [f"{start + row * period_ms}," + ",".join([str(row)] * signals) for row in range(rows)]
+    path = folder / "recorded.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = f"""
+[[source]]
+name = "recorded"
+driver = "replay"
+file = "{path}"
+time_unit = "ms"
+"""
+    for name in names:
+        text += f'[[source.signals]]\nname = "{name}"\nkind = "int"\n'
+    return text
