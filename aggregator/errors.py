@@ -7,6 +7,7 @@
     │   ├── StoreConflictError      a row contradicts what is stored already
     │   └── SchemaError             the store is of another version than this program
     ├── EvidenceError           stored evidence does not prove what it must
+    ├── ExportError             a record could not be put into the form asked for
     ├── AccessError             nobody known asks                               401
     ├── DeniedError             the actor may not do this                       403
     ├── NotFoundError           there is no such thing                          404
@@ -50,6 +51,10 @@ class SchemaError(StoreError):
 
 class EvidenceError(AggregatorError):
     """Stored evidence does not prove what it must."""
+
+
+class ExportError(AggregatorError):
+    """A record could not be put into the form asked for."""
 
 
 class AccessError(AggregatorError):

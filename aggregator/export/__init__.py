@@ -1,0 +1,1 @@
+"""Forms in which a batch record leaves the system: printed, and as a dossier."""

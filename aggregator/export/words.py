@@ -1,0 +1,223 @@
+"""What the printed record says, sentence by sentence; another language is another catalogue.
+
+A sentence names what fills it in; everything that fills it in was formatted before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+Words = Mapping[str, str]
+
+ENGLISH: Final[Words] = {
+    "title": "Batch record",
+    "verdict.clean": "Complete, and nothing to judge. {passed} checks passed.",
+    "verdict.exceptions": "Complete, with {exceptions} to judge. {passed} checks passed unseen.",
+    "verdict.open": "Not complete yet: {exceptions} so far. {passed} checks passed unseen.",
+    "one exception": "one exception",
+    "exceptions": "{count} exceptions",
+    "material": "Material",
+    "gtin": "GTIN",
+    "lot": "Lot",
+    "quantity": "Quantity",
+    "order": "Work order",
+    "from": "From",
+    "to": "To",
+    "duration": "Duration",
+    "readings": "Readings",
+    "unbound": "of no lot, between its windows: {count}",
+    "rule": "Binding rule",
+    "version": "Version",
+    "made": "Assembled",
+    "jobs": "Jobs",
+    "windows": "Where it was",
+    "parameters": "Parameters",
+    "exceptions.heading": "Exceptions",
+    "exceptions.none": "None.",
+    "charts": "Critical parameters",
+    "signals": "Readings by signal",
+    "facts": "Facts relied on",
+    "chains": "Completeness and chains",
+    "proof": "Proof",
+    "still": "not ended",
+    "alert": "alert limit",
+    "action": "action limit",
+    "gap": "gap",
+    "no valid reading": "No valid reading.",
+    "covered": "covered",
+    "seals": "{count} seals opened again when this version was made; every one holds.",
+    "seals.refused": "{count} seals hold; {refused} do not: see the exceptions.",
+    "complete": "Every chain is contiguous from before the first window to past the last.",
+    "unproved": "{gateway}: {flaw}, {start} to {end}.",
+    "hash": "SHA-256 of this record (record.json, attached)",
+    "findings": "Hash of the findings",
+    "checkpoint": "Checkpoint of the log when this version was made",
+    "checkpoint.none": "The log had no checkpoint yet when this version was made.",
+    "page": "page {page} of {pages}",
+    # How an exception is told; the names are those of its details.
+    "excursion": "{limit} of {value}: {extreme} at worst, {duration} long (readings: {readings})",
+    "gap.detail": "no valid data for {duration} ({causes})",
+    "status": "{status} (readings: {readings}; by the source's code: {codes})",
+    "boundary": "so near to the bound that the clocks do not decide (readings: {readings})",
+    "binding_conflict": "bound to {bound_to}; another fact says {overruled}",
+    "binding_conflict.rivals": "several lots in one place: {bound_to}",
+    "ambiguous_lot": "the equipment named {said}: more than one lot, or none that is known",
+    "unknown_carrier": "carrier {carrier} holds no lot; seen {reads} times",
+    "open_window": "nobody has said when it ended",
+    "empty_window": "began and ended in one instant",
+    "lot_reused": "the lot's windows lie so far apart that its id may have been given twice",
+    "missing_parameter": "required, and without a valid reading ({signal})",
+    "unit_mismatch": "limits are in {limits}, the signal is in {signal}",
+    "counter_reset": "a value that only rises fell",
+    "clock_in_doubt": "the gateway's clock was {state}",
+    "chain": "{flaw}",
+    "epoch_unapproved": "nobody has approved epoch {epoch}",
+    "seal_not_verified": "bundle {number} of epoch {epoch}: {reason}",
+    "settings_changed": "the gateway took new settings ({after})",
+    "late_data": "came after the record had been complete (readings: {readings})",
+    # Flaws of completeness, and causes of gaps.
+    "nothing_stored": "nothing is stored",
+    "starts_late": "the chain begins after the window",
+    "bundles_missing": "bundles are missing",
+    "forked": "the chain is forked",
+    "between_epochs": "between two epochs",
+    "not_sealed_past_end": "not sealed past the end yet",
+    "silence": "silence, not declared",
+    "bad_status": "status BAD",
+    "no_chain": "no chain proves it",
+    "source_down": "source down",
+    "disk_full": "disk full",
+    "refused": "refused",
+    "settings_change": "settings change",
+    "maintenance": "maintenance",
+    "agent_stopped": "agent stopped",
+    "subscription_lost": "subscription lost",
+    "overrun": "overrun",
+    # Kinds of exceptions.
+    "kind.excursion": "Excursion",
+    "kind.gap": "Gap",
+    "kind.status": "Status",
+    "kind.boundary": "Boundary readings",
+    "kind.binding_conflict": "Conflicting facts",
+    "kind.ambiguous_lot": "Ambiguous lot",
+    "kind.unknown_carrier": "Unknown carrier",
+    "kind.open_window": "Not ended",
+    "kind.empty_window": "No length",
+    "kind.lot_reused": "Lot id reused",
+    "kind.missing_parameter": "Missing parameter",
+    "kind.unit_mismatch": "Unit mismatch",
+    "kind.counter_reset": "Counter reset",
+    "kind.clock_in_doubt": "Clock in doubt",
+    "kind.chain": "Chain",
+    "kind.epoch_unapproved": "Epoch not approved",
+    "kind.seal_not_verified": "Seal",
+    "kind.settings_changed": "Settings changed",
+    "kind.late_data": "Late data",
+    # Limits by id.
+    "action-high": "high action limit",
+    "action-low": "low action limit",
+    "alert-high": "high alert limit",
+    "alert-low": "low alert limit",
+    # Heads of columns.
+    "col.parameter": "Parameter",
+    "col.unit": "Unit",
+    "col.action": "Action",
+    "col.alert": "Alert",
+    "col.min": "Min",
+    "col.mean": "Mean",
+    "col.max": "Max",
+    "col.readings": "Readings",
+    "col.statuses": "Good / uncertain / bad",
+    "col.covered": "Covered",
+    "col.excursions": "Excursions",
+    "col.gaps": "Gaps",
+    "col.kind": "Kind",
+    "col.subject": "Subject",
+    "col.start": "From (UTC)",
+    "col.end": "To (UTC)",
+    "col.what": "What",
+    "col.job": "Job",
+    "col.operation": "Operation",
+    "col.run": "Run",
+    "col.equipment": "Equipment",
+    "col.signal": "Signal",
+    "col.unbound": "Of no lot",
+    "col.gateway": "Gateway",
+    "col.epoch": "Epoch",
+    "col.bundles": "Bundles",
+    "col.last_leaf": "Leaf hash of the last",
+    "col.clock": "Clock",
+    "col.authority": "Authority",
+    "col.source": "Source",
+    "col.says": "Says",
+    # Words of master data and wire.
+    "controller": "controller",
+    "rfid": "RFID",
+    "operator": "operator",
+    "schedule": "schedule",
+    "synchronised": "synchronised",
+    "free_running": "free-running",
+    "unset": "not set",
+}
+
+
+def say(words: Words, key: str, **values: object) -> str:
+    """Return the sentence ``key``, filled in; one that the catalogue lacks stands for itself."""
+    sentence = words.get(key, key)
+    return sentence.format(**values) if values else sentence
+
+
+def describe(item: Mapping[str, Any], words: Words = ENGLISH) -> str:
+    """Return what an exception of a record's JSON says, as one sentence without a full stop."""
+    kind, details = item["kind"], dict(item["details"])
+    if "duration_ns" in details:
+        details["duration"] = duration(details["duration_ns"])
+    for name in ("causes", "codes", "bound_to", "overruled"):
+        if name in details:
+            details[name] = ", ".join(say(words, each) for each in details[name])
+    for name in ("limit", "flaw", "state"):
+        if name in details:
+            details[name] = say(words, details[name])
+    for name in ("value", "extreme"):
+        if name in details:
+            details[name] = number(details[name])
+    for name in ("epoch", "after"):
+        if name in details:
+            details[name] = details[name][:8]
+    key = {"gap": "gap.detail"}.get(kind, kind)
+    if kind == "binding_conflict" and not details["overruled"]:
+        key = "binding_conflict.rivals"
+    sentence: str = words.get(key, kind)
+    return sentence.format(**details) if details else sentence
+
+
+def number(value: float | None) -> str:
+    """Return a figure for a reader: at most seven digits; the record has all of them."""
+    if value is None:
+        return "–"
+    text = str(value) if isinstance(value, int) else f"{value:.7g}"
+    return text.replace("-", "−")
+
+
+def duration(nanoseconds: int) -> str:
+    """Return a length of time: ``1 h 02 min``, ``4 min 05 s``, ``3.25 s``."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    if seconds < 60:
+        return f"{seconds + round(rest / 1e9, 3):.10g}{_NARROW}s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes}{_NARROW}min{_NARROW}{seconds:02}{_NARROW}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}{_NARROW}h{_NARROW}{minutes:02}{_NARROW}min"
+
+
+def moment(text: str | None, words: Words = ENGLISH) -> str:
+    """Return a record's time for a reader: no zeros behind, a space for the T, zone left out."""
+    if text is None:
+        return words["still"]
+    day, _, clock = text.removesuffix("Z").partition("T")
+    return f"{day} {clock.rstrip('0').removesuffix('.')}"
+
+
+_NARROW: Final = "\u00a0"  # no line breaks between a figure and its unit
