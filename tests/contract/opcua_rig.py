@@ -52,17 +52,17 @@ class OpcuaRig(Rig):
         usual: dict[str, object] = {
             "endpoint": f"opc.tcp://127.0.0.1:{self.proxy.port}",
             "security": Security.NONE,
-            "publishing_ms": 50,
-            "keepalive_seconds": 1.0,
-            "lifetime_seconds": 30.0,
-            "request_timeout_seconds": 1.0,
+            "publishing_s": 0.05,
+            "keepalive_s": 1.0,
+            "lifetime_s": 30.0,
+            "timeout_s": 1.0,
             "signals": tuple(self.signals()),
         }
         return OpcuaSettings.model_validate(usual | self.changes)
 
     def signals(self) -> list[OpcuaSignal]:
         def signal(name: str, address: str, kind: Kind = Kind.FLOAT64) -> OpcuaSignal:
-            return OpcuaSignal(name=name, address=address, kind=kind, sampling_ms=0)
+            return OpcuaSignal(name=name, address=address, kind=kind, sampling_s=0.0)
 
         return [
             signal("absent", f"nsu={URI};s=NoSuchNode"),
@@ -172,17 +172,24 @@ class OpcuaRig(Rig):
 
 
 def _mend_transfer(service: Any) -> None:
-    """Let a transferred subscription use the new session's publish requests.
+    """Let the server transfer subscriptions as the standard says (OPC 10000-4 section 5.14.7).
 
-    asyncua's server leaves it with those of the old session, and it falls silent.
+    asyncua's leaves a transferred subscription with the publish requests of the old session, so
+    that it falls silent, and transfers what is the session's own instead of answering that there
+    is nothing to do.
     """
     transfer = service.transfer_subscriptions
 
-    async def whole_transfer(params: Any, session_id: Any, callback: Any) -> Any:
-        for number in params.SubscriptionIds:
-            if number in service.subscriptions:
-                held = service.subscriptions[number]
-                held.pub_request_callback = callback.__self__.get_publish_request
-        return await transfer(params, session_id, callback)
+    async def as_the_standard_says(params: Any, session_id: Any, callback: Any) -> Any:
+        owners = {number: sub.session_id for number, sub in service.subscriptions.items()}
+        results = await transfer(params, session_id, callback)
+        for number, result in zip(params.SubscriptionIds, results, strict=True):
+            held = service.subscriptions.get(number)
+            if held is None:
+                continue
+            if held.session_id == owners[number]:
+                result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNothingToDo)
+            held.pub_request_callback = callback.__self__.get_publish_request
+        return results
 
-    service.transfer_subscriptions = whole_transfer
+    service.transfer_subscriptions = as_the_standard_says

@@ -152,7 +152,7 @@ async def test_requests_are_split_to_the_servers_limit(rig: OpcuaRig) -> None:
 
 
 async def test_a_signal_that_comes_later_is_found(rig: OpcuaRig) -> None:
-    rig.changes = {"retry_seconds": 0.2}
+    rig.changes = {"retry_s": 0.2}
     async with line_of(rig) as line:
         await line.until(lambda: line.of("absent"), "nothing was said of the absent signal")
         press = rig.server.get_node(ua.NodeId("Press", 2))

@@ -44,8 +44,8 @@ class Site:
             "trusted": self.trusted,
             "user": "gateway",
             "password": "press-fit",
-            "publishing_ms": 50,
-            "request_timeout_seconds": 3.0,
+            "publishing_s": 0.05,
+            "timeout_s": 3.0,
             "signals": tuple(OpcuaSignal(**row) for row in SIGNALS),
         }
         return OpcuaSettings.model_validate(given | changes)

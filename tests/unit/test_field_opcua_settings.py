@@ -23,13 +23,13 @@ def settings(signal: dict[str, object] | None = None, **changes: object) -> Opcu
 def test_the_least_settings_are_enough() -> None:
     read = settings()
     assert read.signals[0].kind is Kind.FLOAT64
-    assert read.signals[0].sampling_ms == 200
+    assert read.signals[0].sampling_s == 0.2
 
 
 def test_a_row_of_a_table_is_a_signal() -> None:
-    row = {"sampling_ms": "500", "deadband": "0.5", "queue_max": "10", "trigger": "time"}
+    row = {"sampling_s": "0.5", "deadband": "0.5", "queue_max": "10", "trigger": "time"}
     signal = settings({**row}).signals[0]
-    assert (signal.sampling_ms, signal.deadband, signal.queue_max) == (500, 0.5, 10)
+    assert (signal.sampling_s, signal.deadband, signal.queue_max) == (0.5, 0.5, 10)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_row_of_a_table_is_a_signal() -> None:
         ({}, {"user": "u", "password": "p"}, "encrypted line only"),
         ({}, {"endpoint": "10.0.0.5:4840"}, "opc.tcp://host:port"),
         ({}, {"endpoint": "opc.tcp://u:p@10.0.0.5:4840"}, "in their own settings"),
-        ({}, {"lifetime_seconds": 10.0}, "three times keepalive_seconds"),
+        ({}, {"lifetime_s": 10.0}, "three times keepalive_s"),
         ({}, {"signals": [SIGNAL, SIGNAL]}, "given twice: t"),
         ({}, {"signals": []}, "at least 1 item"),
         ({}, {"speed": 1}, "Extra inputs"),

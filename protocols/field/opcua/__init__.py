@@ -15,4 +15,5 @@ SPEC: Final = Spec(
     summary="OPC UA server by subscription, with source time, status code and encryption.",
     settings=OpcuaSettings,
     connect=OpcuaDriver,
+    replays=True,
 )

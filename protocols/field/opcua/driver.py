@@ -54,7 +54,7 @@ class OpcuaDriver:
         self._initial: set[int] = set()  # handles whose first value has not come
         self._seen: dict[int, Nanoseconds] = {}  # gateway time of the last value, by handle
         self._heard = 0.0  # when the server last said anything, monotonic
-        self._last_message: Nanoseconds | None = None  # gateway time of the last message
+        self._observed: Nanoseconds | None = None  # gateway time up to which nothing is missing
         self._lost_since: Nanoseconds | None = None  # a gap that is not declared yet
         self._failure: DriverError | None = None
         self._task: asyncio.Task[None] | None = None
@@ -105,7 +105,7 @@ class OpcuaDriver:
         """Forget the subscription; from its last message on, nothing was observed."""
         self._subscription = None
         if self._lost_since is None:
-            self._lost_since = self._last_message
+            self._lost_since = self._observed
 
     async def _resume(self) -> tuple[Session, Subscription] | None:
         """Go on with session and subscription; None where the server has them no longer."""
@@ -146,6 +146,7 @@ class OpcuaDriver:
             self._refused = {}
             self._initial = set()
             await self._monitor(session, subscription, tuple(self._signals))
+            self._begin_again()
         except BaseException:
             if self._session is session:
                 session.drop()  # closing it would delete the subscription that it took over
@@ -154,6 +155,14 @@ class OpcuaDriver:
             raise
         self._session, self._subscription = session, subscription
         return session, subscription
+
+    def _begin_again(self) -> None:
+        """Observe from now on; what lies before, since the last subscription, is a gap."""
+        now = self._clock.gateway_time()
+        if self._lost_since is not None:
+            self._declare_lost(self._lost_since, now)
+            self._lost_since = None
+        self._observed = now
 
     async def _monitor(
         self, session: Session, subscription: Subscription, handles: tuple[int, ...]
@@ -225,7 +234,7 @@ class OpcuaDriver:
                     if self._publishers > 1:
                         self._publishers -= 1
                         return
-                    await asyncio.sleep(self._settings.publishing_ms / 1000)
+                    await asyncio.sleep(self._settings.publishing_s)
                 elif refusal.code in _SUBSCRIPTION_GONE:
                     self._give_up_subscription()
                     raise
@@ -244,20 +253,20 @@ class OpcuaDriver:
     async def _watch(self, subscription: Subscription) -> None:
         """Raise when the server has been silent for longer than it promised."""
         opened = self._heard
-        silence_max = 2 * subscription.keepalive_seconds
+        silence_max = 2 * subscription.keepalive_s
         while (idle := self._clock.monotonic() - self._heard) < silence_max:  # noqa: ASYNC110 -- it is time that ends this wait
             await asyncio.sleep(silence_max - idle)
         if self._heard == opened:
             self._give_up_subscription()  # it was there when we asked, and yet it says nothing
         raise DriverError(
             f"the server has been silent for {idle:.1f} s",
-            hint="look at the network; keepalive_seconds is how often the server must speak",
+            hint="look at the network; keepalive_s is how often the server must speak",
         )
 
     async def _retry(self, session: Session, subscription: Subscription) -> None:
         """Ask again for the signals that the server refused: its program may load later."""
         while True:
-            await asyncio.sleep(self._settings.retry_seconds)
+            await asyncio.sleep(self._settings.retry_s)
             if self._refused:
                 await self._monitor(session, subscription, tuple(self._refused))
 
@@ -271,7 +280,7 @@ class OpcuaDriver:
         if ahead > 0:
             await self._fetch(session, subscription, ahead)
         if not message.NotificationData:  # a keep-alive, with the number of the next message
-            self._end_gap(self._clock.gateway_time())
+            self._observed = self._clock.gateway_time()
         elif ahead >= 0:
             self._sequence.take(number)
             self._deliver(subscription, message)
@@ -288,7 +297,7 @@ class OpcuaDriver:
 
     async def _fetch(self, session: Session, subscription: Subscription, count: int) -> None:
         """Fetch ``count`` messages that the server sent and we did not get; declare the rest."""
-        since = self._last_message
+        since = self._observed
         lost = max(0, count - _REPUBLISH_MAX)
         for _ in range(count - lost):
             number = self._sequence.expected
@@ -305,8 +314,7 @@ class OpcuaDriver:
         """Turn a message into readings, and acknowledge it."""
         now = self._clock.gateway_time()
         self._acks.append((subscription.number, int(message.SequenceNumber)))
-        self._end_gap(now)
-        self._last_message = now
+        self._observed = now
         for notification in message.NotificationData:
             if isinstance(notification, ua.DataChangeNotification):
                 for item in notification.MonitoredItems:
@@ -342,11 +350,6 @@ class OpcuaDriver:
             )
         self._seen[handle] = now
         self._waiting.add(reading, gap)
-
-    def _end_gap(self, now: Nanoseconds) -> None:
-        if self._lost_since is not None:
-            self._declare_lost(self._lost_since, now)
-            self._lost_since = None
 
     def _declare_lost(self, since: Nanoseconds | None, now: Nanoseconds) -> None:
         self._waiting.declare(

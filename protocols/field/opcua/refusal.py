@@ -36,7 +36,7 @@ def told(doing: str) -> Iterator[None]:
     except TimeoutError as error:
         raise DriverError(
             f"the server did not answer while {doing}",
-            hint="look at the server and the network; request_timeout_seconds is the patience",
+            hint="look at the server and the network; timeout_s is the patience",
         ) from error
     # On a broken line asyncua raises, by place: OSError, UaError, struct.error, AssertionError,
     # InvalidSignature and the bare Exception; none of them is another driver's business.

@@ -32,7 +32,7 @@ def monitored_item(item: Item) -> ua.MonitoredItemCreateRequest:
     request.MonitoringMode = ua.MonitoringMode.Reporting
     wanted = request.RequestedParameters
     wanted.ClientHandle = item.handle
-    wanted.SamplingInterval = float(signal.sampling_ms)
+    wanted.SamplingInterval = signal.sampling_s * 1000
     wanted.QueueSize = signal.queue_max
     wanted.DiscardOldest = True
     if signal.deadband or signal.trigger is not Trigger.VALUE:

@@ -51,7 +51,7 @@ class Subscription:
     """A subscription as the server granted it."""
 
     number: int
-    keepalive_seconds: float
+    keepalive_s: float
 
 
 class Session:
@@ -71,11 +71,11 @@ class Session:
         cls, settings: OpcuaSettings, identity: Identity | None, now_ns: Nanoseconds | None
     ) -> Session:
         """Open a channel and a session; DriverError says what the server or we refused."""
-        client = Client(settings.endpoint, timeout=settings.request_timeout_seconds)
+        client = Client(settings.endpoint, timeout=settings.timeout_s)
         client.name = client.description = "Lotproof gateway"
         client.application_uri = _application_uri(settings, identity)
         client.product_uri = "urn:lotproof"
-        client.session_timeout = int(settings.lifetime_seconds * 1000)
+        client.session_timeout = int(settings.lifetime_s * 1000)
         session = cls(client, settings)
         try:
             with told("connecting"):
@@ -147,9 +147,9 @@ class Session:
         wanted = self._settings
         request = ua.CreateSubscriptionRequest()
         params = request.Parameters
-        params.RequestedPublishingInterval = float(wanted.publishing_ms)
-        params.RequestedMaxKeepAliveCount = _count(wanted.keepalive_seconds, wanted.publishing_ms)
-        params.RequestedLifetimeCount = _count(wanted.lifetime_seconds, wanted.publishing_ms)
+        params.RequestedPublishingInterval = wanted.publishing_s * 1000
+        params.RequestedMaxKeepAliveCount = _count(wanted.keepalive_s, wanted.publishing_s)
+        params.RequestedLifetimeCount = _count(wanted.lifetime_s, wanted.publishing_s)
         params.MaxNotificationsPerPublish = 0
         params.PublishingEnabled = True
         with told("creating the subscription"):
@@ -157,7 +157,7 @@ class Session:
         interval = float(granted.RevisedPublishingInterval) / 1000
         return Subscription(
             number=int(granted.SubscriptionId),
-            keepalive_seconds=interval * int(granted.RevisedMaxKeepAliveCount),
+            keepalive_s=interval * int(granted.RevisedMaxKeepAliveCount),
         )
 
     async def monitor(self, subscription: Subscription, items: Sequence[Item]) -> list[int]:
@@ -226,7 +226,7 @@ class Session:
     async def close(self) -> None:
         """Close session and channel as well as the line allows; never raises."""
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(self._settings.request_timeout_seconds):
+            async with asyncio.timeout(self._settings.timeout_s):
                 self._client.uaclient.pre_request_hook = None
                 await self._client.uaclient.close_session(True)
                 await self._client.close_secure_channel()
@@ -302,8 +302,8 @@ _LIMIT_TRANSLATE: Final = int(
 _LIMIT_MONITOR: Final = int(getattr(ua.ObjectIds, _LIMITS + "MaxMonitoredItemsPerCall"))
 
 
-def _count(seconds: float, publishing_ms: int) -> int:
-    return max(1, math.ceil(seconds * 1000 / publishing_ms))
+def _count(seconds: float, publishing_s: float) -> int:
+    return max(1, math.ceil(seconds / publishing_s))
 
 
 _POLICIES: Final[dict[Security, type[Any]]] = {

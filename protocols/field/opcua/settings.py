@@ -43,8 +43,8 @@ class OpcuaSignal(SignalSettings):
             "the root (`/Objects/nsu=urn:acme:press;Press/2:Temperature`)."
         ),
     )
-    sampling_ms: int = Field(
-        default=200, ge=0, le=3_600_000, description="Interval at which the server looks."
+    sampling_s: float = Field(
+        default=0.2, ge=0.0, le=3600.0, description="Interval at which the server looks."
     )
     deadband: float = Field(
         default=0.0, ge=0.0, description="Smallest change to send, absolute; 0 sends every change."
@@ -96,22 +96,22 @@ class OpcuaSettings(DriverSettings):
     )
     user: str | None = Field(default=None, description="User name; none is anonymous.")
     password: SecretStr | None = Field(default=None, description="The user's password.")
-    publishing_ms: int = Field(
-        default=200, ge=10, le=60_000, description="Interval at which the server sends."
+    publishing_s: float = Field(
+        default=0.2, ge=0.01, le=60.0, description="Interval at which the server sends."
     )
-    keepalive_seconds: float = Field(
+    keepalive_s: float = Field(
         default=5.0, ge=0.1, le=300.0, description="A silent server must say so this often."
     )
-    lifetime_seconds: float = Field(
+    lifetime_s: float = Field(
         default=600.0,
         ge=1.0,
         le=86_400.0,
         description="How long the server is asked to keep session and queue without a line.",
     )
-    request_timeout_seconds: float = Field(
+    timeout_s: float = Field(
         default=5.0, ge=0.1, le=120.0, description="How long any request may take."
     )
-    retry_seconds: float = Field(
+    retry_s: float = Field(
         default=60.0, ge=0.1, description="How often a signal that the server refused is tried."
     )
     publish_requests: int = Field(
@@ -143,10 +143,9 @@ class OpcuaSettings(DriverSettings):
             raise ValueError("a user's password is sent over an encrypted line only; set security")
         if (self.user is None) is not (self.password is None):
             raise ValueError("user and password belong together")
-        if self.lifetime_seconds < 3 * self.keepalive_seconds:
+        if self.lifetime_s < 3 * self.keepalive_s:
             raise ValueError(
-                "lifetime_seconds must be at least three times keepalive_seconds "
-                "(OPC 10000-4 section 5.14.2)"
+                "lifetime_s must be at least three times keepalive_s (OPC 10000-4 section 5.14.2)"
             )
         names = [signal.name for signal in self.signals]
         twice = sorted({name for name in names if names.count(name) > 1})
