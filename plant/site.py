@@ -7,8 +7,9 @@ person would type, so that those commands are tried each time.
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from plant.broker import Broker
 from plant.ca import PlantCA
@@ -93,6 +94,13 @@ class Site:
         """Return an address that opens the console once, as somebody with the role."""
         code = (await self._user("link", name, "--role", role)).split()[-1]
         return f"{self.client.base}/login?link={code}"
+
+    async def agent_status(self) -> dict[str, Any]:
+        """Return what the agent says of itself; RuntimeError where none answers."""
+        status: dict[str, Any] = json.loads(
+            await self._ask("edge_agent", self.agent_settings, "status", "--json")
+        )
+        return status
 
     async def _user(self, *arguments: str) -> str:
         return await self._ask("aggregator", self.aggregator_settings, "user", *arguments)

@@ -1,0 +1,1 @@
+"""The demo: a whole site on one machine, two lots, one excursion, and the proof of it."""

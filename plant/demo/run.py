@@ -1,0 +1,175 @@
+"""The demo's course: a site, two lots of one order, their records, and the verifier's word."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+from plant.demo import orders
+from plant.demo.teller import Teller
+from plant.line import Line
+from plant.process import ask, our_command
+from plant.site import GATEWAY, Site
+
+SEED: Final = 42
+LOT_SECONDS: Final = 7.0
+EXCURSION_KELVIN: Final = 9.0
+EXCURSION_SECONDS: Final = 2.0
+FIRST_READING_S: Final = 10.0
+RECORD_S: Final = 40.0
+
+
+class StepError(Exception):
+    """A step of the demo did not hold; the message says which and what was seen."""
+
+
+class Demo:
+    """A site that makes two lots and proves them, as a context."""
+
+    def __init__(self, folder: Path, out: Path, teller: Teller, *, port: int | None = None) -> None:
+        """Work in ``folder``, leave records in ``out``."""
+        self.out = out
+        self.teller = teller
+        self.site = Site(folder / "site")
+        if port is not None:
+            self.site.port = port
+        self.line = Line(folder / "site", self.site.ca, seed=SEED)
+        self._running = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.teller.say("Lotproof: from a PLC's register to a batch record that proves itself\n")
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._running = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._running.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        self.line.press.model.warm_up()
+        await stack.enter_async_context(self.line)
+        await stack.enter_async_context(self.site)
+        self.teller.tick(f"plant CA made, broker started with mutual TLS: {self.site.broker.name}")
+        await self.site.set_up(self.line.describe())
+        self.teller.tick("keys made, gateway registered, settings written")
+        self.teller.begin()
+        await self.site.aggregator.start()
+        await self.site.agent.start()
+        self.teller.tick(
+            "press (OPC UA), clean room (Modbus), portal (LLRP), agent, aggregator run"
+        )
+
+    async def produce(self) -> None:
+        """Make both lots, assemble their records and have them verified; StepError if one fails."""
+        self.line.portal.arrive(bytes.fromhex(orders.CARRIERS[0]), 1)
+        await self._first_readings()
+        await self._put(orders.master_data(), "equipment, signals, product and limits put")
+        await self._put(orders.lots(), f"work order {orders.ORDER} with {len(orders.LOTS)} lots")
+        for number, lot in enumerate(orders.LOTS):
+            await self._make(lot, orders.CARRIERS[number], excursion=number == 1)
+        for lot in orders.LOTS:
+            await self._prove(lot)
+        self._hold(self.teller.seconds <= RECORD_S, f"records proved within {RECORD_S:.0f} s")
+
+    async def invite(self) -> None:
+        """Say where the page is and what else can be tried."""
+        link = await self.site.login_link("visitor", "qa")
+        self.teller.say(
+            f"\nThe console, as QA (the link opens once): {link}\n"
+            "While this runs, try in another terminal:\n"
+            "  ./dev demo cut-network   what a cut of the network loses\n"
+            "  ./dev demo kill-agent    what a kill -9 of the agent loses\n"
+            "  ./dev demo tamper        what the verifier says of an altered reading\n"
+            "Ctrl-C ends it."
+        )
+
+    async def _first_readings(self) -> None:
+        def from_all(answer: Any) -> dict[str, Any] | None:
+            seen = {
+                item["signal"].partition("/")[0] for item in answer["items"] if item["readings"]
+            }
+            return answer if {"press-1", "cleanroom-1", "portal-1"} <= seen else None
+
+        await self._until("/readings/latest", from_all, 30.0, "first verified readings")
+        self._hold(
+            self.teller.seconds <= FIRST_READING_S,
+            "first verified readings of all three protocols are stored",
+        )
+
+    async def _make(self, lot: str, carrier: str, *, excursion: bool) -> None:
+        await self.site.client.post(
+            "/facts/associations",
+            {"carrier": carrier, "gtin": orders.GTIN, "lot": lot, "reason": "loaded at the rack"},
+        )
+        self.line.portal.arrive(bytes.fromhex(carrier), 1)
+        await self.line.press.start_lot(lot, orders.ORDER)
+        self.teller.tick(f"lot {lot} started at the press; its carrier arrived")
+        await asyncio.sleep(LOT_SECONDS / 3)
+        if excursion:
+            await self.line.press.excursion(kelvin=EXCURSION_KELVIN, seconds=EXCURSION_SECONDS)
+            self.teller.tick(f"the heater overshoots by {EXCURSION_KELVIN:.0f} K: an excursion")
+        await asyncio.sleep(LOT_SECONDS * 2 / 3)
+        await self.line.press.end_lot()
+        self.line.portal.leave(bytes.fromhex(carrier))
+        self.teller.tick(f"lot {lot} ended")
+        await asyncio.sleep(0.5)  # a moment of an empty press between the lots
+
+    async def _prove(self, lot: str) -> None:
+        client, path = self.site.client, f"/records/{orders.GTIN}/{lot}"
+
+        def complete(answer: Any) -> dict[str, Any] | None:
+            return answer if answer["state"] == "complete" else None
+
+        await self._until(f"{path}/preview", complete, 20.0, f"completeness of {lot}")
+        record = await client.post(path)
+        counts = record["summary"]
+        self.teller.tick(
+            f"record of {lot}: {counts['readings']:,} readings, {counts['seals']} seals verified, "
+            f"{counts['exceptions']} exceptions, {counts['excursions']} excursions"
+        )
+        expected = lot == orders.LOTS[1]
+        self._hold(
+            (counts["excursions"] > 0) is expected,
+            "the excursion is in the record" if expected else "no excursion is in the record",
+        )
+        for ending in ("json", "pdf", "dossier"):
+            (self.out / f"{lot}.{ending}").write_bytes(await client.fetch(f"{path}.{ending}"))
+        shutil.copyfile(self.site.policy, self.out / "policy.toml")
+        await self._verify(lot)
+
+    async def _verify(self, lot: str) -> None:
+        dossier = self.out / f"{lot}.dossier"
+        command = our_command("verifier", str(dossier), "--trust", str(self.out / "policy.toml"))
+        try:
+            said = await ask(command)
+        except RuntimeError as error:
+            raise StepError(f"the verifier refused {dossier}: {error}") from None
+        self.teller.tick(said.splitlines()[0])
+        self.teller.say(f"            {self.out}/{lot}.pdf  .json  .dossier")
+
+    async def _put(self, documents: Any, told: str) -> None:
+        for path, document in documents:
+            await self.site.client.put(path, document, reason="set up by the demo")
+        self.teller.tick(told)
+
+    async def _until(
+        self, path: str, holds: Callable[[Any], Any], timeout_s: float, what: str
+    ) -> Any:
+        try:
+            return await self.site.client.until(path, holds, timeout_s=timeout_s)
+        except TimeoutError as error:
+            logs = (
+                f"agent: {self.site.agent.tail(800)}\naggregator: {self.site.aggregator.tail(800)}"
+            )
+            raise StepError(f"{what} did not come: {error}\n{logs}") from None
+
+    def _hold(self, held: bool, text: str) -> None:
+        if not held:
+            raise StepError(f"not so: {text} ({self.teller.seconds:.1f} s, gateway {GATEWAY})")
+        self.teller.tick(text)
