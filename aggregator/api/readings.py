@@ -37,7 +37,9 @@ async def read_between(
     end: Annotated[int, Query(description="Nanoseconds since 1970, excluded.")],
 ) -> Response:
     """Return the readings as columns: times, values (null: none), statuses, bundle numbers."""
-    series = await readings.between(context, actor, gateway, signal, start, end)
+    series = await readings.between(
+        context, actor, gateway=gateway, signal=signal, start=start, end=end
+    )
     return _json({"gateway": gateway, "signal": signal, **columns(series)})
 
 

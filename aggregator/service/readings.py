@@ -27,6 +27,7 @@ class Latest:
 async def between(
     context: Context,
     actor: Actor,
+    *,
     gateway: str,
     signal: str,
     start: Nanoseconds,
