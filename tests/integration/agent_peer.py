@@ -74,16 +74,9 @@ class ReceiptGiver:
         context.load_cert_chain(credentials.certificate, credentials.key)
         client.tls_set_context(context)
         client.reconnect_delay_set(0.1, 0.5)  # type: ignore[arg-type]  # takes fractions as well
-        client.on_connect = lambda *_: client.subscribe(
-            [
-                (topic("+", channel), 1)
-                for channel in (Channel.BUNDLE, Channel.BACKLOG, Channel.LIFE)
-            ]
-        )
-        client.on_subscribe = lambda *_: self._loop.call_soon_threadsafe(self._ready.set)
-        client.on_message = lambda _c, _u, message: self._loop.call_soon_threadsafe(
-            self._take, message.topic, bytes(message.payload)
-        )
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
         self._client = client
 
     async def __aenter__(self) -> Self:
@@ -125,6 +118,16 @@ class ReceiptGiver:
     def checkpoint(self) -> str:
         found = Checkpoint(origin=ORIGIN, size=len(self.log_leaves), root=root(self.log_leaves))
         return sign_checkpoint(found, self.log_key).decode()
+
+    def _on_connect(self, client: mqtt.Client, *_: object) -> None:
+        channels = (Channel.BUNDLE, Channel.BACKLOG, Channel.LIFE)
+        client.subscribe([(topic("+", channel), 1) for channel in channels])
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._ready.set)
+
+    def _on_message(self, _c: mqtt.Client, _u: object, message: mqtt.MQTTMessage) -> None:
+        self._loop.call_soon_threadsafe(self._take, message.topic, bytes(message.payload))
 
     def _take(self, name: str, data: bytes) -> None:
         _, channel = parse_topic(name)
