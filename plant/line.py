@@ -13,11 +13,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Self
 
-from plant import cleanroom, press
 from plant.ca import PlantCA
-from plant.cleanroom import CleanRoom
-from plant.portal import Portal
-from plant.press import Press
+from plant.equipment import cleanroom, press
+from plant.equipment.cleanroom import CleanRoom
+from plant.equipment.portal import Portal
+from plant.equipment.press import Press
 from protocols.wire.reading import Kind
 
 PRESS_USER: Final = "lotproof"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from plant import cleanroom, press
+from plant.equipment import cleanroom, press
 from plant.line import TAG_READS
 from plant.site import GATEWAY
 from protocols.wire.reading import Kind

@@ -19,7 +19,7 @@ from tests.arch.sources import PACKAGES, Source, sources
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "amqtt": ("plant/embedded_broker.py",),
     "asyncpg": ("aggregator/store/postgres*",),
-    "asyncua": ("protocols/field/opcua*", "plant/press*", "plant/opcua*"),
+    "asyncua": ("protocols/field/opcua*", "plant/equipment/press*", "plant/opcua*"),
     "fastapi": (
         "aggregator/api/*",
         "aggregator/web/*",
@@ -28,10 +28,10 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "httpx": ("plant/client.py",),
     "jinja2": ("aggregator/web/*",),
-    "llrpkit": ("protocols/field/llrp*", "plant/llrp_reader.py"),
+    "llrpkit": ("protocols/field/llrp*", "plant/equipment/llrp_reader.py"),
     "msgspec": ("aggregator/api/*",),
     "paho": ("edge_agent/uplink*", "aggregator/ingest/*"),
-    "pymodbus": ("protocols/field/modbus*", "plant/registers.py"),
+    "pymodbus": ("protocols/field/modbus*", "plant/equipment/registers.py"),
     "serial": ("protocols/field/modbus*",),
     "starlette": ("aggregator/api/*", "aggregator/web/*", "aggregator/site.py"),
     "typst": ("aggregator/export/pdf*",),

@@ -98,7 +98,7 @@ MISUSED: Final[Mapping[str, Misused]] = {
     "validate": Misused(say="check (input) or verify (cryptography)"),
     "validator": Misused(
         say="check (input) or verify (cryptography)",
-        homes={"plant/press.py": OPC_UA},
+        homes={"plant/equipment/press.py": OPC_UA},
     ),
     "exception": Misused(
         say="error; an exception is what a person must look at in a batch record",

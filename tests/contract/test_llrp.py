@@ -14,10 +14,10 @@ from llrpkit.protocol import messages, params
 
 from plant.ca import PlantCA
 from plant.clock import utc_now
-from plant.llrp_reader import Refusal
+from plant.equipment.llrp_reader import Refusal
+from plant.equipment.portal import Portal
+from plant.equipment.sighting import ReaderClock, Sighting
 from plant.network import Proxy
-from plant.portal import Portal
-from plant.sighting import ReaderClock, Sighting
 from protocols.field.driver import Delivery, DriverError, SettingsError
 from protocols.field.llrp import SPEC
 from protocols.field.llrp.driver import LlrpDriver

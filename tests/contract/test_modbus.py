@@ -15,8 +15,8 @@ import pytest
 
 from plant.ca import PlantCA
 from plant.clock import utc_now
+from plant.equipment.registers import RefusalError, RegisterServer, Table
 from plant.network import Proxy
-from plant.registers import RefusalError, RegisterServer, Table
 from protocols.field.driver import Driver, DriverError, DriverSettings, SettingsError
 from protocols.field.modbus import SPEC
 from protocols.wire.reading import Doubt, Gap, GapReason, Reading, Status

@@ -14,12 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from plant.ca import Credentials, PlantCA
-from plant.press import APPLICATION_URI, SIGNALS, Press
+from plant.equipment.press import APPLICATION_URI, SIGNALS, Press
+from plant.network import Proxy
 from protocols.field.driver import DriverError, SettingsError
 from protocols.field.opcua.driver import OpcuaDriver
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
 from protocols.field.opcua.trust import fingerprint
-from protocols.wire.reading import Reading, Status
+from protocols.wire.reading import Gap, GapReason, Reading, Status
 from tests.contract.driver_contract import HostClock
 
 GATEWAY_URI = "urn:lotproof:test:gateway"
@@ -185,6 +186,79 @@ async def test_files_that_do_not_fit_refuse_to_start(site: Site, tmp_path: Path)
     for changes, said in wrong:
         with pytest.raises(SettingsError, match=said):
             await driver(site.settings(**changes)).open()
+
+
+async def next_value(line: OpcuaDriver, signal: str) -> list[Gap]:
+    """Wait for a value of the signal; return the gaps declared meanwhile."""
+    gaps: list[Gap] = []
+    async with asyncio.timeout(10):
+        while True:
+            delivery = await line.read()
+            gaps += delivery.gaps
+            if any(reading.signal == signal for reading in delivery.readings):
+                return gaps
+
+
+async def open_again(line: OpcuaDriver) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await line.open()
+            except DriverError:
+                await line.close()
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+@pytest.mark.parametrize("security", [Security.BASIC256SHA256, Security.AES256_SHA256_RSAPSS])
+async def test_an_encrypted_session_is_resumed_after_a_cut(site: Site, security: Security) -> None:
+    async with Proxy(("127.0.0.1", site.press.port)) as proxy:
+        endpoint = f"opc.tcp://127.0.0.1:{proxy.port}"
+        line = driver(site.settings(endpoint=endpoint, security=security))
+        try:
+            await line.open()
+            await next_value(line, "plate-temperature")
+            await proxy.cut()
+            with pytest.raises(DriverError):
+                await next_value(line, "nothing")
+            await line.close()
+            await proxy.restore()
+            await open_again(line)
+            assert await next_value(line, "plate-temperature") == []
+        finally:
+            await line.close()
+
+
+async def test_a_restarted_server_is_met_again_and_the_gap_is_declared(site: Site) -> None:
+    line = driver(site.settings())
+    try:
+        await line.open()
+        await next_value(line, "plate-temperature")
+        await site.press.stop()
+        with pytest.raises(DriverError):
+            await next_value(line, "nothing")
+        await line.close()
+        await site.press.start()
+        await open_again(line)
+        (gap,) = await next_value(line, "plate-temperature")
+        assert gap.reason is GapReason.SUBSCRIPTION_LOST
+    finally:
+        await line.close()
+
+
+async def test_the_channels_keys_are_renewed_under_way(site: Site) -> None:
+    line = driver(site.settings())
+    try:
+        await line.open()
+        assert line._session is not None
+        assert line._session.renew_seconds < 3600
+        for _ in range(3):
+            await line._session.renew()
+            for _ in range(5):
+                assert await next_value(line, "plate-temperature") == []
+    finally:
+        await line.close()
 
 
 def _der(pem: Path) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plant.recorded import Recorded
+from plant.equipment.recorded import Recorded
 from protocols.field.driver import DriverError, SettingsError
 from protocols.field.replay import SPEC
 from protocols.wire.reading import SECOND, Doubt, Gap, GapReason, Kind, Reading, Status

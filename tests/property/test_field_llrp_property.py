@@ -7,8 +7,8 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plant.llrp_reader import report_message
-from plant.sighting import ReaderClock, Sighting
+from plant.equipment.llrp_reader import report_message
+from plant.equipment.sighting import ReaderClock, Sighting
 from protocols.field.llrp.codec import Report, Spoilt, TagReport, Unreadable, decode
 from protocols.field.llrp.framing import HEADER_BYTES, FormatError, Frame, Frames
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from plant.cleanroom import SIGNALS, CleanRoom, Fault, RoomState, advance
+from plant.equipment.cleanroom import SIGNALS, CleanRoom, Fault, RoomState, advance
 from protocols.field.modbus import SPEC
 from protocols.wire.reading import Reading, Status
 from tests.contract.driver_contract import HostClock

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from plant.llrp_reader import LlrpReader
-from plant.portal import Portal
-from plant.sighting import Sighting
+from plant.equipment.llrp_reader import LlrpReader
+from plant.equipment.portal import Portal
+from plant.equipment.sighting import Sighting
 
 CRATE = bytes.fromhex("3374257bf40c0e4000000190")
 

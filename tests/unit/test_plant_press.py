@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from asyncua import Client, ua
 
-from plant.press import NAMESPACE, SIGNALS, Lines, Press, PressStatus
-from plant.press_model import PressModel
+from plant.equipment.press import NAMESPACE, SIGNALS, Lines, Press, PressStatus
+from plant.equipment.press_model import PressModel
 
 UPDATE = 0.02
 

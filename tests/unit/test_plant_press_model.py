@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plant.press_model import Phase, PressDesign, PressModel, PressState
+from plant.equipment.press_model import Phase, PressDesign, PressModel, PressState
 
 STEP = 0.2
 

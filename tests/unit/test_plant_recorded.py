@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from plant.recorded import Empty, Pace, Recorded, RecordedServer, Row
+from plant.equipment.recorded import Empty, Pace, Recorded, RecordedServer, Row
 from protocols.field.driver import DriverError
 from protocols.field.modbus import SPEC
 from protocols.wire.reading import Doubt, Gap, GapReason, Reading, Status

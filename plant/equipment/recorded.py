@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TextIO
 
-from plant.registers import RefusalError, RegisterServer, Table
+from plant.equipment.registers import RefusalError, RegisterServer, Table
 
 __all__ = ["Empty", "Pace", "Recorded", "RecordedServer", "Row"]
 

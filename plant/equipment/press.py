@@ -30,7 +30,7 @@ from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
 
 from plant.clock import utc_now
-from plant.press_model import PressDesign, PressModel, PressState
+from plant.equipment.press_model import PressDesign, PressModel, PressState
 from protocols.wire.reading import Kind
 
 __all__ = ["APPLICATION_URI", "NAMESPACE", "SIGNALS", "Lines", "Press", "PressStatus"]

@@ -19,7 +19,7 @@ from llrpkit.exceptions import MessageDecodeError
 from llrpkit.protocol import BitStr, LLRPMessage, decode_message, enums, messages, params
 
 from plant.clock import utc_now
-from plant.sighting import ReaderClock, Sighting
+from plant.equipment.sighting import ReaderClock, Sighting
 
 __all__ = ["LlrpReader", "Refusal", "report_message"]
 

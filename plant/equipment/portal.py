@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from plant.llrp_reader import LlrpReader
-from plant.sighting import ReaderClock, Sighting
+from plant.equipment.llrp_reader import LlrpReader
+from plant.equipment.sighting import ReaderClock, Sighting
 
 __all__ = ["Portal", "Present"]
 

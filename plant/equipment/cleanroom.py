@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from plant.clock import monotonic
-from plant.registers import RefusalError, RegisterServer, Table
+from plant.equipment.registers import RefusalError, RegisterServer, Table
 
 __all__ = ["SIGNALS", "CleanRoom", "Fault", "RoomState", "advance"]
 

@@ -1,0 +1,1 @@
+"""Simulated equipment, each a model and a real server of its protocol."""
