@@ -23,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from aggregator import metrics
 from aggregator.errors import SettingsError
-from aggregator.ingest.intake import OutgoingReceipt
+from aggregator.ingest.intake import Intake, OutgoingReceipt
 from aggregator.ingest.verify import Message
 from aggregator.settings import BrokerSettings, IntakeSettings, Mqtt
 from protocols.wire.limits import MESSAGE_BYTES_MAX
@@ -151,6 +151,15 @@ class BrokerLink:
     def tls(self) -> ssl.SSLContext | None:
         """How to be sure that it is the broker, None where nothing was said of certificates."""
         return self._tls
+
+
+async def take_messages(link: BrokerLink, intake: Intake) -> None:
+    """Store what the broker gives, answer with receipts, and acknowledge last; until cancelled."""
+    while True:
+        received = await link.group()
+        accepted = await intake.accept_all([each.message for each in received])
+        link.publish(accepted.receipts)
+        link.acknowledge(received)
 
 
 _FIRST: Final = {

@@ -123,6 +123,12 @@ async def make_checkpoint(
     return note
 
 
+async def log_size(tx: Transaction) -> tuple[int, int]:
+    """Return how many leaves the log has, and how many of them the newest checkpoint covers."""
+    row = await tx.fetch_one("log.state")
+    return (0, 0) if row is None else (row["log_size"], row["checkpoint_size"])
+
+
 async def newest_checkpoint(tx: Transaction) -> str:
     """Return the newest signed checkpoint, "" before the first."""
     row = await tx.fetch_one("log.state")

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from protocols.wire.bundle import PURPOSE, check_body_hash, split_bundle
@@ -59,7 +60,7 @@ async def verify_window(
         *(loop.run_in_executor(pool, _verify_run, chunk, texts) for chunk in chunks)
     )
     faults = [fault for result in results for fault in result.faults]
-    for before, after in zip(results, results[1:], strict=False):
+    for before, after in pairwise(results):
         faults.extend(_link(before.last, after.first))
     digest = hashlib.sha256(b"".join(leaf for result in results for leaf in result.leaves))
     return Verification(
