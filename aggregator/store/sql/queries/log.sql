@@ -32,3 +32,11 @@ WHERE id = 1;
 -- name: log.touch_trust
 -- A gateway, a key or an approval changed: whoever remembers them reads them again.
 UPDATE evidence_state SET trust_version = trust_version + 1 WHERE id = 1;
+
+-- name: log.entries
+-- Every leaf that is no bundle, with what it says.
+SELECT position, kind, data FROM log_entries ORDER BY position;
+
+-- name: log.checkpoints
+-- Every checkpoint that was signed.
+SELECT size, note, record_time FROM checkpoints ORDER BY size;
