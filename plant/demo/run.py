@@ -104,8 +104,13 @@ class Demo:
 
     async def _make(self, lot: str, carrier: str, *, excursion: bool) -> None:
         await self.site.client.post(
-            "/facts/associations",
-            {"carrier": carrier, "gtin": orders.GTIN, "lot": lot, "reason": "loaded at the rack"},
+            "/facts",
+            {
+                "kind": "association",
+                "carrier": carrier,
+                "lot": {"gtin": orders.GTIN, "lot": lot},
+                "reason": "loaded at the rack",
+            },
         )
         self.line.portal.arrive(bytes.fromhex(carrier), 1)
         await self.line.press.start_lot(lot, orders.ORDER)

@@ -1,0 +1,118 @@
+"""Context facts: say when which lot was where, and correct what was said."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.caller import Caller, ContextOf
+from aggregator.model.equipment import check_path
+from aggregator.model.fact import Authority, Fact, FactId, FactKind
+from aggregator.model.lot import check_lot_key
+from aggregator.model.order import JobId
+from aggregator.service import facts
+from aggregator.service.documents import LotReference
+from protocols.wire.reading import Nanoseconds
+
+routes = APIRouter(tags=["facts"])
+
+
+class Statement(StrEnum):
+    """What may be said by the API; what readings say is found in them."""
+
+    OCCUPANCY = "occupancy"  # a lot was at equipment; without a lot: none was
+    ASSOCIATION = "association"  # a carrier held a lot
+    CONTEXT = "context"  # changeover, purge, line clearance
+
+
+class Word(StrEnum):
+    """By whose authority; that of readings cannot be claimed."""
+
+    OPERATOR = "operator"
+    SCHEDULE = "schedule"
+
+
+class FactRequest(BaseModel):
+    """One statement about an interval [start, end)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Statement
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    start: Annotated[
+        int | None, Field(ge=0, description="Nanoseconds since 1970; left out: now.")
+    ] = None
+    end: Annotated[
+        int | None, Field(ge=0, description="Nanoseconds since 1970; left out: it lasts.")
+    ] = None
+    equipment: Annotated[str, Field(description="Path, for occupancy and context.")] = ""
+    lot: LotReference | None = None
+    carrier: Annotated[
+        str, Field(pattern="^([0-9a-f]{2})*$", description="EPC in hexadecimal.")
+    ] = ""
+    job: str = ""
+    text: Annotated[str, Field(max_length=200, description="Name of a context.")] = ""
+    uncertainty: Annotated[int, Field(ge=0, description="Nanoseconds, of start and end.")] = 0
+    authority: Word = Word.OPERATOR
+
+
+class Correction(BaseModel):
+    """What takes the place of a wrong fact; without ``right`` nothing does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    right: FactRequest | None = None
+
+
+@routes.post("/facts", status_code=201, summary="Say when which lot was where")
+async def add_fact(context: ContextOf, actor: Caller, asked: FactRequest) -> dict[str, Any]:
+    """Record a fact; said twice it is one."""
+    fact = _fact(asked, actor.name, context.clock.now())
+    return shown(await facts.add(context, actor, fact, why=asked.reason))
+
+
+@routes.post("/facts/{fact_id}/corrections", status_code=201, summary="Correct what was said")
+async def correct_fact(
+    context: ContextOf, actor: Caller, fact_id: str, asked: Correction
+) -> dict[str, Any]:
+    """Supersede a fact; both stay."""
+    right = None
+    if asked.right is not None:
+        right = _fact(asked.right, actor.name, context.clock.now())
+    added = await facts.supersede(context, actor, FactId(fact_id), right, reason=asked.reason)
+    return shown(added)
+
+
+@routes.get("/facts", summary="Read the facts in force that name a lot")
+async def read_facts(context: ContextOf, actor: Caller, gtin: str, lot: str) -> dict[str, Any]:
+    """Return the facts, oldest first."""
+    found = await facts.of_lot(context, actor, gtin, lot)
+    return {"items": [shown(fact) for fact in found]}
+
+
+def shown(fact: Fact) -> dict[str, Any]:
+    """Return a fact as the API shows it."""
+    said = {field.name: getattr(fact, field.name) for field in fields(fact)}
+    lot = None if fact.lot is None else {"gtin": fact.lot.gtin, "lot": fact.lot.lot}
+    return {"id": fact.id, **said, "authority": fact.authority.name.lower(), "lot": lot}
+
+
+def _fact(asked: FactRequest, source: str, now: Nanoseconds) -> Fact:
+    return Fact(
+        kind=FactKind(asked.kind.value),
+        start=now if asked.start is None else asked.start,
+        end=asked.end,
+        authority=Authority[asked.authority.name],
+        source=source,
+        equipment=check_path(asked.equipment) if asked.equipment else None,
+        lot=None if asked.lot is None else check_lot_key(asked.lot.gtin, asked.lot.lot),
+        carrier=asked.carrier or None,
+        job=JobId(asked.job) if asked.job else None,
+        text=asked.text,
+        uncertainty=asked.uncertainty,
+    )
