@@ -75,6 +75,7 @@ class Session:
         client.name = client.description = "Lotproof gateway"
         client.application_uri = _application_uri(settings, identity)
         client.product_uri = "urn:lotproof"
+        client.max_messagesize = _MESSAGE_BYTES_MAX
         client.session_timeout = int(settings.lifetime_s * 1000)
         session = cls(client, settings)
         try:
@@ -87,7 +88,7 @@ class Session:
                 await session._activate()
             await session._learn()
         except BaseException:
-            session.drop()
+            await session.close()  # a session left behind is one of few that a server has
             raise
         return session
 
@@ -295,6 +296,7 @@ class Session:
 _T = TypeVar("_T")
 _VALUE: Final = ua.AttributeIds.Value
 _PER_CALL_MAX: Final = 1000
+_MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024  # told to the server, which must not exceed it
 _LIMITS: Final = "Server_ServerCapabilities_OperationLimits_"
 _LIMIT_TRANSLATE: Final = int(
     getattr(ua.ObjectIds, _LIMITS + "MaxNodesPerTranslateBrowsePathsToNodeIds")
