@@ -12,12 +12,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from aggregator.access.roles import Actor, Role
+from aggregator.access.tokens import TokenKind
 from aggregator.app import configure_log, make_store, open_context, run
 from aggregator.clock import SystemClock
 from aggregator.errors import AggregatorError
 from aggregator.ingest.fsck import fsck
 from aggregator.ingest.indexer import Indexer
-from aggregator.service import gateways
+from aggregator.service import gateways, tokens
 from aggregator.settings import Settings, load_settings
 from aggregator.store.keys import load_keys
 from protocols.wire.checkpoint import NoteKey
@@ -36,6 +37,8 @@ app = typer.Typer(
 )
 gateway_app = typer.Typer(help="Register gateways, their keys and their epochs.")
 app.add_typer(gateway_app, name="gateway", no_args_is_help=True)
+user_app = typer.Typer(help="Let services and people in.")
+app.add_typer(user_app, name="user", no_args_is_help=True)
 
 SettingsFile = Annotated[
     Path | None,
@@ -44,6 +47,8 @@ SettingsFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 Gateway = Annotated[str, typer.Argument(help="the gateway's id")]
 Why = Annotated[str, typer.Option("--why", help="the reason, for the audit trail")]
+Name = Annotated[str, typer.Argument(help="who acts; never given to somebody else later")]
+Roles = Annotated[list[Role], typer.Option("--role", help="what for; may be given several times")]
 
 
 @app.command("run")
@@ -188,6 +193,44 @@ def gateway_revoke(
     typer.echo(f"{kid} opens nothing from bundle {number} of epoch {ordinal} on")
 
 
+@user_app.command("token")
+def user_token(
+    name: Name,
+    role: Roles,
+    settings: SettingsFile = None,
+    why: Why = "given on the command line",
+) -> None:
+    """Give a service a token for the API; it is shown this once."""
+    typer.echo(_do(_give(_settings(settings), name, role, TokenKind.SERVICE, why)))
+
+
+@user_app.command("link")
+def user_link(
+    name: Name,
+    role: Roles,
+    settings: SettingsFile = None,
+    why: Why = "given on the command line",
+) -> None:
+    """Make a code that opens the console once, within ten minutes."""
+    typer.echo(_do(_give(_settings(settings), name, role, TokenKind.LOGIN, why)))
+
+
+@user_app.command("end")
+def user_end(
+    token: Annotated[str, typer.Argument(help="the token's id, its middle part")],
+    why: Annotated[str, typer.Option("--why")],
+    settings: SettingsFile = None,
+) -> None:
+    """End a token at once."""
+
+    async def act(chosen: Settings) -> None:
+        async with open_context(chosen) as context:
+            await tokens.end(context, _person(), token, why=why)
+
+    _do(act(_settings(settings)))
+    typer.echo(f"token {token} has ended")
+
+
 def main() -> None:
     """Run the command line."""
     app()
@@ -203,6 +246,13 @@ def _person() -> Actor:
 
 def _settings(path: Path | None) -> Settings:
     return _checked(lambda: load_settings(path))
+
+
+async def _give(settings: Settings, name: str, roles: list[Role], kind: TokenKind, why: str) -> str:
+    holder = Actor(name=name, roles=frozenset(roles))
+    async with open_context(settings) as context:
+        _, text = await tokens.give(context, _person(), holder, kind, why=why)
+    return text
 
 
 async def _migrate(settings: Settings) -> list[str]:
