@@ -25,7 +25,7 @@ from protocols.wire.limits import (
     MESSAGE_BYTES_MAX,
     READINGS_PER_BUNDLE_MAX,
 )
-from protocols.wire.reading import Kind, Nanoseconds, Reading
+from protocols.wire.reading import Kind, Nanoseconds, Reading, TagRead
 
 _BODY_BYTES_MAX: Final = MESSAGE_BYTES_MAX - HEADER_BYTES_MAX - 16
 _INFLATED_BYTES_MAX: Final = BODY_INFLATED_BYTES_MAX - 16 * COLUMNS_PER_BUNDLE_MAX
@@ -116,26 +116,35 @@ def _fault(reading: Reading) -> str | None:
 
     A driver that made its readings with ``judge`` never meets this.
     """
-    if not 0 <= reading.gateway_time < _TIME_MAX or not reading.signal:
+    if not 0 <= reading.gateway_time < _TIME_MAX or not _is_time(reading.source_time):
         return "malformed"
     value, kind = reading.value, reading.kind
     if value is None:
         return None
-    if kind is Kind.FLOAT64 or kind is Kind.FLOAT32:
+    if kind is Kind.FLOAT64:
         return None if isinstance(value, float) and isfinite(value) else "malformed"
     return None if _fits(kind, value) else "malformed"
 
 
+def _is_time(time: Nanoseconds | None) -> bool:
+    return time is None or -_TIME_MAX <= time < _TIME_MAX
+
+
 def _fits(kind: Kind, value: object) -> bool:
-    if kind is Kind.BOOL:
-        return isinstance(value, bool)
     if kind is Kind.INT or kind is Kind.UINT:
         low, high = _BOUNDS[kind]
         return type(value) is int and low <= value < high
-    return True  # text, bytes and tag reads fail where they are encoded
+    if kind is Kind.FLOAT32:
+        return isinstance(value, float) and abs(value) <= _FLOAT32_MAX  # NaN is not
+    if isinstance(value, TagRead):
+        times = value.first_seen, value.last_seen
+        return kind is Kind.TAG_READ and type(value.epc) is bytes and all(map(_is_time, times))
+    return type(value) is _TYPES.get(kind)
 
 
 _BOUNDS: Final = {Kind.INT: (-(2**63), 2**63), Kind.UINT: (0, 2**64)}
+_FLOAT32_MAX: Final = 3.4028234663852886e38  # IEEE 754 binary32
+_TYPES: Final[dict[Kind, type]] = {Kind.BOOL: bool, Kind.TEXT: str, Kind.BYTES: bytes}
 
 
 def span(readings: Iterable[Reading], default: Nanoseconds) -> tuple[Nanoseconds, Nanoseconds]:

@@ -32,7 +32,7 @@ from protocols.wire.receipt import EpochState, Receipt, seal_receipt
 from protocols.wire.seal import PublicKey
 from protocols.wire.tlog import leaf_hash, root
 from protocols.wire.topics import Channel, parse_topic, topic
-from tests.sealed import test_key
+from tests.sealed import key_named
 
 GATEWAY = GatewayId("gw-01")
 ORIGIN = "lotproof.example/test"
@@ -52,8 +52,8 @@ class ReceiptGiver:
     """What an aggregator must do, and a test may make it leave undone."""
 
     def __init__(self, port: int, credentials: Credentials) -> None:
-        self.key = test_key("aggregator")
-        self.log_key = test_key("log")
+        self.key = key_named("aggregator")
+        self.log_key = key_named("log")
         self.gateway_key: PublicKey | None = None
         self.gives = True  # receipts
         self.record_time = 1_800_000_000_000_000_000
@@ -208,7 +208,7 @@ class AgentProcess:
 
     def fsck(self) -> Report:
         key = load(self.data_dir / "seal.key").public
-        return check(self.data_dir, key, aggregator=test_key("aggregator").public)
+        return check(self.data_dir, key, aggregator=key_named("aggregator").public)
 
 
 class Plant:
@@ -224,7 +224,7 @@ class Plant:
 
     def write_settings(self, sources: str, **tables: dict[str, object]) -> None:
         """Write the agent's settings: quick to cut, quick to come back."""
-        log = NoteKey(name=ORIGIN, key=test_key("log").public).to_text()
+        log = NoteKey(name=ORIGIN, key=key_named("log").public).to_text()
         written: dict[str, dict[str, object]] = {
             "gateway": {"id": GATEWAY, "data_dir": str(self.agent.data_dir)},
             "seal": {"age_max_s": 0.1, "heartbeat_s": 0.5},
@@ -241,7 +241,7 @@ class Plant:
                 "resend_after_s": 1.0,
                 "life_s": 1.0,
             },
-            "aggregator": {"seal_key": test_key("aggregator").public.to_text(), "log_key": log},
+            "aggregator": {"seal_key": key_named("aggregator").public.to_text(), "log_key": log},
             "collect": {"backoff_min_s": 0.05, "backoff_max_s": 0.2},
         }
         for name, table in tables.items():
