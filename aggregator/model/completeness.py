@@ -1,8 +1,9 @@
 """A window is complete when its chains prove it, never because time has passed.
 
 A gateway's data over ``[start, end)`` are complete when its chains are contiguous from before the
-start to a bundle sealed past the end and the clock's uncertainty: a gateway that is silent says so
-by sealed, empty bundles (record rule 3).
+start to a bundle sealed past the end and the clock's uncertainty, and a bundle behind the window
+shows that nothing was cut off: a gateway that is silent says so by sealed, empty bundles (record
+rule 3).
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def check_completeness(
         if earlier.end < end and later.start > start:
             hole = (max(earlier.end, start), min(later.start, end))
             findings.append(Finding(gateway, Flaw.BETWEEN, *hole))
-    if stretches[-1].end <= past:
+    newest = max(own, key=lambda span: span.sealed_from)
+    if stretches[-1].end <= past or newest.after is None:
         through = min(max(stretches[-1].end, start), end)
         findings.append(Finding(gateway, Flaw.NOT_YET, through, end))
     return tuple(findings)

@@ -11,13 +11,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aggregator.model.equipment import SignalSpec
+from aggregator.model.equipment import EquipmentPath, SignalSpec
 from aggregator.model.fact import Authority, Fact, FactKind
 from aggregator.model.lot import LotId, LotKey, parse_element_string
 from aggregator.model.series import Series
 from protocols.wire.reading import Nanoseconds, Status, TagRead
 
-Resolve = Callable[[str], LotKey | None]
+
+class Said(NamedTuple):
+    """What a controller named, where and when; ``end`` is None while it does."""
+
+    text: str
+    equipment: EquipmentPath
+    start: Nanoseconds
+    end: Nanoseconds | None
+
+
+Resolve = Callable[[Said], LotKey | None]
 """From what a controller says to the lot that it means; None where that is not one lot."""
 
 
@@ -49,7 +59,7 @@ def lot_changes(
             authority=Authority.CONTROLLER,
             source=_source(spec),
             equipment=spec.equipment,
-            lot=resolve(text) if text else None,
+            lot=resolve(Said(text, spec.equipment, start, end)) if text else None,
             text=text,
             uncertainty=uncertainty,
             clock=spec.clock_id,
@@ -58,21 +68,32 @@ def lot_changes(
     )
 
 
-def resolver(lots: Iterable[LotKey]) -> Resolve:
-    """Return a function from a controller's text to the one lot that it can mean.
+def resolver(lots: Iterable[LotKey], facts: Sequence[Fact]) -> Resolve:
+    """Return a function from what a controller says to the one lot that it can mean.
 
     A GS1 element string names its lot in full. A bare lot id names a lot where only one GTIN has
-    it; where two have, it names none, and the fact is raised as ambiguous.
+    it. Where several have, a given fact about the same equipment and time decides; without one it
+    names none, and is raised as ambiguous.
     """
     by_id: dict[str, set[LotKey]] = {}
     for key in lots:
         by_id.setdefault(key.lot, set()).add(key)
+    given = [fact for fact in facts if fact.kind is FactKind.OCCUPANCY and fact.lot is not None]
 
-    def resolve(text: str) -> LotKey | None:
-        full = parse_element_string(text)
+    def resolve(said: Said) -> LotKey | None:
+        full = parse_element_string(said.text)
         if full is not None:
             return full
-        found = by_id.get(LotId(text), set())
+        found = by_id.get(LotId(said.text), set())
+        if len(found) > 1:
+            found = found & {
+                fact.lot
+                for fact in given
+                if fact.lot is not None
+                and fact.equipment == said.equipment
+                and fact.until > said.start
+                and (said.end is None or fact.start < said.end)
+            }
         return next(iter(found)) if len(found) == 1 else None
 
     return resolve

@@ -6,7 +6,7 @@ position away twice and a transaction that fails leaves no leaf behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -143,6 +143,15 @@ async def inclusion_proof(tx: Transaction, position: int, size: int) -> tuple[by
     return await _read(tx, lambda node: inclusion_path_from(node, position, size))
 
 
+async def inclusion_proofs(
+    tx: Transaction, positions: Sequence[int], size: int
+) -> list[tuple[bytes, ...]]:
+    """Return the inclusion path of each leaf; what their paths share is read once."""
+    return await _read(
+        tx, lambda node: [inclusion_path_from(node, position, size) for position in positions]
+    )
+
+
 async def consistency_proof(tx: Transaction, old_size: int, size: int) -> tuple[bytes, ...]:
     """Return the path from the tree of ``old_size`` to that of ``size``; ProofError if none."""
     return await _read(tx, lambda node: consistency_path_from(node, old_size, size))
@@ -174,7 +183,7 @@ async def _read(tx: Transaction, work: Callable[[NodeReader], T]) -> T:
 
     work(ask)
     found: dict[tuple[int, int], bytes] = {}
-    for level, position in wanted:
+    for level, position in dict.fromkeys(wanted):
         row = await tx.fetch_one("log.hash", level=level, position=position)
         if row is None:
             raise EvidenceError(

@@ -105,7 +105,7 @@ def locate(inputs: Inputs) -> Whereabouts:
     """
     chains, plant = inputs.chains, inputs.plant
     known = list(in_force(inputs.facts))
-    resolve = resolver(plant.lots)
+    resolve = resolver(plant.lots, known)
     unknown: list[tuple[SignalSpec, Dwell]] = []
     for spec in sorted(plant.signals, key=lambda spec: spec.key):
         found = inputs.series.get(spec.key)

@@ -31,3 +31,8 @@ INSERT INTO record_versions (gtin, lot, version, content_hash, state, readings, 
     start_time, end_time, recorded_time, recorded_by, checkpoint, bytes)
 VALUES (:gtin, :lot, :version, :content_hash, :state, :readings, :exceptions,
     :start_time, :end_time, :recorded_time, :recorded_by, :checkpoint, :bytes);
+
+-- name: records.audit
+-- What the audit trail says of a lot and its record.
+SELECT sequence, record_time, who, act, what, before, after, why, hash FROM audit
+WHERE what = :record OR what = :lot ORDER BY sequence;

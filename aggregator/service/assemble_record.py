@@ -1,0 +1,187 @@
+"""Use cases: assemble a lot's batch record, keep it as a version, and read what is kept.
+
+The bytes of a version never change. Assembled again from the same evidence, a record is the same
+bytes, and stays the same version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aggregator import audit
+from aggregator.access.roles import Act, Actor, require
+from aggregator.errors import NotFoundError
+from aggregator.model.lot import LotKey, check_lot_key
+from aggregator.model.record.assemble import Inputs, assemble
+from aggregator.model.record.batch_record import BatchRecord, RecordState, content_hash
+from aggregator.model.record.document import encode_record
+from aggregator.service import bind
+from aggregator.service.context import Context
+from aggregator.service.gather import Gathered, gather
+from aggregator.store.base import Row, Transaction
+from aggregator.store.log import newest_checkpoint
+from protocols.wire.reading import Nanoseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSummary:
+    """What is known of a version of a record without reading it."""
+
+    lot: LotKey
+    version: int  # from 1
+    content_hash: str  # SHA-256 of the bytes
+    state: RecordState
+    readings: int
+    exceptions: int
+    start: Nanoseconds | None
+    end: Nanoseconds | None
+    recorded: Nanoseconds
+    recorded_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRecord:
+    """A version of a record."""
+
+    summary: RecordSummary
+    checkpoint: str  # the log's newest signed note when it was made; "" before the first
+    data: bytes  # canonical JSON
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The record as JSON's own types."""
+        document: dict[str, Any] = json.loads(self.data)
+        return document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """A record as the evidence gives it now, with all that it was made of."""
+
+    record: BatchRecord
+    data: bytes
+    gathered: Gathered
+
+
+async def assemble_record(context: Context, actor: Actor, gtin: str, lot: str) -> StoredRecord:
+    """Assemble the record of a lot, every seal verified, and keep it as a version.
+
+    Returns the newest version where nothing changed. Raises NotFoundError for a lot that is not
+    known.
+    """
+    require(actor, Act.ASSEMBLE_RECORD)
+    key = check_lot_key(gtin, lot)
+    made = await assemble_now(context, key)
+    async with context.store.write() as tx:
+        row = await tx.fetch_one("records.latest", gtin=key.gtin, lot=key.lot)
+        if row is not None and row["content_hash"] == content_hash(made.data):
+            return stored_of(row)
+        await _keep(context, tx, actor, made, row)
+        row = await tx.fetch_one("records.latest", gtin=key.gtin, lot=key.lot)
+    if row is None:
+        raise NotFoundError(f"there is no record of {key}")
+    return stored_of(row)
+
+
+async def assemble_now(context: Context, key: LotKey) -> Assembled:
+    """Assemble the record of a lot from what is stored now, and keep nothing."""
+    await bind.refresh(context)
+    async with context.store.read() as tx:
+        gathered = await gather(context, tx, key)
+    record, data = await asyncio.to_thread(_assemble, gathered.inputs)
+    return Assembled(record=record, data=data, gathered=gathered)
+
+
+async def get(
+    context: Context, actor: Actor, gtin: str, lot: str, *, version: int | None = None
+) -> StoredRecord:
+    """Return the newest version of a lot's record, or the one asked for; NotFoundError if none."""
+    require(actor, Act.READ_RECORDS)
+    async with context.store.read() as tx:
+        return await stored(tx, check_lot_key(gtin, lot), version)
+
+
+async def page(context: Context, actor: Actor, *, count: int = 100) -> list[RecordSummary]:
+    """Return the newest version of each lot's record, latest first."""
+    require(actor, Act.READ_RECORDS)
+    async with context.store.read() as tx:
+        return [_summary(row) for row in await tx.fetch("records.list", count=count)]
+
+
+async def stored(tx: Transaction, key: LotKey, version: int | None = None) -> StoredRecord:
+    """Return a stored version (None: the newest); NotFoundError if there is none."""
+    if version is None:
+        row = await tx.fetch_one("records.latest", gtin=key.gtin, lot=key.lot)
+    else:
+        row = await tx.fetch_one("records.version", gtin=key.gtin, lot=key.lot, version=version)
+    if row is None:
+        raise NotFoundError(
+            f"there is no record of {key}" + (f" version {version}" if version else ""),
+            hint="assemble it first",
+        )
+    return stored_of(row)
+
+
+def stored_of(row: Row) -> StoredRecord:
+    """Return the version that a row holds."""
+    return StoredRecord(
+        summary=_summary(row), checkpoint=row["checkpoint"], data=bytes(row["bytes"])
+    )
+
+
+def _assemble(inputs: Inputs) -> tuple[BatchRecord, bytes]:
+    record = assemble(inputs)
+    return record, encode_record(record)
+
+
+async def _keep(
+    context: Context, tx: Transaction, actor: Actor, made: Assembled, before: Row | None
+) -> None:
+    record, key = made.record, made.record.lot.key
+    version = 1 if before is None else before["version"] + 1
+    digest = content_hash(made.data)
+    await tx.execute(
+        "records.add",
+        gtin=key.gtin,
+        lot=key.lot,
+        version=version,
+        content_hash=digest,
+        state=record.state.value,
+        readings=record.readings,
+        exceptions=len(record.exceptions),
+        start_time=record.start,
+        end_time=record.end,
+        recorded_time=context.clock.now(),
+        recorded_by=actor.name,
+        checkpoint=await newest_checkpoint(tx),
+        bytes=made.data,
+    )
+    entry = audit.Entry(
+        who=actor.name,
+        act=Act.ASSEMBLE_RECORD.value,
+        what=f"record {key}",
+        before=None
+        if before is None
+        else {"version": before["version"], "hash": before["content_hash"]},
+        after={"version": version, "hash": digest, "state": record.state.value},
+        why="assembled from the evidence",
+    )
+    await audit.record(tx, entry, context.clock)
+
+
+def _summary(row: Row) -> RecordSummary:
+    return RecordSummary(
+        lot=LotKey(row["gtin"], row["lot"]),
+        version=row["version"],
+        content_hash=row["content_hash"],
+        state=RecordState(row["state"]),
+        readings=row["readings"],
+        exceptions=row["exceptions"],
+        start=row["start_time"],
+        end=row["end_time"],
+        recorded=row["recorded_time"],
+        recorded_by=row["recorded_by"],
+    )

@@ -1,0 +1,293 @@
+"""Gather what a lot's record is made of: master data, facts, readings, chains, seals.
+
+Everything is read in one transaction, so a record speaks of one state of the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from aggregator.errors import NotFoundError
+from aggregator.export.evidence import Chain, Numbered, series_of
+from aggregator.model.binding import spans
+from aggregator.model.completeness import ChainSpan
+from aggregator.model.fact import FOREVER, Fact
+from aggregator.model.lot import Lot, LotKey
+from aggregator.model.occupancy import Window
+from aggregator.model.order import Job, WorkOrder
+from aggregator.model.recipe import Criticality, ParameterName, ParameterSpec, Sampling
+from aggregator.model.record.assemble import Inputs, locate, observing
+from aggregator.model.record.batch_record import (
+    Earlier,
+    RefusedSeal,
+    SealResult,
+    SeriesReference,
+    content_hash,
+)
+from aggregator.model.series import Series
+from aggregator.service.bind import identifying, plant_of, whereabouts
+from aggregator.service.context import Context
+from aggregator.service.documents import DOCUMENTS, EntityKind, Model, lot_key
+from aggregator.service.facts import fact_of
+from aggregator.service.master_data import PAGE_MAX
+from aggregator.store.base import Transaction
+from aggregator.store.evidence import StoredBundle, bundles, chains
+from aggregator.store.seals import verify_window
+from protocols.wire.dossier.series import Interval
+from protocols.wire.header import GatewayId
+from protocols.wire.reading import SECOND, Nanoseconds
+from protocols.wire.seal import PublicKey
+
+LOOKBACK: Final = 86_400 * SECOND
+"""How far back before a window the last value of a signal that is sent on change is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldChain:
+    """A chain's span, and every stored bundle of it with one more on each side."""
+
+    span: ChainSpan
+    bundles: tuple[StoredBundle, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """The inputs of a lot's record, and the evidence that goes with it into a dossier."""
+
+    inputs: Inputs
+    chains: tuple[HeldChain, ...]
+    series: dict[str, bytes]  # by name, as the record refers to them
+
+
+class Cited(NamedTuple):
+    """Something of the master data, and the version of it that is current."""
+
+    model: Model
+    name: str
+    version: int
+
+
+async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
+    """Return all that the record of a lot is made of; NotFoundError for a lot that is not known."""
+    known = [each async for each in _cited(tx, key)]
+    plant = await plant_of(tx)
+    stretches = await whereabouts(tx, key)
+    inputs = Inputs(
+        lot=_lot(known, key),
+        plant=plant,
+        order=next((each.model for each in known if isinstance(each.model, WorkOrder)), None),
+        jobs=tuple(each.model for each in known if isinstance(each.model, Job)),
+        parameters=tuple(each.model for each in known if isinstance(each.model, ParameterSpec)),
+        facts=tuple([fact async for fact in _facts(tx, stretches)]),
+        master={each.name: each.version for each in known},
+        earlier=await _earlier(tx, key),
+    )
+    windows = await _windows(context, tx, inputs, stretches)
+    if not windows:
+        return Gathered(inputs=inputs, chains=(), series={})
+    inputs = await _with_readings(context, tx, inputs, windows)
+    held = [await _hold(tx, span) for span in inputs.chains]
+    inputs = replace(inputs, seals=await _seals(tx, held))
+    encoded = await asyncio.to_thread(_series, inputs, held)
+    return Gathered(
+        inputs=replace(
+            inputs,
+            references={
+                parameter: SeriesReference(name=name, sha256=content_hash(data))
+                for parameter, (name, data) in encoded.items()
+            },
+        ),
+        chains=tuple(held),
+        series=dict(encoded.values()),
+    )
+
+
+async def keys_of(tx: Transaction, gateway: GatewayId) -> list[tuple[bytes, PublicKey]]:
+    """Return every key that a gateway has or had, with its kid."""
+    return [
+        (row["kid"], PublicKey.from_text(row["public_key"]))
+        for row in await tx.fetch("gateways.keys")
+        if row["gateway"] == gateway
+    ]
+
+
+async def _cited(tx: Transaction, key: LotKey) -> AsyncIterator[Cited]:
+    """Yield the master data that speak of a lot: itself, its limits, order and jobs."""
+    async for each in _entities(tx, EntityKind.LOT, lot_key(key), exactly=True):
+        yield each
+    async for each in _entities(tx, EntityKind.LIMIT, f"{key.gtin}/"):
+        yield each
+    async for each in _entities(tx, EntityKind.WORK_ORDER):
+        if isinstance(each.model, WorkOrder) and key in each.model.lots:
+            yield each
+    async for each in _entities(tx, EntityKind.JOB):
+        if isinstance(each.model, Job) and each.model.lot == key:
+            yield each
+
+
+async def _entities(
+    tx: Transaction, kind: EntityKind, prefix: str = "", *, exactly: bool = False
+) -> AsyncIterator[Cited]:
+    if exactly:
+        row = await tx.fetch_one("master.current", kind=kind.value, key=prefix)
+        rows = [] if row is None else [row]
+    else:
+        rows = await tx.fetch("master.list", kind=kind.value, after=prefix, count=PAGE_MAX)
+    while rows:
+        for row in rows:
+            if not row["key"].startswith(prefix):
+                return
+            document = DOCUMENTS[kind].model_validate(json.loads(row["document"]))
+            yield Cited(document.model(), f"{kind.value} {row['key']}", row["version"])
+        if len(rows) < PAGE_MAX:
+            return
+        rows = await tx.fetch("master.list", kind=kind.value, after=rows[-1]["key"], count=PAGE_MAX)
+
+
+def _lot(known: Sequence[Cited], key: LotKey) -> Lot:
+    for each in known:
+        if isinstance(each.model, Lot):
+            return each.model
+    raise NotFoundError(f"there is no lot {key}", hint="put the lot first")
+
+
+async def _facts(tx: Transaction, stretches: Sequence[Interval]) -> AsyncIterator[Fact]:
+    seen = set()
+    for start, end in stretches:
+        for row in await tx.fetch("facts.between", start=start, stop=end):
+            fact = fact_of(row)
+            if fact.id not in seen:
+                seen.add(fact.id)
+                yield fact
+
+
+async def _earlier(tx: Transaction, key: LotKey) -> Earlier | None:
+    row = await tx.fetch_one("records.first_complete", gtin=key.gtin, lot=key.lot)
+    return (
+        None if row is None else Earlier(content_hash=row["content_hash"], readings=row["readings"])
+    )
+
+
+async def _windows(
+    context: Context, tx: Transaction, inputs: Inputs, stretches: Sequence[Interval]
+) -> list[Window]:
+    """Return where the lot was, from facts and the signals that name lots alone."""
+    keys = [spec.key for spec in await identifying(tx)]
+    found: list[Window] = []
+    for start, end in stretches:
+        # What stands at an end is what ended the stretch: it is read, too.
+        series = await context.index.window(tx, keys, start, _past(end))
+        held = [
+            span
+            for gateway in sorted({key.gateway for key in keys})
+            for span in await chains(tx, gateway, start, end)
+        ]
+        here = replace(inputs, series=series, chains=tuple(held))
+        found += (await asyncio.to_thread(locate, here)).windows
+    return found
+
+
+async def _with_readings(
+    context: Context, tx: Transaction, inputs: Inputs, windows: Sequence[Window]
+) -> Inputs:
+    """Add the readings of every signal that observed the lot, and the chains that prove them."""
+    start = min(window.start.time for window in windows)
+    end = max(window.end.time for window in windows)
+    signals = observing(inputs.plant, windows)
+    keys = {spec.key for spec in signals} | {spec.key for spec in await identifying(tx)}
+    since = max(start - _lookback(inputs), 0)
+    series = await context.index.window(tx, sorted(keys), since, _past(end))
+    held: list[ChainSpan] = []
+    for gateway in sorted({spec.key.gateway for spec in signals}):
+        first, last = _gateway_times(series.values(), gateway, start, end)
+        held += await chains(tx, gateway, first, last)
+    return replace(inputs, series=series, chains=tuple(held))
+
+
+def _lookback(inputs: Inputs) -> Nanoseconds:
+    contracts = [spec.sampling for spec in inputs.parameters]
+    if any(each.sampling is Sampling.ON_CHANGE for each in contracts):
+        return LOOKBACK
+    return max((each.gap_max or 0 for each in contracts), default=0)
+
+
+def _gateway_times(
+    series: Iterable[Series], gateway: GatewayId, start: Nanoseconds, end: Nanoseconds
+) -> tuple[Nanoseconds, Nanoseconds]:
+    """Return the window in the gateway's time: wide enough for readings that came late or early."""
+    first, last = start, end
+    for found in series:
+        low, high = np.searchsorted(found.times, (start, end), side="left")
+        if found.key.gateway == gateway and high > low:
+            first = min(first, int(found.gateway_times[low:high].min()))
+            last = max(last, int(found.gateway_times[low:high].max()) + 1)
+    return first, last
+
+
+async def _hold(tx: Transaction, span: ChainSpan) -> HeldChain:
+    first = span.first if span.before is None else span.before
+    last = span.last if span.after is None else span.after
+    found = bundles(tx, span.gateway, span.epoch, first, last + 1)
+    return HeldChain(span=span, bundles=tuple([each async for each in found]))
+
+
+async def _seals(tx: Transaction, held: Sequence[HeldChain]) -> SealResult:
+    """Open every seal again; a bundle whose columns are not its header's is refused as well."""
+    verified = 0
+    refused: list[RefusedSeal] = []
+    for chain in held:
+        span = chain.span
+        keys = dict(await keys_of(tx, span.gateway))
+        result = await verify_window([(each.number, each.data) for each in chain.bundles], keys)
+        faults = {fault.number: fault.reason for fault in result.faults}
+        faults |= {each.number: "columns" for each in chain.bundles if each.wrong}
+        verified += result.bundles - len(faults)
+        refused += [
+            RefusedSeal(gateway=span.gateway, epoch=span.epoch, number=number, reason=reason)
+            for number, reason in sorted(faults.items())
+        ]
+    return SealResult(verified=verified, refused=tuple(refused))
+
+
+def _series(inputs: Inputs, held: Sequence[HeldChain]) -> dict[ParameterName, tuple[str, bytes]]:
+    """Return the series of each critical parameter: its name in the dossier, and its bytes."""
+    where = locate(inputs)
+    specs = {spec.key: spec for spec in observing(inputs.plant, where.windows)}
+    critical = [
+        spec
+        for spec in sorted(inputs.parameters, key=lambda spec: spec.parameter)
+        if spec.criticality is Criticality.CRITICAL and spec.signal in specs
+    ]
+    wanted = {
+        spec.signal: [
+            Interval(span.start.time, span.end.time)
+            for span in spans(where.windows, specs[spec.signal], inputs.lot.key)
+        ]
+        for spec in critical
+    }
+    chains_ = [
+        Chain(
+            gateway=each.span.gateway,
+            epoch=each.span.epoch,
+            first=each.span.first,
+            last=each.span.last,
+            bundles=[
+                Numbered(bundle.number, bundle.data)
+                for bundle in each.bundles
+                if each.span.first <= bundle.number <= each.span.last and not bundle.wrong
+            ],
+        )
+        for each in held
+    ]
+    encoded = series_of(chains_, wanted)
+    return {spec.parameter: (f"{at:03}", encoded[spec.signal]) for at, spec in enumerate(critical)}
+
+
+def _past(end: Nanoseconds) -> Nanoseconds:
+    return end if end == FOREVER else end + 1
