@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, EvidenceError
@@ -131,7 +131,7 @@ def _gaps(chain: HeldChain) -> list[Gap]:
 
 
 async def _keys(tx: Transaction, chain: HeldChain) -> list[KeyRange]:
-    """Return the keys that sealed the chain's bundles, each over the bundles that it was valid for."""
+    """Return the keys that sealed the chain's bundles, each with the bundles it was valid for."""
     span = chain.span
     epoch = await tx.fetch_one("epochs.by_key", gateway=span.gateway, epoch=span.epoch)
     used = {each.kid for each in chain.bundles}
@@ -160,9 +160,7 @@ async def _audit(tx: Transaction, key: LotKey) -> bytes:
     rows = await tx.fetch("records.audit", record=f"record {key}", lot=f"lot {lot_key(key)}")
     entries: list[dict[str, Any]] = [
         {
-            **{
-                name: row[name] for name in ("sequence", "record_time", "who", "act", "what", "why")
-            },
+            **{name: row[name] for name in _AUDITED},
             "before": None if row["before"] is None else json.loads(row["before"]),
             "after": None if row["after"] is None else json.loads(row["after"]),
             "hash": bytes(row["hash"]).hex(),
@@ -170,3 +168,6 @@ async def _audit(tx: Transaction, key: LotKey) -> bytes:
         for row in rows
     ]
     return canonical_json(entries)
+
+
+_AUDITED: Final = ("sequence", "record_time", "who", "act", "what", "why")

@@ -170,7 +170,8 @@ def assemble(inputs: Inputs) -> BatchRecord:
     checks.signals(ledger, counts, bindings)
     checks.chains(ledger, inputs.chains, unproved, where.start, where.end)
     checks.seals(ledger, inputs.seals)
-    checks.late(ledger, inputs.earlier, sum(count.readings for count in counts))
+    earlier = _overtaken(inputs.earlier, sum(count.readings for count in counts))
+    checks.late(ledger, earlier, sum(count.readings for count in counts))
     closed = where.end is not None and bool(where.windows)
     return BatchRecord(
         lot=inputs.lot,
@@ -195,7 +196,7 @@ def assemble(inputs: Inputs) -> BatchRecord:
         unproved=unproved,
         seals=inputs.seals,
         master=inputs.master,
-        earlier=inputs.earlier,
+        earlier=earlier,
     )
 
 
@@ -290,6 +291,11 @@ def _unproved(
             end = max(_horizon(chains, gateway) - past, where.start)
         findings += check_completeness(chains, gateway, where.start, end)
     return tuple(findings)
+
+
+def _overtaken(earlier: Earlier | None, readings: int) -> Earlier | None:
+    """Return the earlier complete version if it had other readings: else it is this one."""
+    return None if earlier is None or earlier.readings == readings else earlier
 
 
 def _job(job: Job, windows: Sequence[Window]) -> JobResult:

@@ -270,13 +270,12 @@ def seals(ledger: Ledger, result: SealResult) -> None:
 
 def late(ledger: Ledger, earlier: Earlier | None, readings: int) -> None:
     """Check that nothing came after the record had been complete."""
-    more = earlier is not None and readings != earlier.readings
     found = Item(
         kind=Kind.LATE_DATA,
         subject="" if earlier is None else earlier.content_hash,
         details={"readings": readings - (0 if earlier is None else earlier.readings)},
     )
-    ledger.judge(Kind.LATE_DATA, [found] if more else [])
+    ledger.judge(Kind.LATE_DATA, [] if earlier is None else [found])
 
 
 def _unit(ledger: Ledger, result: ParameterResult) -> None:
