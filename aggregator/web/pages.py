@@ -18,7 +18,7 @@ from aggregator.caller import COOKIE, actor_of, context_of
 from aggregator.clock import Clock
 from aggregator.errors import AccessError
 from aggregator.ops import gateways
-from aggregator.service import records, tokens
+from aggregator.service import assemble_record, lots, tokens
 from aggregator.service.context import Context
 from aggregator.web import words
 from protocols.wire.reading import SECOND, Nanoseconds
@@ -54,8 +54,27 @@ async def record(request: Request, gtin: str, lot: str) -> Response:
         actor = await actor_of(request)
     except AccessError:
         return RedirectResponse("/login", status_code=303)
-    found = await records.newest(context_of(request), actor, gtin, lot)
-    return _page(request, "record.html", actor, {"record": found})
+    found = await assemble_record.get(context_of(request), actor, gtin, lot)
+    values = {"summary": found.summary, "record": found.document}
+    return _page(request, "record.html", actor, values)
+
+
+@routes.get("/records/{gtin}/{lot}/charts/{parameter}")
+async def record_chart(request: Request, gtin: str, lot: str, parameter: str) -> dict[str, Any]:
+    """Return the points of a chart: x from 0 to 1, a null where the line breaks."""
+    actor = await actor_of(request)
+    drawn, said = await lots.record_chart(context_of(request), actor, gtin, lot, parameter)
+    length = said["end"] - said["start"]
+    times: list[float] = []
+    values: list[float | None] = []
+    for line in drawn.lines:
+        if times:
+            times.append(times[-1])
+            values.append(None)
+        for x, y in line:
+            times.append((said["start"] + x * length) / SECOND)
+            values.append(y)
+    return {"times": times, "values": values, "limits": said["specified"], "unit": said["unit"]}
 
 
 @routes.get("/events")
@@ -97,7 +116,7 @@ async def log_in(request: Request, link: Annotated[str, Form(max_length=200)]) -
 async def _overview(context: Context, actor: Actor) -> dict[str, Any]:
     return {
         "gateways": await gateways.health(context, actor),
-        "lots": await records.overview(context, actor) if allows(actor, Act.READ_RECORDS) else None,
+        "lots": await lots.overview(context, actor) if allows(actor, Act.READ_RECORDS) else None,
         "log": await gateways.log_state(context, actor),
     }
 
@@ -151,6 +170,15 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
+def _instant(text: str | None) -> str:
+    """Return a record's time to the millisecond, a dash where nobody knows it."""
+    return f"{text[:10]} {text[11:23]} UTC" if text else "–"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6g}"
+
+
 def _tone(state: str) -> str:
     return _TONES.get(state, "bad")
 
@@ -174,4 +202,6 @@ _TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.globals.update(tone=_tone, mark=_mark, percent=_percent)
+_TEMPLATES.globals.update(
+    tone=_tone, mark=_mark, percent=_percent, instant=_instant, figure=_figure
+)

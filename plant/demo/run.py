@@ -131,9 +131,8 @@ class Demo:
         def complete(answer: Any) -> dict[str, Any] | None:
             return answer if answer["state"] == "complete" else None
 
-        await self._until(f"{path}/preview", complete, 20.0, f"completeness of {lot}")
-        record = await client.post(path)
-        counts = record["summary"]
+        counts = await self._until(f"{path}/preview", complete, 20.0, f"completeness of {lot}")
+        await client.post(path)
         self.teller.tick(
             f"record of {lot}: {counts['readings']:,} readings, {counts['seals']} seals verified, "
             f"{counts['exceptions']} exceptions, {counts['excursions']} excursions"

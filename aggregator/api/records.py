@@ -1,0 +1,112 @@
+"""Batch records: assemble a version, read versions, take one out as JSON, PDF or dossier."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from aggregator.caller import Caller, ContextOf
+from aggregator.model.record.batch_record import BatchRecord
+from aggregator.model.record.exceptions import ExceptionKind
+from aggregator.service import assemble_record, export_dossier, export_record, lots
+from aggregator.service.assemble_record import RecordSummary
+
+routes = APIRouter(prefix="/records", tags=["records"])
+
+
+@routes.get("", summary="List the newest record of each lot")
+async def read_records(
+    context: ContextOf, actor: Caller, count: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> dict[str, Any]:
+    """Return summaries, the latest first."""
+    found = await assemble_record.page(context, actor, count=count)
+    return {"items": [shown(each) for each in found]}
+
+
+@routes.get("/{gtin}/{lot}.json", summary="Take a record out as JSON")
+async def take_json(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+    """Return the newest version exactly as it was hashed; told to the audit trail."""
+    data = await export_record.export_json(context, actor, gtin, lot)
+    return _file(data, "application/json", f"{lot}.json")
+
+
+@routes.get("/{gtin}/{lot}.pdf", summary="Take a record out on paper")
+async def take_pdf(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+    """Return the newest version as PDF/A; told to the audit trail."""
+    data = await export_record.export_pdf(context, actor, gtin, lot)
+    return _file(data, "application/pdf", f"{lot}.pdf")
+
+
+@routes.get("/{gtin}/{lot}.dossier", summary="Take out the file that proves a record offline")
+async def take_dossier(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+    """Return the newest version's dossier; told to the audit trail."""
+    data = await export_dossier.export_dossier(context, actor, gtin, lot)
+    return _file(data, "application/vnd.lotproof.dossier+zip", f"{lot}.dossier")
+
+
+@routes.get("/{gtin}/{lot}/preview", summary="See what the record would be now")
+async def read_preview(context: ContextOf, actor: Caller, gtin: str, lot: str) -> dict[str, Any]:
+    """Return a summary of the record as the evidence gives it now; nothing is kept."""
+    record = await lots.preview(context, actor, gtin, lot)
+    return {
+        "state": record.state.value,
+        "readings": record.readings,
+        "seals": record.seals.verified,
+        "exceptions": len(record.exceptions),
+        "excursions": _excursions(record),
+        "unproved": [
+            {"gateway": each.gateway, "flaw": each.flaw.value} for each in record.unproved
+        ],
+    }
+
+
+@routes.get("/{gtin}/{lot}", summary="Read a lot's record, or an old version of it")
+async def read_record(
+    context: ContextOf,
+    actor: Caller,
+    gtin: str,
+    lot: str,
+    *,
+    version: Annotated[int | None, Query(ge=1)] = None,
+) -> dict[str, Any]:
+    """Return what is known of a version, and the record itself."""
+    found = await assemble_record.get(context, actor, gtin, lot, version=version)
+    return {**shown(found.summary), "record": found.document}
+
+
+@routes.post("/{gtin}/{lot}", status_code=201, summary="Assemble a lot's record")
+async def assemble(context: ContextOf, actor: Caller, gtin: str, lot: str) -> dict[str, Any]:
+    """Assemble the record, every seal verified; the newest version again where nothing changed."""
+    found = await assemble_record.assemble_record(context, actor, gtin, lot)
+    return shown(found.summary)
+
+
+def shown(summary: RecordSummary) -> dict[str, Any]:
+    """Return what is known of a version as the API shows it."""
+    return {
+        "gtin": summary.lot.gtin,
+        "lot": summary.lot.lot,
+        "version": summary.version,
+        "content_hash": summary.content_hash,
+        "state": summary.state.value,
+        "readings": summary.readings,
+        "exceptions": summary.exceptions,
+        "start": summary.start,
+        "end": summary.end,
+        "recorded": summary.recorded,
+        "recorded_by": summary.recorded_by,
+    }
+
+
+def _excursions(record: BatchRecord) -> int:
+    return sum(each.kind is ExceptionKind.EXCURSION for each in record.exceptions)
+
+
+def _file(data: bytes, media_type: str, name: str) -> Response:
+    quoted = name.replace("\\", "_").replace('"', "_")
+    return Response(
+        data,
+        media_type=media_type,
+        headers={"Content-Disposition": f'attachment; filename="{quoted}"'},
+    )
