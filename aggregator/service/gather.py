@@ -186,7 +186,7 @@ async def _windows(
         held = [
             span
             for gateway in sorted({key.gateway for key in keys})
-            for span in await chains(tx, gateway, start, end)
+            for span in await chains(tx, gateway, start, min(end, _BEHIND_ALL))
         ]
         here = replace(inputs, series=series, chains=tuple(held))
         found += (await asyncio.to_thread(locate, here)).windows
@@ -221,7 +221,7 @@ def _gateway_times(
     series: Iterable[Series], gateway: GatewayId, start: Nanoseconds, end: Nanoseconds
 ) -> tuple[Nanoseconds, Nanoseconds]:
     """Return the window in the gateway's time: wide enough for readings that came late or early."""
-    first, last = start, end
+    first, last = start, min(end, _BEHIND_ALL)
     for found in series:
         low, high = np.searchsorted(found.times, (start, end), side="left")
         if found.key.gateway == gateway and high > low:
@@ -290,4 +290,8 @@ def _series(inputs: Inputs, held: Sequence[HeldChain]) -> dict[ParameterName, tu
 
 
 def _past(end: Nanoseconds) -> Nanoseconds:
-    return end if end == FOREVER else end + 1
+    """Return a time behind ``end``, and for one that nobody has said, a time behind all data."""
+    return _BEHIND_ALL if end == FOREVER else end + 1
+
+
+_BEHIND_ALL: Final = 2**62  # in the year 2116; adding to it does not leave 64 bits
