@@ -225,19 +225,17 @@ class _Connection:
 
     def _connect(self) -> None:
         settings = self._link.settings
-        properties = None
-        if self.version is MQTTProtocolVersion.MQTTv5:
-            # The library's Properties are not annotated.
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = _SESSION_SECONDS
-            properties.ReceiveMaximum = settings.inflight_max
-            properties.MaximumPacketSize = 4 * MESSAGE_BYTES_MAX
+        host, port, keepalive = settings.host, settings.port, settings.keepalive_seconds
+        if self.version is MQTTProtocolVersion.MQTTv311:  # the session is kept by clean_session
+            self.client.connect(host, port, keepalive=keepalive)
+            return
+        # The library's Properties are not annotated.
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = _SESSION_SECONDS
+        properties.ReceiveMaximum = settings.inflight_max
+        properties.MaximumPacketSize = 4 * MESSAGE_BYTES_MAX
         self.client.connect(
-            settings.host,
-            settings.port,
-            keepalive=settings.keepalive_seconds,
-            clean_start=False,
-            properties=properties,
+            host, port, keepalive=keepalive, clean_start=False, properties=properties
         )
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: Any, _: Any) -> None:
