@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
+from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -25,6 +26,7 @@ from protocols.wire.reading import SECOND, Nanoseconds
 
 routes = APIRouter(include_in_schema=False)
 
+_FORM_BYTES_MAX: Final = 4_096
 _NEWS_S: Final = 1.0
 _NEWS_EVENTS_MAX: Final = 3_600
 """A stream of news ends after an hour; the browser opens another, with its session checked anew."""
@@ -93,10 +95,10 @@ async def login_page(request: Request, link: str = "") -> Response:
 
 
 @routes.post("/login")
-async def log_in(request: Request, link: Annotated[str, Form(max_length=200)]) -> Response:
+async def log_in(request: Request) -> Response:
     """Exchange the link for a session's cookie."""
     try:
-        session = await tokens.log_in(context_of(request), link.strip())
+        session = await tokens.log_in(context_of(request), await _link(request))
     except AccessError as error:
         page = _page(request, "login.html", None, {"link": "", "problem": str(error)})
         page.status_code = 401
@@ -111,6 +113,17 @@ async def log_in(request: Request, link: Annotated[str, Form(max_length=200)]) -
         secure=request.url.scheme == "https",
     )
     return response
+
+
+async def _link(request: Request) -> str:
+    """Return the one field of the login form; AccessError for a body that is not that form."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _FORM_BYTES_MAX:
+            raise AccessError("the login form is larger than a login form is")
+    fields = parse_qs(body.decode("ascii", errors="replace"))
+    return fields.get("link", [""])[0].strip()
 
 
 async def _overview(context: Context, actor: Actor) -> dict[str, Any]:

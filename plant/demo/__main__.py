@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import tempfile
@@ -19,6 +20,7 @@ def main() -> int:
     """Run the demo, or one of its tricks against a demo that runs; return the exit code."""
     asked = _arguments()
     teller = Teller()
+    logging.getLogger("asyncua").setLevel(logging.ERROR)  # the screen is for the demo's steps
     if asked.trick == "tamper":
         return tamper.run(asked.out, teller)
     if asked.trick:
