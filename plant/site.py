@@ -28,7 +28,12 @@ class Site:
     """One broker, one aggregator and one gateway, with the network between them in our hands."""
 
     def __init__(
-        self, folder: Path, *, embedded_broker: bool | None = None, store_url: str = ""
+        self,
+        folder: Path,
+        *,
+        embedded_broker: bool | None = None,
+        store_url: str = "",
+        port: int | None = None,
     ) -> None:
         """Keep everything in ``folder``; ``store_url`` empty takes SQLite in it."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +41,7 @@ class Site:
         self.ca = PlantCA(folder / "pki", now=utc_now())
         self.broker = Broker(folder / "broker", self.ca.issue("broker"), embedded=embedded_broker)
         self.network = Proxy()
-        self.port = free_port()
+        self.port = port or free_port()
         self.aggregator_settings = folder / "aggregator.toml"
         self.agent_settings = folder / "agent.toml"
         self.policy = folder / "policy.toml"

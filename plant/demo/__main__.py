@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from plant.demo import control, tamper
-from plant.demo.run import Demo, StepError
+from plant.demo.run import Demo, StepError, Wishes
 from plant.demo.teller import Teller
 
 
@@ -26,7 +26,7 @@ def main() -> int:
     if asked.trick:
         return control.ask(asked.out, asked.trick)
     try:
-        return asyncio.run(_run(asked.out, once=asked.once, port=asked.port, teller=teller))
+        return asyncio.run(_run(asked, teller))
     except StepError as error:
         teller.cross(str(error))
         return 1
@@ -34,11 +34,16 @@ def main() -> int:
         return 130
 
 
-async def _run(out: Path, *, once: bool, port: int | None, teller: Teller) -> int:
+async def _run(asked: argparse.Namespace, teller: Teller) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     with tempfile.TemporaryDirectory(prefix="lotproof-demo-") as folder:
-        async with Demo(Path(folder), out, teller, port=port) as demo:
+        wishes = Wishes(
+            port=asked.port,
+            embedded_broker=True if asked.embedded_broker else None,
+            patience=asked.patience,
+        )
+        async with Demo(Path(folder), asked.out, teller, wishes) as demo:
             for name in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(name, stop.set)
             running = asyncio.create_task(demo.produce())
@@ -50,7 +55,7 @@ async def _run(out: Path, *, once: bool, port: int | None, teller: Teller) -> in
                     await running
                 return 130
             running.result()
-            if not once:
+            if not asked.once:
                 async with control.Control(demo):
                     await demo.invite()
                     await stopping
@@ -71,6 +76,15 @@ def _arguments() -> argparse.Namespace:
         "--once", action="store_true", help="end when the lots are proved; exit 0 only if they are"
     )
     parser.add_argument("--port", type=int, default=None, help="port of the page; else a free one")
+    parser.add_argument(
+        "--embedded-broker", action="store_true", help="do without mosquitto, even where it is"
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=1.0,
+        help="multiply the times within which things must happen, for a busy machine",
+    )
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder of what is left")
     return parser.parse_args()
 

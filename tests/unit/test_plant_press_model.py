@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from plant.equipment.press_model import Phase, PressDesign, PressModel, PressState
@@ -30,7 +32,7 @@ def test_the_plate_heats_as_fast_as_its_heater_allows_and_holds_its_setpoint() -
     states = run(model, 20)
     rises = [
         (later.plate_temperature - earlier.plate_temperature) / STEP
-        for earlier, later in zip(states, states[1:], strict=False)
+        for earlier, later in pairwise(states)
     ]
     noise = 5 * PressDesign().temperature_noise / STEP
     assert max(rises) <= PressDesign().heater_rate + noise
