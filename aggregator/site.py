@@ -6,9 +6,10 @@ import importlib.metadata
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
@@ -23,6 +24,9 @@ STATIC: Final = Path(__file__).resolve().parent / "web" / "static"
 _CSP: Final = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+_BEARER: Final = HTTPBearer(
+    scheme_name="token", description="A token of the API: `lp_...`", auto_error=False
 )
 
 
@@ -42,7 +46,11 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     problems.install(app)
     app.middleware("http")(_hardened)
-    api = APIRouter(prefix="/api/v1")
+    api = APIRouter(
+        prefix="/api/v1",
+        responses=problems.RESPONSES,
+        dependencies=[Depends(_BEARER)],  # it describes; ``caller.actor_of`` decides
+    )
     for routes in (
         master.router(),
         facts.routes,

@@ -29,6 +29,34 @@ _STATUS: Final[dict[type[AggregatorError], HTTPStatus]] = {
 }
 
 
+_FORM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "Kind of problem; stable."},
+        "title": {"type": "string", "description": "Name of the status."},
+        "status": {"type": "integer", "description": "Status of the answer."},
+        "detail": {"type": "string", "description": "What is wrong, for a person."},
+        "hint": {"type": "string", "description": "What a person can do."},
+        "errors": {
+            "type": "array",
+            "description": "Each field of the request that is not as described.",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+_CONTENT: Final = {"application/problem+json": {"schema": _FORM}}
+
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    "4XX": {"description": "The request cannot be served as it is.", "content": _CONTENT},
+    "5XX": {"description": "The same request may be served later.", "content": _CONTENT},
+}
+"""How every operation's problems are described."""
+
+
 def install(app: FastAPI) -> None:
     """Make every error of ``app`` a problem document."""
     app.add_exception_handler(AggregatorError, _ours)

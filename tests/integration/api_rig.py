@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Api:
         """Return the headers of a caller with the roles."""
         return {"Authorization": f"Bearer {await self.token(*roles)}"}
 
-    async def put_all(self, documents: Iterable[tuple[str, dict[str, object]]]) -> None:
+    async def put_all(self, documents: Iterable[tuple[str, Mapping[str, object]]]) -> None:
         """Put documents as an integration does."""
         headers = await self.as_role(Role.INTEGRATION)
         for path, document in documents:

@@ -1,0 +1,163 @@
+"""Role by endpoint: what no token opens, and which role each operation wants (21 CFR 11.10(d))."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import httpx
+import pytest
+
+from aggregator.access.roles import POLICY, Act, Role
+from aggregator.access.tokens import TokenKind
+from tests.integration.api_rig import Api, running_api
+
+GTIN: Final = "09506000134352"
+LOT: Final = {"gtin": GTIN, "lot": "L-1"}
+FACT: Final = {"kind": "occupancy", "equipment": "demo/press-1", "lot": LOT, "reason": "seen"}
+WINDOW: Final = {"gateway": "gw-1", "signal": "a", "start": 1, "end": 2}
+
+
+class Call(NamedTuple):
+    """A well-formed call of one operation, and the act that it is."""
+
+    method: str
+    path: str
+    act: Act
+    operation: str  # as the API's description names the path
+    body: Mapping[str, object] | None = None
+    query: Mapping[str, Any] | None = None
+
+
+MASTER: Final[dict[str, tuple[str, Mapping[str, object]]]] = {
+    "equipment": ("demo/press-1", {"path": "demo/press-1"}),
+    "signals": (
+        "gw-1/a",
+        {"gateway": "gw-1", "signal": "a", "equipment": "demo/press-1", "value_kind": "float64"},
+    ),
+    "materials": (GTIN, {"gtin": GTIN, "name": "Tray"}),
+    "limits": (
+        f"{GTIN}/heat",
+        {
+            "gtin": GTIN,
+            "parameter": "heat",
+            "gateway": "gw-1",
+            "signal": "a",
+            "unit": "Cel",
+            "gap_max_s": 1,
+        },
+    ),
+    "lots": (f"{GTIN}/L-1", LOT),
+    "work-orders": ("WO-1", {"order": "WO-1", "lots": [LOT]}),
+    "jobs": (
+        "J-1",
+        {
+            "job": "J-1",
+            "order": "WO-1",
+            **LOT,
+            "operation": "seal",
+            "equipment": "demo/press-1",
+        },
+    ),
+}
+RECORD: Final = f"/api/v1/records/{GTIN}/L-1"
+RECORD_PATH: Final = "/api/v1/records/{gtin}/{lot}"
+CALLS: Final = (
+    *(
+        call
+        for name, (key, document) in MASTER.items()
+        for call in (
+            Call("PUT", f"/api/v1/{name}/{key}", Act.MANAGE_MASTER, f"/{name}/{{key}}", document),
+            Call("GET", f"/api/v1/{name}/{key}", Act.READ_MASTER, f"/{name}/{{key}}"),
+            Call("GET", f"/api/v1/{name}", Act.READ_MASTER, f"/{name}"),
+        )
+    ),
+    Call("POST", "/api/v1/facts", Act.WRITE_FACTS, "/facts", FACT),
+    Call(
+        "POST",
+        f"/api/v1/facts/f-{'0' * 32}/corrections",
+        Act.WRITE_FACTS,
+        "/facts/{fact_id}/corrections",
+        {"reason": "wrong"},
+    ),
+    Call("GET", "/api/v1/facts", Act.READ_RECORDS, "/facts", query=LOT),
+    Call("GET", "/api/v1/records", Act.READ_RECORDS, "/records"),
+    Call("POST", RECORD, Act.ASSEMBLE_RECORD, RECORD_PATH),
+    Call("GET", RECORD, Act.READ_RECORDS, RECORD_PATH),
+    Call("GET", f"{RECORD}/preview", Act.READ_RECORDS, f"{RECORD_PATH}/preview"),
+    *(
+        Call("GET", f"{RECORD}.{form}", Act.EXPORT_RECORD, f"{RECORD_PATH}.{form}")
+        for form in ("json", "pdf", "dossier")
+    ),
+    Call("GET", "/api/v1/readings", Act.READ_READINGS, "/readings", query=WINDOW),
+    Call("GET", "/api/v1/readings/latest", Act.READ_READINGS, "/readings/latest"),
+    Call("GET", "/api/v1/gateways", Act.READ_GATEWAYS, "/gateways"),
+    Call("GET", "/api/v1/audit", Act.READ_AUDIT, "/audit"),
+    Call("GET", "/api/v1/tokens", Act.MANAGE_ACCESS, "/tokens"),
+    Call(
+        "POST",
+        "/api/v1/tokens",
+        Act.MANAGE_ACCESS,
+        "/tokens",
+        {"name": "mes", "roles": ["integration"], "reason": "orders"},
+    ),
+    Call(
+        "DELETE",
+        "/api/v1/tokens/none",
+        Act.MANAGE_ACCESS,
+        "/tokens/{token_id}",
+        query={"reason": "old"},
+    ),
+    Call("GET", "/metrics", Act.READ_GATEWAYS, ""),
+)
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with running_api(tmp_path) as api:
+        yield api
+
+
+async def made(api: Api, call: Call, headers: dict[str, str]) -> httpx.Response:
+    return await api.http.request(
+        call.method, call.path, json=call.body, params=call.query, headers=headers
+    )
+
+
+def test_every_operation_is_in_the_matrix(api: Api) -> None:
+    described = {
+        (method.upper(), path)
+        for path, methods in api.app.openapi()["paths"].items()
+        for method in methods
+    }
+    listed = {
+        (call.method, f"/api/v1{call.operation.removeprefix('/api/v1')}")
+        for call in CALLS
+        if call.operation
+    }
+    assert described == listed
+
+
+@pytest.mark.req(31)
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
+async def test_nothing_opens_without_a_token_that_serves(api: Api, call: Call) -> None:
+    login = await api.token(Role.ADMIN, Role.QA, kind=TokenKind.LOGIN)
+    strangers = ("", "Bearer lp_0_0", "Basic YTpi", f"Bearer {login}", "Bearer ")
+    for given in strangers:
+        answer = await made(api, call, {"Authorization": given} if given else {})
+        assert answer.status_code == 401, (given, answer.text)
+
+
+@pytest.mark.req(31)
+@pytest.mark.parametrize("role", Role)
+async def test_a_role_may_do_what_the_policy_says_and_nothing_else(api: Api, role: Role) -> None:
+    await api.put_all([(f"/{name}/{key}", document) for name, (key, document) in MASTER.items()])
+    headers = await api.as_role(role)
+    for call in CALLS:
+        answer = await made(api, call, headers)
+        if call.act in POLICY[role]:
+            assert answer.status_code in {200, 201, 404, 409}, (call, answer.text)
+        else:
+            assert answer.status_code == 403, (call, answer.text)
+            assert call.act.value.replace("_", " ") in answer.json()["detail"]
