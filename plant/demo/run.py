@@ -29,16 +29,24 @@ class StepError(Exception):
     """A step of the demo did not hold; the message says which and what was seen."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What may be asked of a demo."""
+
+    port: int | None = None  # of the page; None takes a free one
+    embedded_broker: bool | None = None  # None: mosquitto where it is
+    patience: float = 1.0  # multiplies the times within which things must happen
+
+
 class Demo:
     """A site that makes two lots and proves them, as a context."""
 
-    def __init__(self, folder: Path, out: Path, teller: Teller, *, port: int | None = None) -> None:
+    def __init__(self, folder: Path, out: Path, teller: Teller, wishes: Wishes) -> None:
         """Work in ``folder``, leave records in ``out``."""
         self.out = out
         self.teller = teller
-        self.site = Site(folder / "site")
-        if port is not None:
-            self.site.port = port
+        self.patience = wishes.patience
+        self.site = Site(folder / "site", embedded_broker=wishes.embedded_broker, port=wishes.port)
         self.line = Line(folder / "site", self.site.ca, seed=SEED)
         self._running = AsyncExitStack()
 
