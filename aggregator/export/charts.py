@@ -48,7 +48,7 @@ def chart(
     times, values = series.times[rows], series.values[rows].astype(np.float64)
     lines: list[tuple[tuple[float, float], ...]] = []
     drawn = [np.empty(0)]
-    for stretch in without(intervals, gaps):
+    for stretch in without(intervals, gaps, edge=1):
         first, stop = np.searchsorted(times, stretch, side="left")
         if stop > first:
             lines.append(_line(times[first:stop], values[first:stop], whole))
@@ -64,8 +64,13 @@ def chart(
     )
 
 
-def without(stretches: Sequence[Interval], holes: Sequence[Interval]) -> list[Interval]:
-    """Return ``stretches`` with ``holes`` cut out; a reading on which a hole begins stays."""
+def without(
+    stretches: Sequence[Interval], holes: Sequence[Interval], *, edge: int = 0
+) -> list[Interval]:
+    """Return ``stretches`` with ``holes`` cut out, but for the first ``edge`` nanoseconds of each.
+
+    A gap begins at the last valid reading: with an edge of 1 that reading stays.
+    """
     left = list(stretches)
     for hole in holes:
         cut: list[Interval] = []
@@ -73,8 +78,8 @@ def without(stretches: Sequence[Interval], holes: Sequence[Interval]) -> list[In
             if hole.end <= start or end <= hole.start:
                 cut.append(Interval(start, end))
                 continue
-            if hole.start >= start:
-                cut.append(Interval(start, min(hole.start + 1, end)))
+            if hole.start + edge > start:
+                cut.append(Interval(start, min(hole.start + edge, end)))
             if hole.end < end:
                 cut.append(Interval(hole.end, end))
         left = cut
@@ -86,7 +91,7 @@ def _line(
     values: np.ndarray[tuple[int], np.dtype[np.float64]],
     whole: Interval,
 ) -> tuple[tuple[float, float], ...]:
-    """Return one point a reading where they are few, else least and greatest of each bucket."""
+    """Return one corner a reading where they are few, else least and greatest of each bucket."""
     length = whole.end - whole.start
     if len(times) <= 2 * BUCKETS:
         return tuple(
@@ -97,14 +102,14 @@ def _line(
     starts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
     least = np.minimum.reduceat(values, starts)
     greatest = np.maximum.reduceat(values, starts)
-    points: list[tuple[float, float]] = []
+    corners: list[tuple[float, float]] = []
     for bucket, low, high in zip(buckets[starts], least, greatest, strict=True):
         x = round((int(bucket) + 0.5) / BUCKETS, 5)
-        rising = not points or points[-1][1] <= (low + high) / 2
-        points += (
+        rising = not corners or corners[-1][1] <= (low + high) / 2
+        corners += (
             [(x, float(low)), (x, float(high))] if rising else [(x, float(high)), (x, float(low))]
         )
-    return tuple(points)
+    return tuple(corners)
 
 
 def _extent(

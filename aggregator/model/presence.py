@@ -5,7 +5,7 @@ Both are pure functions of a series, so a replay derives the same facts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -38,7 +38,8 @@ def lot_changes(
 
     An empty id is a fact too: the controller says that no lot is there. A BAD reading says
     nothing: where the same id follows, the run goes on; where another does, the run ended at the
-    first BAD reading, and the time between belongs to nobody. The last fact has no end.
+    first BAD reading, and the time between belongs to nobody. The last fact has no end. ``series``
+    is in its one order (``binding.in_order``).
     """
     runs: list[tuple[int, int | None, str]] = []  # start, end, text
     doubtful: int | None = None  # time of the first BAD reading since the last valid one
@@ -185,11 +186,16 @@ def carrier_occupancy(
     return tuple(derived), tuple(unknown)
 
 
-def _texts(series: Series) -> Iterable[tuple[int, str | None]]:
-    """Yield time and text in order; of several at one instant all are told, the last one stays."""
-    for row in np.argsort(series.times, kind="stable"):
-        valid = series.present[row] and series.statuses[row] != Status.BAD
-        yield int(series.times[row]), str(series.values[row]).strip() if valid else None
+def _texts(series: Series) -> Iterator[tuple[int, str | None]]:
+    """Yield time and text wherever the text is another than before; None where it is BAD."""
+    valid = series.present & (series.statuses != Status.BAD)
+    texts = series.values.astype(object)  # a controller may count its lots by number
+    texts[~valid] = None
+    changed = np.ones(len(texts), dtype=np.bool_)
+    changed[1:] = texts[1:] != texts[:-1]
+    for row in np.flatnonzero(changed):
+        text = texts[row]
+        yield int(series.times[row]), None if text is None else str(text).strip()
 
 
 def _sightings(series: Series) -> Iterable[tuple[int, int, TagRead]]:
