@@ -141,6 +141,9 @@ class Agent:
             line.inbox.close()
             if line.storage.failed is None:
                 await asyncio.gather(seal, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await line.uplink.flush()
             line.uplink.stop()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE_S):

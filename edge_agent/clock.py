@@ -97,7 +97,12 @@ class GatewayClock:
         return Clock(state=state, uncertainty=self._wall.uncertainty, floor=self.floor)
 
     def raise_floor(self, to: Nanoseconds) -> None:
-        """Learn that wall time is not before ``to``: a receipt's time, or a synchronised seal's."""
+        """Learn that wall time is not before ``to``: a receipt's time, or a synchronised seal's.
+
+        A synchronised clock knows better than an aggregator whose own runs ahead.
+        """
+        if self._believable() and self._wall.synchronised:
+            to = min(to, self.gateway_time() + FLOOR_SLACK)
         self.floor = max(self.floor, to)
 
     def _believable(self) -> bool:

@@ -117,7 +117,7 @@ class ReceiptBook:
         unwritten, self._unwritten = self._unwritten, None
         if unwritten is None or self._known is None:
             return
-        floor = self._known.record_time
+        floor = self._clock.floor
         keep_bytes = int(self._retention.bytes_max * self._retention.retention_share)
         before = self._clock.gateway_time() - int(self._retention.retention_days * _DAY)
 

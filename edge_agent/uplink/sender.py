@@ -55,10 +55,12 @@ class Sender:
 
     def __init__(self, *, line: Line, window: Window, storage: Storage, fresh: Fresh) -> None:
         self.window = window
+        self.idle = asyncio.Event()  # all that was sealed has been handed to the broker
         self._line = line
         self._storage = storage
         self._fresh = fresh
         self._inflight: set[int] = set()
+        self._unreadable: set[int] = set()
         self._stirred = asyncio.Event()
         self._gateway = storage.buffer.gateway
 
@@ -69,8 +71,11 @@ class Sender:
             self._stirred.clear()
             sending = self.window.next(loop.time())
             if sending.number is None:
+                if not self._inflight and self.window.all_sent:
+                    self.idle.set()
                 await self._wait(sending.wait_s)
                 continue
+            self.idle.clear()
             bundle = await self._bundle(sending.number)
             size = 0
             if bundle is not None:
@@ -109,11 +114,13 @@ class Sender:
         try:
             return await self._storage.run(lambda buffer: buffer.bundle(number))
         except BundleUnreadableError as error:
-            _log.error(
-                "bundle passed over",
-                number=number,
-                error=str(error),
-                hint="run lotproof-agent fsck, and look at the disk",
-            )
-            metrics.bundles_unreadable.inc()
+            if number not in self._unreadable:
+                self._unreadable.add(number)
+                metrics.bundles_unreadable.inc()
+                _log.error(
+                    "bundle passed over",
+                    number=number,
+                    error=str(error),
+                    hint="run lotproof-agent fsck, and look at the disk",
+                )
             return None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, Protocol
 
 import structlog
 
@@ -29,6 +30,7 @@ from protocols.wire.header import OpeningReason
 from protocols.wire.life import LifeKind
 from protocols.wire.topics import Channel, topic
 
+Work = Callable[[], Awaitable[None]]
 _log = structlog.get_logger("uplink")
 _RENEW_FOR: Final = {
     Outcome.AHEAD: OpeningReason.ROLLBACK,
@@ -91,7 +93,7 @@ class Uplink:
     async def run(self) -> None:
         """Forward until ``stop``; StorageFailedError ends it."""
         self._receipts.read()
-        keeper = asyncio.create_task(self._guard(self._receipts.keep()))
+        keeper = asyncio.create_task(self._guard(self._receipts.keep))
         self._put(Event.DUE)
         try:
             while self.state is not State.STOPPED:
@@ -110,6 +112,12 @@ class Uplink:
         """Say goodbye and end."""
         self._put(Event.STOP)
 
+    async def flush(self) -> None:
+        """Wait until all that was sealed is with the broker, where there is a line to it."""
+        if self.state is State.SENDING and self._sender is not None:
+            self._sender.stir()
+            await self._sender.idle.wait()
+
     def sealed(self, bundles: Sequence[Appended]) -> None:
         """Take note of bundles that were committed."""
         if self._storage.buffer.epoch != self._epoch:
@@ -117,6 +125,7 @@ class Uplink:
         self._fresh.add(bundles)
         if self._sender is not None and bundles:
             self._sender.window.head = bundles[-1].number
+            self._sender.idle.clear()
             self._sender.stir()
 
     async def _happen(self, event: Event) -> None:
@@ -136,15 +145,16 @@ class Uplink:
             client_id=self._storage.buffer.gateway,
             version=self._version,
             will=(self._topic(Channel.LIFE), await self._life(LifeKind.DEATH)),
-            received=lambda data: self._task(self._take_receipt(generation, data)),
+            received=lambda data: self._task(lambda: self._take_receipt(generation, data)),
             acknowledged=lambda message: self._acknowledged(generation, message),
             lost=lambda reason: self._lost(generation, LineError(reason)),
         )
-        self._attempt(self._line.connect(), Event.CONNECTED)
+        self._attempt(self._line.connect, Event.CONNECTED)
 
     async def _subscribe(self) -> None:
         if self._line is not None:
-            self._attempt(self._line.subscribe(self._topic(Channel.RECEIPT)), Event.SUBSCRIBED)
+            own = self._topic(Channel.RECEIPT)
+            self._attempt(partial(self._line.subscribe, own), Event.SUBSCRIBED)
 
     async def _await_receipt(self) -> None:
         self._later(self._settings.receipt_wait_s, Event.AGREED)
@@ -170,8 +180,8 @@ class Uplink:
         self._sender = Sender(
             line=self._line, window=window, storage=self._storage, fresh=self._fresh
         )
-        self._task(self._speak())
-        self._attempt(self._sender.run(), Event.LOST)
+        self._task(self._speak)
+        self._attempt(self._sender.run, Event.LOST)
 
     async def _renew(self) -> None:
         _log.error("epoch given up, a new one opens", reason=self._renew_for.name)
@@ -206,6 +216,8 @@ class Uplink:
     }
 
     async def _take_receipt(self, generation: int, data: bytes) -> None:
+        if generation != self._generation:
+            return
         try:
             outcome, number = await self._receipts.take(data)
         except ReceiptRefusedError as error:
@@ -271,26 +283,26 @@ class Uplink:
             self._version = MqttVersion.V311 if turned else MqttVersion.V5
         self._put(Event.LOST, generation)
 
-    def _attempt(self, work: Coroutine[Any, Any, None], then: Event) -> None:
-        self._task(self._tried(work, then, self._generation))
+    def _attempt(self, work: Work, then: Event) -> None:
+        self._task(partial(self._tried, work, then, self._generation))
 
-    async def _tried(self, work: Coroutine[Any, Any, None], then: Event, generation: int) -> None:
+    async def _tried(self, work: Work, then: Event, generation: int) -> None:
         try:
-            await work
+            await work()
         except LineError as error:
             self._lost(generation, error)
         else:
             self._put(then, generation)
 
-    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+    def _task(self, work: Work) -> None:
         task = asyncio.create_task(self._guard(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Work) -> None:
         """Let a failed disk end ``run``, from whichever task meets it first."""
         try:
-            await work
+            await work()
         except StorageFailedError as error:
             self._failure = error
             self._put(Event.STOP)

@@ -67,6 +67,7 @@ class Window:
         self._unreceipted_max = unreceipted_max
         self._resend_after_s = resend_after_s
         self._live = self._first_live = head + 1
+        self._first = first
         self._backlog = max(receipted + 1, first)
         self._backlog_end = head + 1
         self._since_receipt = 0
@@ -91,6 +92,11 @@ class Window:
                 return Next(self._backlog, Channel.BACKLOG)
             return Next(wait_s=wait if stalled_in is None else min(wait, stalled_in))
         return Next(wait_s=stalled_in)
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether every bundle up to the head was handed to the broker."""
+        return self._live > self.head and self._backlog >= self._backlog_end
 
     def sent(self, sending: Next, size: int, now: float) -> None:
         """Note that what ``next`` returned was handed to the broker (size 0: passed over)."""
@@ -117,6 +123,7 @@ class Window:
     def refill(self, number: int, first: int) -> None:
         """Go back: the aggregator has all up to ``number`` alone."""
         self.receipted = number
+        self._first = first
         self._backlog = max(number + 1, first)
         self._backlog_end = self.head + 1
         self._live = self._first_live = self._backlog_end
@@ -135,8 +142,9 @@ class Window:
         """Begin again behind the last receipt: fewer each time, until an answer comes."""
         count = max(1, self._unreceipted_max >> (2 * self._stalls))
         self._stalls = min(self._stalls + 1, STALLS_MAX)
-        end = min(self._live, self.receipted + 1 + count)
+        again = max(self.receipted + 1, self._first)
+        end = min(self._live, again + count)
         self._backlog_end = max(end, self._backlog_end if self._backlog < self._backlog_end else 0)
-        self._backlog = self.receipted + 1
+        self._backlog = again
         self._since_receipt = 0
         self._waiting_since = None

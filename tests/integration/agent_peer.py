@@ -27,7 +27,7 @@ from protocols.wire.chain import Chain, Link, Verdict, step
 from protocols.wire.checkpoint import Checkpoint, NoteKey, sign_checkpoint
 from protocols.wire.header import Epoch, GatewayId, Header
 from protocols.wire.life import Life, open_life
-from protocols.wire.reading import Reading
+from protocols.wire.reading import SECOND, Reading
 from protocols.wire.receipt import EpochState, Receipt, seal_receipt
 from protocols.wire.seal import PublicKey
 from protocols.wire.tlog import leaf_hash, root
@@ -56,7 +56,7 @@ class ReceiptGiver:
         self.log_key = key_named("log")
         self.gateway_key: PublicKey | None = None
         self.gives = True  # receipts
-        self.record_time = 1_800_000_000_000_000_000
+        self.record_time = int(utc_now().timestamp()) * SECOND
         self.headers: dict[tuple[Epoch, int], Header] = {}
         self.leaves: dict[tuple[Epoch, int], bytes] = {}
         self.readings: list[Reading] = []

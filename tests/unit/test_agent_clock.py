@@ -100,3 +100,16 @@ def test_the_floor_is_never_lowered() -> None:
     clock = GatewayClock(SetClock(), floor=0)
     clock.raise_floor(5)
     assert clock.floor == BUILT
+
+
+def test_an_aggregator_that_runs_ahead_does_not_move_a_synchronised_clock() -> None:
+    source = SetClock()
+    clock = GatewayClock(source)
+    clock.raise_floor(NOW + 365 * 86_400 * SECOND)
+    clock.anchor()
+    assert clock.state().state is ClockState.SYNCHRONISED
+    assert clock.gateway_time() == NOW
+    alone = GatewayClock(SetClock(synchronised=False))
+    alone.raise_floor(NOW + 365 * 86_400 * SECOND)
+    alone.anchor()
+    assert alone.state().state is ClockState.UNSET
