@@ -201,14 +201,14 @@ def _texts(series: Series) -> Iterator[tuple[int, str | None]]:
 def _sightings(series: Series) -> Iterable[tuple[int, int, TagRead]]:
     """Yield start, end and tag read in order, by the time that windows are cut on.
 
-    The reader's own clock gives only how long it saw the carrier.
+    That time is when the carrier was last seen; the reader's own clock gives only for how long.
     """
     found: list[tuple[int, int, TagRead]] = []
     for row in range(len(series)):
         read = series.values[row]
         if series.present[row] and isinstance(read, TagRead):
-            start = int(series.times[row])
-            found.append((start, start + max(read.last_seen - read.first_seen, 0), read))
+            end = int(series.times[row])
+            found.append((end - max(read.last_seen - read.first_seen, 0), end, read))
     return sorted(found, key=lambda sighting: (sighting[0], sighting[1], sighting[2].epc))
 
 

@@ -165,7 +165,7 @@ def test_a_carrier_that_flickers_is_one_stay() -> None:
             last_seen=at(time + 0.5),
             count=2,
         )
-        return Arrived(signal="portal-1/tag-reads", time=at(time), value=read)
+        return Arrived(signal="portal-1/tag-reads", time=at(time + 0.5), value=read)
 
     series = series_of(spec, [seen(time) for time in (0, 3, 6, 20)])
     rule = PresenceRule(reads_min=3, exit_timeout=4 * SECOND)
