@@ -52,6 +52,11 @@ class Site:
         self._open = contextlib.AsyncExitStack()
 
     @property
+    def mqtt(self) -> str:
+        """Version of MQTT to speak: the embedded broker leaves a client of 5 without an answer."""
+        return "3.1.1" if self.broker.embedded else "auto"
+
+    @property
     def buffer(self) -> Path:
         """Folder of the agent's data."""
         return self.folder / "agent"
@@ -133,6 +138,7 @@ class Site:
                 "broker",
                 host="127.0.0.1",
                 port=self.broker.port,
+                version=self.mqtt,
                 ca_file=str(issued.ca),
                 certificate_file=str(issued.certificate),
                 key_file=str(issued.key),
@@ -153,6 +159,7 @@ class Site:
                 "uplink",
                 host="127.0.0.1",
                 port=self.network.port,
+                mqtt=self.mqtt,
                 ca=str(issued.ca),
                 certificate=str(issued.certificate),
                 key=str(issued.key),
