@@ -33,7 +33,7 @@ from edge_agent.storage import Storage
 from edge_agent.uplink.receipt_book import ReceiptBook
 from edge_agent.uplink.uplink import Uplink
 from protocols.wire.checkpoint import NoteKey
-from protocols.wire.seal import PublicKey
+from protocols.wire.seal import PublicKey, SealKey
 
 _log = structlog.get_logger("agent")
 _TICK_S: Final = 5.0
@@ -72,43 +72,7 @@ class Agent:
                 seal_key=key.public.to_text(),
                 clock=clock.state().state.name,
             )
-            inbox = Inbox(
-                readings_max=settings.collect.readings_max,
-                cut_count=settings.seal.count_max,
-                cut_bytes=settings.seal.bytes_max,
-            )
-            collector = Collector(
-                self._sources, inbox=inbox, clock=clock, settings=settings.collect
-            )
-            uplink = Uplink(
-                storage=storage,
-                receipts=ReceiptBook(
-                    storage=storage,
-                    clock=clock,
-                    retention=settings.buffer,
-                    aggregator=PublicKey.from_text(settings.aggregator.seal_key),
-                    log=NoteKey.from_text(settings.aggregator.log_key),
-                ),
-                statements=LifeStatements(
-                    storage=storage, clock=clock, key=key, sources=collector.health
-                ),
-                settings=settings.uplink,
-            )
-            sealer = Sealer(
-                inbox=inbox,
-                storage=storage,
-                clock=clock,
-                key=key,
-                settings=settings.seal,
-                fingerprints=Fingerprints(
-                    settings_hash(settings, self._sources), dictionary_hash(self._sources)
-                ),
-                down=collector.down,
-                sealed=uplink.sealed,
-            )
-            line = _Line(
-                storage=storage, inbox=inbox, collector=collector, sealer=sealer, uplink=uplink
-            )
+            line = _Line(settings, self._sources, storage=storage, clock=clock, key=key)
             await self._supervise(line)
         finally:
             await storage.close()
@@ -190,19 +154,47 @@ class _Line:
 
     def __init__(
         self,
+        settings: Settings,
+        sources: Sequence[Source],
         *,
         storage: Storage,
-        inbox: Inbox,
-        collector: Collector,
-        sealer: Sealer,
-        uplink: Uplink,
+        clock: GatewayClock,
+        key: SealKey,
     ) -> None:
         self.storage = storage
-        self.inbox = inbox
-        self.collector = collector
-        self.sealer = sealer
-        self.uplink = uplink
         self.used_bytes = 0
+        self.inbox = Inbox(
+            readings_max=settings.collect.readings_max,
+            cut_count=settings.seal.count_max,
+            cut_bytes=settings.seal.bytes_max,
+        )
+        self.collector = Collector(
+            sources, inbox=self.inbox, clock=clock, settings=settings.collect
+        )
+        self.uplink = Uplink(
+            storage=storage,
+            receipts=ReceiptBook(
+                storage=storage,
+                clock=clock,
+                retention=settings.buffer,
+                aggregator=PublicKey.from_text(settings.aggregator.seal_key),
+                log=NoteKey.from_text(settings.aggregator.log_key),
+            ),
+            statements=LifeStatements(
+                storage=storage, clock=clock, key=key, sources=self.collector.health
+            ),
+            settings=settings.uplink,
+        )
+        self.sealer = Sealer(
+            inbox=self.inbox,
+            storage=storage,
+            clock=clock,
+            key=key,
+            settings=settings.seal,
+            fingerprints=Fingerprints(settings_hash(settings, sources), dictionary_hash(sources)),
+            down=self.collector.down,
+            sealed=self.uplink.sealed,
+        )
 
     def status(self) -> dict[str, Any]:
         """Return all that ``lotproof-agent status`` shows of a running agent."""

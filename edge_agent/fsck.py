@@ -59,9 +59,9 @@ def check(path: Path, key: PublicKey, *, aggregator: PublicKey | None = None) ->
                 if len(problems) >= PROBLEMS_MAX:
                     problems.append("more was not listed")
                     break
+            problems += _receipt_problems(buffer, aggregator)
         except AgentError as error:
             problems.append(str(error))
-        problems += _receipt_problems(buffer, aggregator)
         return Report(
             path=path,
             epoch=buffer.epoch.hex(),

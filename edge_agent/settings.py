@@ -58,7 +58,7 @@ class GatewaySettings(BaseModel):
     @field_validator("id")
     @classmethod
     def _id_reads(cls, text: str) -> str:
-        return check_gateway_id(text)
+        return _read(check_gateway_id, text)
 
 
 class SealSettings(BaseModel):
