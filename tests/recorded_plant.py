@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from aggregator.access.roles import Actor, Role
+from aggregator.app import make_store
 from aggregator.clock import SystemClock
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.verify import Message
 from aggregator.service import master_data
 from aggregator.service.context import Context
 from aggregator.service.documents import EntityKind
-from aggregator.settings import Settings
+from aggregator.settings import Settings, StoreSettings
 from aggregator.store import registry
 from aggregator.store.keys import load_keys
 from aggregator.store.segments import ReadingIndex
-from aggregator.store.sqlite import SqliteStore
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.reading import SECOND, Kind, Reading, SignalName, Status, TagRead
 from protocols.wire.topics import Channel, topic
@@ -127,9 +129,10 @@ class RecordedPlant:
 
 
 @asynccontextmanager
-async def recorded_plant(folder: Path) -> AsyncIterator[RecordedPlant]:
-    """Open a store with the plant's master data and a gateway."""
-    store = SqliteStore(folder / "aggregator.db")
+async def recorded_plant(folder: Path, url: str = "") -> AsyncIterator[RecordedPlant]:
+    """Open a store (by default SQLite in ``folder``) with the plant's master data and a gateway."""
+    place = url or f"sqlite:///{folder}/aggregator.db"
+    store = make_store(StoreSettings(url=SecretStr(place)))
     await store.open()
     await store.migrate()
     context = Context(

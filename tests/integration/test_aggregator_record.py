@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,15 +30,25 @@ from tests.recorded_plant import (
     sighting,
 )
 from tests.sealed import START
+from tests.servers import Postgres, running_postgres
 from verifier.report import Verdict
 from verifier.verify import verify
 
 LOT = check_lot_key(GTIN, "L-1")
 
 
-@pytest.fixture
-async def plant(tmp_path: Path) -> AsyncIterator[RecordedPlant]:
-    async with recorded_plant(tmp_path) as opened:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def plant(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RecordedPlant]:
+    url = ""
+    if request.param == "postgres":
+        url = request.getfixturevalue("server").database()
+    async with recorded_plant(tmp_path, url) as opened:
         yield opened
 
 
