@@ -20,7 +20,13 @@ from aggregator.ingest.quarantine import quarantine, report
 from aggregator.ingest.verify import Check, Message, Refused
 from aggregator.settings import SegmentSettings
 from aggregator.store.base import Param, Row, Store, Transaction
-from aggregator.store.segments.build import Opened, PartKey, join, leaves_digest, open_bundles
+from aggregator.store.segments.build import (
+    Opened,
+    PartKey,
+    join,
+    leaves_digest,
+    open_bundles,
+)
 from aggregator.store.segments.codec import (
     Encoded,
     Part,
@@ -193,31 +199,21 @@ class Indexer:
 
 def _build(bundles: Sequence[Row], span: int) -> tuple[Opened, _Built, int]:
     """Open bundles as far as a span reaches; return what was made and how many were taken."""
-    taken, size = 0, 0
-    chunk: list[tuple[int, bytes]] = []
-    opened = Opened(parts={}, wrong=[])
-    parts: dict[PartKey, list[Part]] = {}
-    first_time: int | None = None
-    for row in bundles:
-        size += len(row["bytes"])
-        chunk = [(row["number"], row["bytes"])]
-        one = open_bundles(chunk)
-        for key, part in one.parts.items():
-            parts.setdefault(key, []).append(part)
-        opened.wrong.extend(one.wrong)
-        taken += 1
-        times = [part.gateway_times for part in one.parts.values()]
-        if times:
-            last = max(int(each.max()) for each in times)
-            first_time = last if first_time is None else first_time
-            if last - first_time >= span:
-                break
-        if size >= _BYTES_MAX:
-            break
-    opened.parts.update({key: join(several) for key, several in parts.items()})
+    taken = _reach(bundles, span)
+    opened = open_bundles([(row["number"], row["bytes"]) for row in bundles[:taken]])
     keys = sorted(opened.parts)
     made = [opened.parts[key] for key in keys]
     return opened, _Built(keys=keys, parts=made, encoded=encode_segment(made)), taken
+
+
+def _reach(bundles: Sequence[Row], span: int) -> int:
+    """Return how many bundles, one at least, a segment of ``span`` nanoseconds takes."""
+    size, start = 0, bundles[0]["first_time"]
+    for taken, row in enumerate(bundles, 1):
+        size += len(row["bytes"])
+        if size >= _BYTES_MAX or row["last_time"] - start >= span:
+            return taken
+    return len(bundles)
 
 
 def _rejoin(stored: Sequence[tuple[bytes, Sequence[Row]]]) -> tuple[list[int], _Built]:

@@ -85,7 +85,7 @@ def _encode(item: object, out: bytearray) -> None:
             _head(2, len(item), out)
             out += item
         case str():
-            text = item.encode()
+            text = _utf8(item)
             _head(3, len(text), out)
             out += text
         case Tagged(tag, content):
@@ -99,6 +99,13 @@ def _encode(item: object, out: bytearray) -> None:
             _encode_map(item, out)
         case _:
             raise MalformedError(f"the format has no place for a {type(item).__name__}")
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise MalformedError("a text holds half a character, which UTF-8 cannot") from None
 
 
 def _encode_map(item: Mapping[object, object], out: bytearray) -> None:
@@ -132,17 +139,26 @@ class _Decoder:
         self.left -= 1
         if self.left < 0:
             raise LimitError("the CBOR message has too many items")
-        major, argument = self._read_head()
+        data, at = self.data, self.at
+        if at >= len(data):
+            raise MalformedError("the CBOR message ends early")
+        initial = data[at]
+        self.at = at + 1
+        major, argument = initial >> 5, initial & 31
+        if major == 7:
+            if argument not in self.simple:
+                raise MalformedError("a float or a simple value that has no place here")
+            return self.simple[argument]
+        if argument > 23:
+            argument = self._long_head(argument)
         if major == 0:
             return argument
-        if major == 1:
-            return -1 - argument
         if major == 2:
             return self._take(argument)
+        if major == 1:
+            return -1 - argument
         if major == 3:
             return self._text(argument)
-        if major == 7:
-            return self.simple[argument]
         if depth == 0:
             raise LimitError(f"the CBOR message is nested deeper than {CBOR_DEPTH_MAX}")
         if major == 4:
@@ -150,41 +166,39 @@ class _Decoder:
             return [self.item(depth - 1) for _ in range(argument)]
         if major == 5:
             return self._map(argument, depth - 1)
-        if argument not in _TAGS:
-            raise MalformedError(f"CBOR tag {argument} is not of this format")
-        content = self.item(depth - 1)
-        if argument in TYPED_ARRAYS and not isinstance(content, bytes):
-            raise MalformedError("a typed array is not a byte string")
-        return Tagged(argument, content)
+        return self._tagged(argument, depth - 1)
 
-    def _read_head(self) -> tuple[int, int]:
-        data, at = self.data, self.at
-        if at >= len(data):
-            raise MalformedError("the CBOR message ends early")
-        initial = data[at]
-        major, info = initial >> 5, initial & 31
-        self.at = at + 1
-        if major == 7:
-            if info not in self.simple:
-                raise MalformedError("a float or a simple value that has no place here")
-            return 7, info
-        if info < 24:
-            return major, info
+    def _long_head(self, info: int) -> int:
+        """Return the argument that follows its head in 1, 2, 4 or 8 bytes."""
+        if info == 24 and self.at < len(self.data):  # by far the most frequent
+            argument = self.data[self.at]
+            self.at += 1
+            if argument < 24:
+                raise MalformedError(_LONG)
+            return argument
         if info > 27:
             raise MalformedError("an indefinite length or a reserved head stands in the message")
         width = 1 << (info - 24)
         argument = int.from_bytes(self._take(width), "big")
-        if argument < (24 if width == 1 else 1 << (width * 4)):
-            raise MalformedError("a CBOR head is longer than it needs to be")
-        return major, argument
+        if argument < 1 << (width * 4):
+            raise MalformedError(_LONG)
+        return argument
 
     def _take(self, count: int) -> bytes:
-        end = self.at + count
+        at = self.at
+        end = at + count
         if end > len(self.data):
             raise MalformedError("the CBOR message ends early")
-        taken = self.data[self.at : end]
         self.at = end
-        return taken
+        return self.data[at:end]
+
+    def _tagged(self, tag: int, depth: int) -> Item:
+        if tag not in _TAGS:
+            raise MalformedError(f"CBOR tag {tag} is not of this format")
+        content = self.item(depth)
+        if tag in TYPED_ARRAYS and type(content) is not bytes:
+            raise MalformedError("a typed array is not a byte string")
+        return Tagged(tag, content)
 
     def _text(self, count: int) -> str:
         try:
@@ -214,5 +228,6 @@ class _Decoder:
         return pairs  # type: ignore[return-value]  # keys are checked above to be one of the two
 
 
+_LONG: Final = "a CBOR head is longer than it needs to be"
 _NULL: Final[Mapping[int, bool | None]] = {22: None}
 _SIMPLE: Final[Mapping[int, bool | None]] = {20: False, 21: True, 22: None}

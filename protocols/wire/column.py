@@ -185,7 +185,7 @@ def decode_column(data: bytes) -> Column:
 
 def is_signal_name(text: str) -> bool:
     """Tell whether ``text`` may name a signal: not empty, not too long, nothing unprintable."""
-    return 0 < len(text.encode()) <= SIGNAL_NAME_BYTES_MAX and text.isprintable()
+    return text.isprintable() and 0 < len(text.encode()) <= SIGNAL_NAME_BYTES_MAX
 
 
 _KINDS: Final = frozenset(int(kind) for kind in Kind)
@@ -221,11 +221,10 @@ def _integers(numbers: Sequence[int]) -> cbor.Tagged:
 
 
 def _read_numbers(item: object, tags: frozenset[int]) -> Numbers:
-    match item:
-        case cbor.Tagged(tag, bytes(data)) if tag in tags:
-            numbers: Numbers = array(_CODES[tag])
-        case _:
-            raise MalformedError("a typed array of the right type is missing in a column")
+    if type(item) is not cbor.Tagged or item.tag not in tags:
+        raise MalformedError("a typed array of the right type is missing in a column")
+    numbers: Numbers = array(_CODES[item.tag])
+    data = cast(bytes, item.content)  # the decoder gives a typed array no other content
     if len(data) % numbers.itemsize:
         raise MalformedError("a typed array's bytes are not whole numbers")
     numbers.frombytes(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple, cast
@@ -12,7 +13,7 @@ import numpy as np
 from aggregator.model.series import Integers
 from aggregator.store.segments.codec import ARRAYS, Part, Values
 from protocols.wire.bundle import check_columns, open_body, split_bundle
-from protocols.wire.column import Column
+from protocols.wire.column import Column, Numbers
 from protocols.wire.errors import WireError
 from protocols.wire.header import decode_header
 from protocols.wire.reading import Doubt, Kind, SignalName
@@ -48,17 +49,17 @@ def open_bundles(bundles: Iterable[tuple[int, bytes]]) -> Opened:
     The seals were verified when the bundles were stored; the columns are checked here. A bundle
     whose columns fail is named, and none of its readings is taken.
     """
-    found: dict[PartKey, list[Part]] = {}
+    found: dict[PartKey, list[_Placed]] = {}
     wrong = []
     for number, data in bundles:
         try:
-            columns = _columns(number, data)
+            placed = _open(number, data)
         except WireError as error:
             wrong.append(WrongBundle(number, error.reason, str(error)))
             continue
-        for key, part in columns:
-            found.setdefault(key, []).append(part)
-    return Opened(parts={key: join(parts) for key, parts in found.items()}, wrong=wrong)
+        for each in placed:
+            found.setdefault(PartKey(each.column.signal, each.column.kind), []).append(each)
+    return Opened(parts={key: _part(several) for key, several in found.items()}, wrong=wrong)
 
 
 def join(parts: Sequence[Part]) -> Part:
@@ -81,62 +82,96 @@ def leaves_digest(leaves: Iterable[bytes]) -> bytes:
     return digest.digest()
 
 
-def _columns(number: int, data: bytes) -> list[tuple[PartKey, Part]]:
+class _Placed(NamedTuple):
+    """A column, its bundle's number and the number of its first reading."""
+
+    column: Column
+    number: int
+    position: int
+
+
+def _open(number: int, data: bytes) -> list[_Placed]:
     bundle = split_bundle(data)
     header = decode_header(peek(bundle.sealed_header).payload)
     position = header.first_reading
-    found = []
+    placed = []
     for column in check_columns(header, open_body(header, bundle.body)):
-        key = PartKey(column.signal, column.kind)
-        found.append((key, _part(column, number, position)))
+        placed.append(_Placed(column, number, position))
         position += len(column)
-    return found
+    return placed
 
 
-def _part(column: Column, number: int, position: int) -> Part:
-    count = len(column)
-    statuses, codes = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    at = 0
-    for run in column.statuses:
-        statuses[at : at + run.length] = int(run.status)
-        codes[at : at + run.length] = run.code
-        at += run.length
-    gateway_times = np.array(column.gateway_times, np.int64)
-    times = gateway_times
-    if column.source_times is not None:
-        times = np.array(column.source_times, np.int64)
-        doubted = codes == _IMPOSSIBLE
-        if doubted.any():  # a time that cannot be places nothing; the gateway's does
-            times = np.where(doubted, gateway_times, times)
-    present = np.ones(count, np.int64)
-    if column.absent:
-        present[list(column.absent)] = 0
+def _part(several: Sequence[_Placed]) -> Part:
+    """Return the columns of one signal as one part: arrays are made once, not once a bundle."""
+    columns = [each.column for each in several]
+    lengths = np.array([len(column) for column in columns], np.int64)
+    count = int(lengths.sum())
+    starts = np.cumsum(lengths) - lengths
+    gateway_times, times = array("q"), array("q")
+    for column in columns:
+        gateway_times.extend(column.gateway_times)
+        times.extend(column.source_times or column.gateway_times)
+    statuses, codes, present = _marks(columns, count)
+    placed_gateway = np.frombuffer(gateway_times, np.int64)
+    placed = np.frombuffer(times, np.int64)
+    doubted = codes == _IMPOSSIBLE
+    if doubted.any():  # a time that cannot be places nothing; the gateway's does
+        placed = np.where(doubted, placed_gateway, placed)
+    offsets = np.array([each.position for each in several], np.int64) - starts
     return Part(
-        kind=column.kind,
-        times=times,
-        gateway_times=gateway_times,
-        numbers=np.full(count, number, np.int64),
-        positions=np.arange(position, position + count, dtype=np.int64),
+        kind=columns[0].kind,
+        times=placed,
+        gateway_times=placed_gateway,
+        numbers=np.repeat(np.array([each.number for each in several], np.int64), lengths),
+        positions=np.repeat(offsets, lengths) + np.arange(count, dtype=np.int64),
         statuses=statuses,
         codes=codes,
         present=present,
-        values=_values(column),
+        values=_values(columns),
     )
 
 
 _IMPOSSIBLE: Final = int(Doubt.IMPOSSIBLE_TIME)
 
 
-def _values(column: Column) -> Values:
-    if column.kind in (Kind.FLOAT32, Kind.FLOAT64):
-        return np.array(column.values, np.float64)
-    if column.kind is Kind.UINT:
-        return np.array(column.values, np.uint64)
-    if column.kind in (Kind.BOOL, Kind.INT):
-        return np.array(column.values, np.int64)
-    values = np.empty(len(column.values), object)
-    values[:] = [column.values[at] for at in range(len(column.values))]
-    return values
+def _marks(columns: Sequence[Column], count: int) -> tuple[Integers, Integers, Integers]:
+    """Return status, code and presence of every reading."""
+    statuses, codes = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    present = np.ones(count, np.int64)
+    start = 0
+    for column in columns:
+        at = start
+        for run in column.statuses:
+            statuses[at : at + run.length] = int(run.status)
+            codes[at : at + run.length] = run.code
+            at += run.length
+        if column.absent:
+            present[[start + position for position in column.absent]] = 0
+        start += len(column)
+    return statuses, codes, present
+
+
+_TYPECODES: Final = {
+    Kind.FLOAT32: "d",
+    Kind.FLOAT64: "d",
+    Kind.UINT: "Q",
+    Kind.BOOL: "q",
+    Kind.INT: "q",
+}
+
+
+def _values(columns: Sequence[Column]) -> Values:
+    code = _TYPECODES.get(columns[0].kind)
+    if code is None:
+        things = [column.values[at] for column in columns for at in range(len(column.values))]
+        values = np.empty(len(things), object)
+        values[:] = things
+        return values
+    numbers: Numbers = array(code)
+    for column in columns:
+        # Typed arrays of another width are taken number by number; extend alone would refuse them.
+        numbers.extend(iter(cast("Numbers", column.values)))  # type: ignore[arg-type]
+    return np.frombuffer(numbers, code)
 
 
 def times_between(part: Part, start: int, stop: int) -> Part:

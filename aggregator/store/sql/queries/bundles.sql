@@ -22,7 +22,8 @@ FROM bundles WHERE epoch_id = :epoch_id AND number > :head ORDER BY number;
 
 -- name: bundles.range
 -- Bundles of an epoch by number, exactly as they came.
-SELECT b.number, b.leaf, b.previous, b.kid, b.position, b.record_time, b.wrong, d.bytes
+SELECT b.number, b.leaf, b.previous, b.kid, b.position, b.first_time, b.last_time, b.record_time,
+    b.wrong, d.bytes
 FROM bundles b JOIN bundle_bytes d ON d.position = b.position
 WHERE b.epoch_id = :epoch_id AND b.number >= :first AND b.number < :stop
 ORDER BY b.number LIMIT :count;
