@@ -104,8 +104,14 @@ class Storage:
             raise
 
     def _open(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._take_lock()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._take_lock()
+        except OSError as error:
+            raise StorageFailedError(
+                f"the folder {self.folder} cannot be used: {error.strerror}",
+                hint="gateway.data_dir must be writable for the user that runs the agent",
+            ) from error
         path = self.folder / BUFFER_FILE
         if path.exists():
             try:
