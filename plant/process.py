@@ -77,8 +77,13 @@ def our_command(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *arguments)
 
 
-async def ask(command: Sequence[str], *, timeout_s: float = 60.0) -> str:
-    """Run a command to its end and return what it printed; RuntimeError where it fails."""
+async def ask(
+    command: Sequence[str], *, timeout_s: float = 60.0, codes: Sequence[int] = (0,)
+) -> str:
+    """Run a command to its end and return what it printed.
+
+    Raises RuntimeError where it ends with another exit code than one of ``codes``.
+    """
     running = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -91,7 +96,7 @@ async def ask(command: Sequence[str], *, timeout_s: float = 60.0) -> str:
         running.kill()
         await running.wait()
         raise
-    if running.returncode:
+    if running.returncode not in codes:
         told = (printed + complained).decode(errors="replace")
         raise RuntimeError(f"{' '.join(command)} ended with {running.returncode}: {told}")
     return printed.decode()

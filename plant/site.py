@@ -107,9 +107,15 @@ class Site:
 
     async def agent_status(self) -> dict[str, Any]:
         """Return what the agent says of itself; RuntimeError where none answers."""
-        status: dict[str, Any] = json.loads(
-            await self._ask("edge_agent", self.agent_settings, "status", "--json")
+        command = our_command(
+            "edge_agent", "status", "--json", "--settings", str(self.agent_settings)
         )
+        printed = await ask(
+            command, codes=(0, 1)
+        )  # 1: it answers, and has something to worry about
+        if not printed:
+            raise RuntimeError("no agent answers")
+        status: dict[str, Any] = json.loads(printed)
         return status
 
     async def _user(self, *arguments: str) -> str:
