@@ -64,7 +64,7 @@ def view(
                 "id": each["id"],
                 "subject": displayable(each["subject"]),
                 "start": moment(each["start"], words) if each["start"] else "–",
-                "end": moment(each["end"], words) if each["end"] else "–",
+                "end": _end(each, words),
                 "what": displayable(describe(each, words)),
             }
             for each in document["exceptions"]
@@ -94,6 +94,12 @@ def _is_shown(character: str) -> bool:
         or 0x410 <= code <= 0x44F
         or character in "–—‘’“”…€−≤≥→⟨⟩"
     ) and code not in (0xAD, 0x3A2)
+
+
+def _end(item: Mapping[str, Any], words: Words) -> str:
+    if item["end"] is not None:
+        return moment(item["end"], words)
+    return say(words, "to the end") if item["kind"] == "excursion" else "–"
 
 
 def _verdict(document: Mapping[str, Any], words: Words) -> str:

@@ -41,6 +41,7 @@ ENGLISH: Final[Words] = {
     "chains": "Completeness and chains",
     "proof": "Proof",
     "still": "not ended",
+    "to the end": "to the end",
     "alert": "alert limit",
     "action": "action limit",
     "gap": "gap",
@@ -56,10 +57,10 @@ ENGLISH: Final[Words] = {
     "checkpoint.none": "The log had no checkpoint yet when this version was made.",
     "page": "page {page} of {pages}",
     # How an exception is told; the names are those of its details.
-    "excursion": "{limit} of {value}: {extreme} at worst, {duration} long (readings: {readings})",
+    "excursion": "{limit} of {value}: {extreme} at worst, {duration} long (readings:\u00a0{readings})",
     "gap.detail": "no valid data for {duration} ({causes})",
     "status": "{status} (readings: {readings}; by the source's code: {codes})",
-    "boundary": "so near to the bound that the clocks do not decide (readings: {readings})",
+    "boundary": "so near to the bound that the clocks do not decide (readings:\u00a0{readings})",
     "binding_conflict": "bound to {bound_to}; another fact says {overruled}",
     "binding_conflict.rivals": "several lots in one place: {bound_to}",
     "ambiguous_lot": "the equipment named {said}: more than one lot, or none that is known",
@@ -75,7 +76,7 @@ ENGLISH: Final[Words] = {
     "epoch_unapproved": "nobody has approved epoch {epoch}",
     "seal_not_verified": "bundle {number} of epoch {epoch}: {reason}",
     "settings_changed": "the gateway took new settings ({after})",
-    "late_data": "came after the record had been complete (readings: {readings})",
+    "late_data": "came after the record had been complete (readings:\u00a0{readings})",
     # Flaws of completeness, and causes of gaps.
     "nothing_stored": "nothing is stored",
     "starts_late": "the chain begins after the window",
@@ -213,11 +214,13 @@ def duration(nanoseconds: int) -> str:
 
 
 def moment(text: str | None, words: Words = ENGLISH) -> str:
-    """Return a record's time for a reader: no zeros behind, a space for the T, zone left out."""
+    """Return a record's time for a reader, cut to milliseconds, its zone left out (it is UTC)."""
     if text is None:
         return words["still"]
     day, _, clock = text.removesuffix("Z").partition("T")
-    return f"{day} {clock.rstrip('0').removesuffix('.')}"
+    second, _, fraction = clock.partition(".")
+    shown = fraction[:3].rstrip("0")
+    return f"{day} {second}.{shown}" if shown else f"{day} {second}"
 
 
 _NARROW: Final = "\u00a0"  # no line breaks between a figure and its unit
