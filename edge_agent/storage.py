@@ -18,7 +18,7 @@ import fcntl
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -98,22 +98,21 @@ class Storage:
         if self.failed is not None:
             raise self.failed
         try:
-            return work(self.buffer)
+            with _system(self.folder):
+                return work(self.buffer)
         except StorageFailedError as error:
             self.failed = error
             raise
 
     def _open(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._take_lock()
-        except OSError as error:
-            raise StorageFailedError(
-                f"the folder {self.folder} cannot be used: {error.strerror}",
-                hint="gateway.data_dir must be writable for the user that runs the agent",
-            ) from error
+        with _system(self.folder):
+            self._open_or_make()
+
+    def _open_or_make(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._take_lock()
         path = self.folder / BUFFER_FILE
-        if path.exists():
+        if _exists(path):
             try:
                 self._use(Buffer.open(path, gateway=self._gateway, bytes_max=self._bytes_max))
             except BufferDamagedError as error:
@@ -122,7 +121,7 @@ class Storage:
                 self.missing_since = self.buffer.head.sealed_time
                 return
         known, self.missing_since = self._recall()
-        if known is None and path.parent.exists():
+        if known is None and _exists(path.parent):
             known = Opening(reason=OpeningReason.BUFFER_LOST)
         self._replace(known or Opening(reason=OpeningReason.NEW))
 
@@ -142,11 +141,11 @@ class Storage:
             self._buffer.close()
             self._buffer = None
         path = self.folder / BUFFER_FILE
-        if path.parent.exists():
+        if _exists(path.parent):
             aside = next(
                 name
                 for number in range(1, 1_000_000)
-                if not (name := self.folder / f"buffer-aside-{number}").exists()
+                if not _exists(name := self.folder / f"buffer-aside-{number}")
             )
             path.parent.rename(aside)
             _log.warning("buffer kept aside", path=str(aside), reason=opening.reason.name)
@@ -232,8 +231,35 @@ class Storage:
                     self._remember(self._buffer)
             self._buffer.close()
         if self._lock is not None:
-            os.close(self._lock)
+            with contextlib.suppress(OSError):  # the lock ends with the process at the latest
+                os.close(self._lock)
             self._lock = None
+
+
+@contextlib.contextmanager
+def _system(folder: Path) -> Iterator[None]:
+    """Turn the system's errors into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailedError(
+            f"the folder {folder} cannot be used: {error.strerror}",
+            hint="gateway.data_dir must be writable for the user that runs the agent, and its disk "
+            "sound (dmesg, smartctl, df)",
+        ) from error
+
+
+def _exists(path: Path) -> bool:
+    """Tell whether a path is there; OSError where the disk does not say.
+
+    Unlike ``Path.exists``, which from Python 3.14 on takes a failing disk for an absent file: a
+    sound buffer would be set aside for it.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
