@@ -51,8 +51,8 @@ class MqttLine:
         self._lost = lost
         self._open = False
         self._closed = False
-        client = Client(
-            CallbackAPIVersion.VERSION2,
+        client = _Client(
+            lambda reason: self._call(self._end, reason),
             client_id=client_id,
             protocol=_PROTOCOLS[version],
             clean_session=True if version is MqttVersion.V311 else None,
@@ -68,13 +68,18 @@ class MqttLine:
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         self._client = client
+        self._topic = ""
 
-    async def connect(self) -> None:
-        """Connect; LineError when the broker cannot be reached, or refuses us."""
+    async def connect(self, answer_s: float) -> None:
+        """Connect; LineError when the broker cannot be reached, refuses us, or does not answer.
+
+        ``answer_s`` bounds the wait for MQTT's answer once the TLS session stands.
+        """
         settings = self._settings
         try:
             async with asyncio.timeout(2 * settings.timeout_s):
                 await asyncio.to_thread(self._connect)
+            async with asyncio.timeout(answer_s):
                 await self._connected
         except (OSError, ValueError, TimeoutError) as error:
             raise LineError(
@@ -87,6 +92,7 @@ class MqttLine:
 
     async def subscribe(self, topic: str) -> None:
         """Subscribe with QoS 1; LineError when the broker does not grant it."""
+        self._topic = topic
         self._client.subscribe(topic, qos=1)
         try:
             async with asyncio.timeout(self._settings.timeout_s):
@@ -109,7 +115,12 @@ class MqttLine:
             future.cancel()
         with contextlib.suppress(OSError, ValueError):
             self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+        client = self._client
+        await asyncio.to_thread(client.loop_stop)
+        # paho closes its pair of sockets when it is collected: let no circle put that off.
+        client.on_connect = client.on_connect_fail = client.on_disconnect = None
+        client.ended = _say_nothing
+        client.on_subscribe = client.on_publish = client.on_message = None
 
     def _connect(self) -> None:
         """Open socket and TLS session in a thread of their own, then start paho's."""
@@ -170,7 +181,35 @@ class MqttLine:
         self._call(self._acknowledged, mid)
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
-        self._call(self._received, bytes(message.payload))
+        # amqtt hands a session that comes back what others have subscribed to.
+        if message.topic == self._topic:
+            self._call(self._received, bytes(message.payload))
+
+
+def _say_nothing(_reason: str) -> None:
+    """Ignore what a closed connection still reports."""
+
+
+class _Client(Client):
+    """paho's client, whose thread tells why it ended.
+
+    A broker without MQTT 5 answers in the older form, and paho's decoder raises: without this its
+    thread would end in silence and the connection only by a timeout.
+    """
+
+    def __init__(self, ended: Callable[[str], None], **settings: Any) -> None:
+        super().__init__(CallbackAPIVersion.VERSION2, **settings)
+        self.ended = ended
+
+    def loop_forever(
+        self, timeout: float = 1.0, retry_first_connection: bool = False
+    ) -> MQTTErrorCode:
+        """Run as paho does, and report what it raises."""
+        try:
+            return super().loop_forever(timeout, retry_first_connection)
+        except Exception as error:  # noqa: BLE001 # whatever it is, the connection is over
+            self.ended(f"the broker's answer was not understood: {error!r}")
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
 
 def tls_context(settings: UplinkSettings) -> ssl.SSLContext:
