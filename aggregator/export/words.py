@@ -57,10 +57,10 @@ ENGLISH: Final[Words] = {
     "checkpoint.none": "The log had no checkpoint yet when this version was made.",
     "page": "page {page} of {pages}",
     # How an exception is told; the names are those of its details.
-    "excursion": "{limit} of {value}: {extreme} at worst, {duration} long (readings:\u00a0{readings})",
+    "excursion": "{limit} {value}: {extreme} at worst, {duration} long ({readings}\u00a0readings)",
     "gap.detail": "no valid data for {duration} ({causes})",
     "status": "{status} (readings: {readings}; by the source's code: {codes})",
-    "boundary": "so near to the bound that the clocks do not decide (readings:\u00a0{readings})",
+    "boundary": "{readings} of {signals} so near to the bound that clocks do not decide",
     "binding_conflict": "bound to {bound_to}; another fact says {overruled}",
     "binding_conflict.rivals": "several lots in one place: {bound_to}",
     "ambiguous_lot": "the equipment named {said}: more than one lot, or none that is known",
@@ -174,7 +174,7 @@ def describe(item: Mapping[str, Any], words: Words = ENGLISH) -> str:
     kind, details = item["kind"], dict(item["details"])
     if "duration_ns" in details:
         details["duration"] = duration(details["duration_ns"])
-    for name in ("causes", "codes", "bound_to", "overruled"):
+    for name in ("causes", "codes", "bound_to", "overruled", "signals"):
         if name in details:
             details[name] = ", ".join(say(words, each) for each in details[name])
     for name in ("limit", "flaw", "state"):

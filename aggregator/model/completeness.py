@@ -45,7 +45,7 @@ class ChainSpan:
     missing: tuple[range, ...]  # bundle numbers of the span that are not stored
     forked: bool  # two bundles claim one number: the chain is not to be trusted
     head: int  # number of the contiguous head
-    sealed_from: Nanoseconds  # sealed time of ``before``, or of the epoch's first bundle
+    sealed_from: Nanoseconds  # sealed time of ``before``, or first time of the epoch's first bundle
     sealed_through: Nanoseconds  # sealed time of the contiguous head
     uncertainty: Nanoseconds  # greatest clock uncertainty of the bundles
     clock: ClockState  # worst clock state of the bundles

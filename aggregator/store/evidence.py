@@ -70,6 +70,11 @@ async def bundles(
         first = page[-1]["number"] + 1
 
 
+async def quarantined(tx: Transaction, count: int) -> list[Row]:
+    """Return what was refused last, without the messages themselves (``quarantine.newest``)."""
+    return await tx.fetch("quarantine.newest", count=count)
+
+
 _PAGE: Final = 500
 
 
@@ -134,7 +139,7 @@ async def _span(tx: Transaction, epoch: Row, first: int, last: int) -> ChainSpan
         missing=await _missing(tx, epoch_id, opening, closing),
         forked=epoch["state"] == EpochState.CLOSED,
         head=epoch["head"],
-        sealed_from=start["sealed_time"],
+        sealed_from=start["first_time"] if before is None else start["sealed_time"],
         sealed_through=epoch["sealed_through"],
         uncertainty=summary["uncertainty"],
         clock=ClockState(summary["clock"]),

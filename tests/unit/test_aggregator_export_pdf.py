@@ -165,5 +165,5 @@ def test_every_exception_of_a_record_is_told() -> None:
     readings = [Arrived(signal=SIGNAL, time=at(t), value=132.0, position=t) for t in range(100)]
     document = json.loads(encode_record(assemble(inputs_of(CASE, readings))))
     told = [describe(item) for item in document["exceptions"]]
-    assert told[0].startswith("high action limit of 130: 132 at worst")
+    assert told[0].startswith("high action limit 130: 132 at worst")
     assert not any("{" in sentence for sentence in told)

@@ -168,6 +168,7 @@ def assemble(inputs: Inputs) -> BatchRecord:
     checks.carriers(ledger, where.windows, where.unknown)
     checks.parameters(ledger, inputs.parameters, parameters)
     checks.signals(ledger, counts, bindings)
+    checks.boundaries(ledger, where.windows, (bindings[spec.key] for spec in signals))
     checks.chains(ledger, inputs.chains, unproved, where.start, where.end)
     checks.seals(ledger, inputs.seals)
     earlier = _overtaken(inputs.earlier, sum(count.readings for count in counts))
@@ -212,17 +213,17 @@ def _bind(spec: SignalSpec, inputs: Inputs, where: Whereabouts) -> Binding:
     through = _horizon(inputs.chains, spec.key.gateway)
     return bind(
         inputs.series.get(spec.key, nothing(spec)),
-        tuple(_until(span, through) for span in spans(where.windows, spec, inputs.lot.key)),
+        tuple(_until(span, through, spec) for span in spans(where.windows, spec, inputs.lot.key)),
         spec,
         uncertainty_of(inputs.chains, spec.key.gateway),
     )
 
 
-def _until(span: Span, through: Nanoseconds) -> Span:
-    """Cut a span that has not ended to what is proved so far."""
+def _until(span: Span, through: Nanoseconds, spec: SignalSpec) -> Span:
+    """Cut a span that has not ended to what is proved so far; that is no bound to doubt."""
     if span.end.time != FOREVER:
         return span
-    return Span(span.start, Bound(max(through, span.start.time)))
+    return Span(span.start, Bound(max(through, span.start.time), clock=spec.clock_id))
 
 
 def _horizon(chains: Sequence[ChainSpan], gateway: GatewayId) -> Nanoseconds:

@@ -164,29 +164,11 @@ def parameters(
 def signals(
     ledger: Ledger, counts: Sequence[SignalCount], bindings: Mapping[SignalKey, Binding]
 ) -> None:
-    """Check each signal that observed the lot: status, boundary readings, counter resets."""
+    """Check each signal that observed the lot: its statuses, and a counter's resets."""
     for count in counts:
         binding, spec = bindings[count.signal.key], count.signal
         for status, readings in ((Status.UNCERTAIN, count.uncertain), (Status.BAD, count.bad)):
             ledger.judge(Kind.STATUS, [_status(binding, spec, status)] if readings else [])
-        ledger.judge(
-            Kind.BOUNDARY,
-            (
-                Item(
-                    kind=Kind.BOUNDARY,
-                    subject=spec.key.signal,
-                    start=bound.time,
-                    details={
-                        "readings": len(rows),
-                        "first": int(binding.series.times[rows.start]) - bound.time,
-                        "last": int(binding.series.times[rows.stop - 1]) - bound.time,
-                    },
-                )
-                for part in binding.slices
-                for bound, rows in ((part.span.start, part.head), (part.span.end, part.tail))
-                if len(rows)
-            ),
-        )
         if spec.role is SignalRole.COUNTER:
             ledger.judge(
                 Kind.COUNTER_RESET,
@@ -195,6 +177,26 @@ def signals(
                     for time in increase(binding)[1]
                 ),
             )
+
+
+def boundaries(ledger: Ledger, own: Sequence[Window], bindings: Iterable[Binding]) -> None:
+    """Check that no reading of any signal is so near to a bound that the clocks do not decide."""
+    near: dict[Nanoseconds, dict[str, int]] = {}
+    for binding in bindings:
+        for part in binding.slices:
+            for bound, rows in ((part.span.start, part.head), (part.span.end, part.tail)):
+                signals = near.setdefault(bound.time, {})
+                if len(rows):
+                    signals[binding.series.key.signal] = len(rows)
+    places = {bound.time: each.equipment for each in own for bound in (each.start, each.end)}
+    for time, found in sorted(near.items()):
+        item = Item(
+            kind=Kind.BOUNDARY,
+            subject=places.get(time, ""),
+            start=time,
+            details={"readings": sum(found.values()), "signals": tuple(sorted(found))},
+        )
+        ledger.judge(Kind.BOUNDARY, [item] if found else [])
 
 
 def chains(
