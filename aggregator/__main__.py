@@ -231,6 +231,30 @@ def user_end(
     typer.echo(f"token {token} has ended")
 
 
+@app.command("quarantine")
+def quarantine_command(
+    settings: SettingsFile = None,
+    count: Annotated[int, typer.Option(help="how many to show, newest first")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was refused, with the check that it failed (docs/specs/intake.md)."""
+
+    async def act(chosen: Settings) -> list[dict[str, Any]]:
+        async with open_context(chosen) as context:
+            rows = await gateways.list_quarantined(context, _person(), count=count)
+            return [{**row, "digest": row["digest"].hex()} for row in rows]
+
+    rows = _do(act(_settings(settings)))
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    for row in rows:
+        typer.echo(
+            f"check {row['check_number']} ({row['reason']}), {row['seen']} times, {row['topic']}: "
+            f"{row['message']}"
+        )
+
+
 def main() -> None:
     """Run the command line."""
     app()

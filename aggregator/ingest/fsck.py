@@ -22,7 +22,7 @@ from protocols.wire.checkpoint import NoteKey, open_checkpoint
 from protocols.wire.errors import WireError
 from protocols.wire.header import decode_header
 from protocols.wire.seal import PublicKey, peek
-from protocols.wire.tlog import Frontier, leaf_hash
+from protocols.wire.tlog import Frontier, leaf_hash, node_hash
 
 _PAGE = 500
 
@@ -148,23 +148,28 @@ async def _check_log(
 ) -> None:
     for row in await tx.fetch("log.entries"):
         leaves[row["position"]] = leaf_hash(row["data"])
+    size = len(leaves)
+    lost = next((position for position in range(size) if position not in leaves), None)
+    if lost is not None:
+        findings.faults.append(f"the log has no leaf {lost}")
+        return
+    findings.leaves = size
+    level = [leaves[position] for position in range(size)]
     frontier = Frontier()
-    for position in range(len(leaves)):
-        leaf = leaves.get(position)
-        if leaf is None:
-            findings.faults.append(f"the log has no leaf {position}")
-            return
+    for leaf in level:
         frontier.append(leaf)
-    findings.leaves = frontier.size
     state = await tx.fetch_one("log.state")
-    if state is None or state["log_size"] != frontier.size:
+    if state is None or state["log_size"] != size:
         findings.faults.append("the log's size is not the number of its leaves")
         return
     if b"".join(frontier.nodes) != state["log_frontier"]:
         findings.faults.append("the log's edge does not follow from its leaves")
+    for depth in range(size.bit_length()):
+        rows = await tx.fetch("log.hashes_of_level", level=depth)
+        if [row["hash"] for row in rows] != level:
+            findings.faults.append(f"the log's hashes of level {depth} do not follow from below")
+        level = [node_hash(*pair) for pair in zip(level[::2], level[1::2], strict=False)]
     try:
-        if frontier.size and await root_of(tx, frontier.size) != frontier.root():
-            findings.faults.append("the log's stored hashes do not follow from its leaves")
         for row in await tx.fetch("log.checkpoints"):
             checkpoint = open_checkpoint(row["note"].encode(), log_key).checkpoint
             if checkpoint.root != await root_of(tx, checkpoint.size):

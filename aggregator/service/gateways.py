@@ -5,7 +5,7 @@ from __future__ import annotations
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.service.context import Context
-from aggregator.store import registry
+from aggregator.store import evidence, registry
 from aggregator.store.base import Row
 from protocols.wire.seal import PublicKey
 
@@ -92,3 +92,10 @@ async def list_gateways(context: Context, actor: Actor) -> list[Row]:
     require(actor, Act.READ_GATEWAYS)
     async with context.store.read() as tx:
         return await registry.list_gateways(tx)
+
+
+async def list_quarantined(context: Context, actor: Actor, *, count: int = 50) -> list[Row]:
+    """Return what was refused last, without the messages themselves (``quarantine.newest``)."""
+    require(actor, Act.READ_GATEWAYS)
+    async with context.store.read() as tx:
+        return await evidence.quarantined(tx, count)

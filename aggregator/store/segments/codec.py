@@ -80,7 +80,7 @@ def encode_segment(parts: Sequence[Part]) -> Encoded:
             users[array] = users.get(array, 0) + 1
     shared = [array for array, count in users.items() if count > 1]
     index = {array: at for at, array in enumerate(shared)}
-    compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+    compress = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress
     columns = []
     for part, arrays in zip(parts, packed, strict=True):
         fields: list[Item] = [int(part.kind), len(part)]
@@ -117,13 +117,18 @@ class Shared:
 def decode_column(data: bytes, shared: Shared) -> Part:
     """Return the column that ``data`` is; EvidenceError if it is none."""
     match _read(data):
-        case [int(kind), int(count), *arrays, values] if len(arrays) == len(ARRAYS):
+        case [int(kind), int(count), *arrays, values] if (
+            len(arrays) == len(ARRAYS) and kind in _KINDS
+        ):
             pass
         case _:
             raise EvidenceError("a segment's column has another form", hint=REBUILD)
     found = {name: _array(item, shared, count) for name, item in zip(ARRAYS, arrays, strict=True)}
     present = int(np.count_nonzero(found["present"]))
     return Part(kind=Kind(kind), values=_decode_values(Kind(kind), values, present), **found)
+
+
+_KINDS: Final = frozenset(int(kind) for kind in Kind)
 
 
 def _read(data: bytes) -> Item:
@@ -193,7 +198,8 @@ _TRIED: Final = 64  # values that are tried before all are
 
 
 def _lossless(kind: Kind, values: npt.NDArray[np.float64], digits: int) -> bool:
-    scaled = np.rint(values * 10.0**digits)
+    with np.errstate(over="ignore"):  # what overflows is not lossless, and is told so below
+        scaled = np.rint(values * 10.0**digits)
     if len(scaled) and not np.abs(scaled).max() < 2**53:
         return False
     again = _decode_floats(kind, digits, scaled.astype(np.int64)).view(np.int64)

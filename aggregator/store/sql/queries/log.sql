@@ -40,3 +40,7 @@ SELECT position, kind, data FROM log_entries ORDER BY position;
 -- name: log.checkpoints
 -- Every checkpoint that was signed.
 SELECT size, note, record_time FROM checkpoints ORDER BY size;
+
+-- name: log.hashes_of_level
+-- Every complete subtree of one height, from the left.
+SELECT hash FROM log_hashes WHERE level = :level ORDER BY position;
