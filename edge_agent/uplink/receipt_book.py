@@ -48,6 +48,7 @@ class ReceiptBook:
         self._checkpoint: StoredCheckpoint | None = None
         self._unwritten: StoredReceipt | None = None
         self._came = asyncio.Event()
+        self._no_room = False  # the last receipt could not be written
 
     @property
     def receipted(self) -> int:
@@ -114,7 +115,7 @@ class ReceiptBook:
 
     async def write(self) -> None:
         """Write the newest receipt down and free what it covers."""
-        unwritten, self._unwritten = self._unwritten, None
+        unwritten = self._unwritten
         if unwritten is None or self._known is None:
             return
         floor = self._clock.floor
@@ -134,5 +135,15 @@ class ReceiptBook:
                 if freed < FREE_AT_ONCE:
                     break
         except BufferFullError as error:
-            # The disk itself is full. Receipts are cumulative: the next one says it again.
-            _log.error("receipt not written", error=str(error))
+            # The disk itself is full. A gateway that can store nothing more gets no further
+            # receipt either, so this one is kept and tried again until there is room.
+            self._came.set()
+            if not self._no_room:
+                _log.error("receipt not written", error=str(error), hint=error.hint)
+            self._no_room = True
+        else:
+            if self._unwritten is unwritten:  # else a newer one came meanwhile
+                self._unwritten = None
+            if self._no_room:
+                _log.info("receipts are written again", number=unwritten.number)
+            self._no_room = False

@@ -32,6 +32,7 @@ from protocols.wire.topics import Channel, topic
 
 Work = Callable[[], Awaitable[None]]
 _log = structlog.get_logger("uplink")
+_PROBE_S: Final = 1.5  # for an answer in MQTT 5; some brokers without it give none
 _RENEW_FOR: Final = {
     Outcome.AHEAD: OpeningReason.ROLLBACK,
     Outcome.FORK: OpeningReason.CLONE,
@@ -149,7 +150,9 @@ class Uplink:
             acknowledged=lambda message: self._acknowledged(generation, message),
             lost=lambda reason: self._lost(generation, LineError(reason)),
         )
-        self._attempt(self._line.connect, Event.CONNECTED)
+        probing = self._settings.mqtt is MqttVersion.AUTO and self._version is MqttVersion.V5
+        answer_s = min(_PROBE_S, self._settings.timeout_s) if probing else self._settings.timeout_s
+        self._attempt(partial(self._line.connect, answer_s), Event.CONNECTED)
 
     async def _subscribe(self) -> None:
         if self._line is not None:
@@ -278,7 +281,7 @@ class Uplink:
             _log.warning("no connection to the broker", error=str(error), hint=error.hint)
         self.error = str(error)
         if self.state is State.CONNECTING and self._settings.mqtt is MqttVersion.AUTO:
-            # A broker that lacks MQTT 5 may just hang up: the other one is tried in turns.
+            # A broker that lacks MQTT 5 may hang up or fall silent: both are tried in turns.
             turned = self._version is MqttVersion.V5
             self._version = MqttVersion.V311 if turned else MqttVersion.V5
         self._put(Event.LOST, generation)

@@ -88,6 +88,8 @@ class ReceiptGiver:
     async def __aexit__(self, *_: object) -> None:
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
+        # paho closes its pair of sockets when it is collected: let no circle put that off.
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
 
     def head(self) -> int:
         """Return the head of the newest epoch."""
