@@ -8,14 +8,16 @@ reading is its own number, so that whoever finds it again knows which it is.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from edge_agent.buffer import Buffer
 from edge_agent.clock import GatewayClock, KernelClock
@@ -65,6 +67,7 @@ class Load:
     cuts_a_receipt: int = 2
     pages_a_checkpoint: int = 40  # of the write-ahead log; the agent's own 4000 take too long
     bytes_max: int = BYTES_MAX
+    raw_bytes: int = 0  # incompressible, that every reading carries with it
     variant: Variant = Variant.FAITHFUL
 
     @property
@@ -79,7 +82,7 @@ def work(load: Load, told: Connection, gate: Connection) -> None:
     with load.words.open("a", encoding="utf-8", buffering=1) as words:
         sys.stdout = sys.stderr = words
         try:
-            asyncio.run(_Gateway(load, told).run())
+            asyncio.run(_work(load, told))
         except AgentError:
             traceback.print_exc()
             sys.exit(SAID_AND_DONE)
@@ -88,28 +91,20 @@ def work(load: Load, told: Connection, gate: Connection) -> None:
             sys.exit(1)
 
 
-class _Gateway:
-    def __init__(self, load: Load, told: Connection) -> None:
+class Gateway:
+    """The agent's parts from the inbox to the receipts, put together as ``edge_agent.app`` does."""
+
+    def __init__(self, load: Load, tell: Callable[[Acknowledged], None]) -> None:
         self._load = load
-        self._told = told
+        self._tell = tell
         self._clock = GatewayClock(KernelClock(synchronised=True))
-        self._storage = Storage(
+        self._inbox = Inbox(readings_max=100_000, cut_count=100_000, cut_bytes=1 << 20)
+        self.storage = Storage(
             load.folder, gateway=GATEWAY, bytes_max=load.bytes_max, clock=self._clock
         )
-        self._inbox = Inbox(readings_max=100_000, cut_count=100_000, cut_bytes=1 << 20)
-
-    async def run(self) -> None:
-        try:
-            await self._storage.open()
-            await self._storage.run(self._tune)
-            await self._seal()
-        finally:
-            await self._storage.close()
-
-    async def _seal(self) -> None:
-        sealer = Sealer(
+        self._sealer = Sealer(
             inbox=self._inbox,
-            storage=self._storage,
+            storage=self.storage,
             clock=self._clock,
             key=key_named(GATEWAY),
             settings=SealSettings(),
@@ -117,24 +112,30 @@ class _Gateway:
             down=tuple,
             sealed=lambda _: None,
         )
-        receipts = ReceiptBook(
-            storage=self._storage,
+        self._receipts = ReceiptBook(
+            storage=self.storage,
             clock=self._clock,
             retention=BufferSettings(retention_days=0),
             aggregator=AGGREGATOR.public,
             log=NoteKey(name="lotproof.example/plant-1", key=key_named("log").public),
         )
-        receipts.read()
-        for cut in range(1, self._load.cuts + 1):
-            self._offer()
-            await sealer.cut()
-            if cut % self._load.cuts_a_receipt == 0:
-                await receipts.take(self._receipt())
-                await receipts.write()
 
-    def _offer(self) -> None:
-        """Let equipment deliver readings that say their own number."""
-        buffer = self._storage.buffer
+    async def __aenter__(self) -> Self:
+        try:
+            await self.storage.open()
+            await self.storage.run(self._tune)
+            self._receipts.read()
+        except AgentError:
+            await self.storage.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.storage.close()
+
+    async def deliver(self, *, urgent: bool = False) -> None:
+        """Let equipment deliver readings that say their own number, and cut a bundle of them."""
+        buffer = self.storage.buffer
         first = buffer.head.end_reading
         end = first + READINGS_A_CUT
         readings = tuple(
@@ -143,25 +144,26 @@ class _Gateway:
                 kind=Kind.INT,
                 value=number,
                 gateway_time=self._clock.gateway_time(),
+                raw=os.urandom(self._load.raw_bytes),
             )
             for number in range(first, end)
         )
-        acknowledge = partial(self._told.send, Acknowledged(buffer.epoch, end))
+        acknowledge = partial(self._tell, Acknowledged(buffer.epoch, end))
         if self._load.variant is Variant.HASTY:
             acknowledge()
-        self._inbox.offer(
-            Entry(source="press-1", delivery=Delivery(readings=readings), committed=acknowledge)
-        )
+        delivery = Delivery(readings=readings, urgent=urgent)
+        self._inbox.offer(Entry(source="press-1", delivery=delivery, committed=acknowledge))
+        await self._sealer.cut()
 
-    def _receipt(self) -> bytes:
-        """Return the aggregator's word that it has all but the last bundle."""
-        buffer = self._storage.buffer
+    async def receive(self) -> None:
+        """Let the aggregator's word come that it has all but the last bundle."""
+        buffer = self.storage.buffer
         number = max(0, buffer.head.number - 1)
-        leaf = buffer.leaf(number)
-        if leaf is None:
+        leaf = await self.storage.run(lambda opened: opened.leaf(number))
+        if leaf is None and number > buffer.receipt.number:
             raise BufferDamagedError(f"bundle {number}, not receipted yet, is gone")
-        return seal_receipt(
-            Receipt(
+        if leaf is not None:
+            receipt = Receipt(
                 gateway=buffer.gateway,
                 epoch=buffer.epoch,
                 number=number,
@@ -169,9 +171,9 @@ class _Gateway:
                 position=number,
                 checkpoint="",
                 record_time=self._clock.gateway_time(),
-            ),
-            AGGREGATOR,
-        )
+            )
+            await self._receipts.take(seal_receipt(receipt, AGGREGATOR))
+        await self._receipts.write()
 
     def _tune(self, buffer: Buffer) -> None:
         # The test reaches into the buffer here so that the product needs no switch for it.
@@ -180,3 +182,11 @@ class _Gateway:
             pragmas.append("synchronous = OFF")
         for pragma in pragmas:
             buffer._connection.execute(f"PRAGMA {pragma}")
+
+
+async def _work(load: Load, told: Connection) -> None:
+    async with Gateway(load, told.send) as gateway:
+        for cut in range(1, load.cuts + 1):
+            await gateway.deliver()
+            if cut % load.cuts_a_receipt == 0:
+                await gateway.receive()
