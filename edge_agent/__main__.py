@@ -75,7 +75,7 @@ def check(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
 def key(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
     """Print the public seal key, for enrolment; make the key if there is none."""
     try:
-        loaded, _ = _load(settings)
+        loaded = load_settings(settings)
         made = load_or_create(loaded.seal_key_path, loaded.seal.algorithm.wire)
     except AgentError as error:
         _fail(error)
@@ -89,7 +89,7 @@ def status(
 ) -> None:
     """Show how the running agent is; exit code 1 where none runs or something is wrong."""
     try:
-        loaded, _ = _load(settings)
+        loaded = load_settings(settings)
     except AgentError as error:
         _fail(error)
     found = local.ask(loaded.gateway.data_dir)
@@ -116,7 +116,7 @@ def fsck(
 ) -> None:
     """Verify every seal, link, column, counter and receipt of the buffer; 1 if not whole."""
     try:
-        loaded, _ = _load(settings)
+        loaded = load_settings(settings)
         public = load(loaded.seal_key_path).public
     except AgentError as error:
         _fail(error)
