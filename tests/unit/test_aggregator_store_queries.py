@@ -11,6 +11,7 @@ from aggregator.store.queries import migrations, parse, queries
 from aggregator.store.schema import Migration, pending
 from tests.arch.sources import sources
 
+STORES = ("aggregator/store/postgres.py", "aggregator/store/sqlite.py")
 CALLS = ("fetch", "fetch_one", "execute", "execute_many")
 FILE = """\
 -- name: lots.one
@@ -67,6 +68,8 @@ def test_every_query_is_used_and_every_name_in_use_is_a_query() -> None:
     known = set(queries("sqlite"))
     said, called = set(), set()
     for source in sources("aggregator"):
+        if source.path in STORES:
+            continue
         for each in ast.walk(source.tree):
             if isinstance(each, ast.Constant) and isinstance(each.value, str):
                 said.add(each.value)

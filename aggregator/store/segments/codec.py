@@ -159,7 +159,7 @@ def _encode_values(kind: Kind, values: Values) -> Item:
         return _encode_unique(list(values), lambda value: value)
     if kind is Kind.TAG_READ:
         reads: list[TagRead] = list(values)
-        fields = [_packed([getattr(read, name) for read in reads]) for name in _TAG_NUMBERS]
+        fields = [_packed([getattr(read, name) for read in reads]) for name in _TAG_READ_NUMBERS]
         return [_encode_unique([read.epc for read in reads], lambda epc: epc), *fields]
     return _packed(values.view(np.int64))
 
@@ -179,7 +179,7 @@ def _decode_values(kind: Kind, item: Item, count: int) -> Values:
     raise EvidenceError("a segment's column has no values", hint=REBUILD)
 
 
-_TAG_NUMBERS: Final = ("epc_bits", "antenna", "rssi", "first_seen", "last_seen", "count")
+_TAG_READ_NUMBERS: Final = ("epc_bits", "antenna", "rssi", "first_seen", "last_seen", "count")
 _DIGITS: Final = range(10)
 _RAW: Final = -1
 
@@ -232,11 +232,11 @@ def _decode_unique(unique: list[Item], index: list[Item], count: int) -> Values:
 
 def _decode_tag_reads(epcs: Values, fields: list[Item], count: int) -> Values:
     numbers = [_checked(_unpacked(field), count).tolist() for field in fields]
-    if len(numbers) != len(_TAG_NUMBERS):
+    if len(numbers) != len(_TAG_READ_NUMBERS):
         raise EvidenceError("the tag reads of a segment lack a field", hint=REBUILD)
     reads = np.empty(count, object)
     for at, (epc, *figures) in enumerate(zip(epcs, *numbers, strict=True)):
-        reads[at] = TagRead(epc=epc, **dict(zip(_TAG_NUMBERS, figures, strict=True)))
+        reads[at] = TagRead(epc=epc, **dict(zip(_TAG_READ_NUMBERS, figures, strict=True)))
     return reads
 
 
