@@ -92,20 +92,17 @@ class SqliteStore:
     async def _transaction(
         self, connection: _Connection, begin: str
     ) -> AsyncIterator[SqliteTransaction]:
-        await connection.run(lambda database: database.execute(begin))
         transaction = SqliteTransaction(connection)
         try:
+            await connection.run(lambda database: database.execute(begin))
             yield transaction
+            transaction.end()
+            await connection.run(lambda database: database.execute("COMMIT"))
         except BaseException:
             transaction.end()
-            # Shielded: a cancelled task must not leave a transaction open behind it.
+            # Shielded, and even where the caller was cancelled in BEGIN or COMMIT: the thread does
+            # what it was given, and must not leave a transaction open behind the caller.
             await asyncio.shield(connection.run(_roll_back))
-            raise
-        transaction.end()
-        try:
-            await connection.run(lambda database: database.execute("COMMIT"))
-        except StoreError:
-            await connection.run(_roll_back)
             raise
 
 

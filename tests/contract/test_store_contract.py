@@ -248,3 +248,18 @@ async def _plant_migration(store: Store, number: int, subject: str) -> None:
                     "INSERT INTO schema_migrations VALUES (?, ?, 'x')", (number, subject)
                 )
             )
+
+
+async def test_a_caller_that_is_cancelled_leaves_the_store_usable(store: Store) -> None:
+    """As where a browser goes away in the middle of its request, at whatever step."""
+    for ticks in range(40):
+        for work in (add(store, f"gw-{ticks}"), names(store)):
+            task = asyncio.ensure_future(work)
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await add(store, "gw-last")
+        for _ in range(4):  # every reader has its turn
+            assert "gw-last" in await names(store)
