@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from aggregator.model.binding import in_order
-from aggregator.model.excursion import valid_rows
+from aggregator.model.excursion import valid_readings
 from aggregator.model.recipe import Limits
 from aggregator.model.series import Series
 from protocols.wire.dossier.series import Interval
@@ -44,8 +44,8 @@ def chart(
 ) -> Chart:
     """Draw the readings of ``series`` in ``intervals`` over the time ``whole``."""
     series = in_order(series)
-    rows = valid_rows(series, 0, len(series))
-    times, values = series.times[rows], series.values[rows].astype(np.float64)
+    valid = valid_readings(series, 0, len(series))
+    times, values = valid.times, valid.values.astype(np.float64)
     lines: list[tuple[tuple[float, float], ...]] = []
     drawn = [np.empty(0)]
     for stretch in without(intervals, gaps, edge=1):

@@ -69,12 +69,22 @@ def limits_of(limits: Limits, kind: Kind) -> tuple[Limit, ...]:
     )
 
 
-def valid_rows(series: Series, first: int, stop: int) -> Integers:
-    """Return the rows from ``first`` to before ``stop`` with a number that is not BAD."""
+class Valid(NamedTuple):
+    """The readings of a series that have a number and are not BAD."""
+
+    times: Integers
+    values: Numbers
+
+
+def valid_readings(series: Series, first: int, stop: int) -> Valid:
+    """Return the valid readings from row ``first`` to before row ``stop``, none of another kind."""
     if series.kind not in NUMERIC:
-        return np.empty(0, dtype=np.int64)
+        return Valid(np.empty(0, dtype=np.int64), np.empty(0))
+    times, values = series.times[first:stop], series.values[first:stop]
     valid = series.present[first:stop] & (series.statuses[first:stop] != Status.BAD)
-    return np.flatnonzero(valid).astype(np.int64) + first
+    if not valid.all():
+        times, values = times[valid], values[valid]
+    return Valid(times, values)  # type: ignore[arg-type] # its kind is numeric
 
 
 def excursions(binding: Binding, limits: tuple[Limit, ...]) -> tuple[Excursion, ...]:
@@ -82,21 +92,21 @@ def excursions(binding: Binding, limits: tuple[Limit, ...]) -> tuple[Excursion, 
 
     A BAD reading does not end an excursion: that the value had come back is not known.
     """
-    found: list[Excursion] = []
     held = [part for part in binding.slices if part.stop > part.first]
-    for limit in limits:
-        for part in held:
-            found += _within(binding.series, part, limit, last=part is held[-1])
-    return tuple(found)
+    valid = [valid_readings(binding.series, part.first, part.stop) for part in held]
+    return tuple(
+        found
+        for limit in limits
+        for part, own in zip(held, valid, strict=True)
+        for found in _within(own, part, limit, last=part is held[-1])
+    )
 
 
-def _within(series: Series, part: Slice, limit: Limit, *, last: bool) -> Iterator[Excursion]:
-    rows = valid_rows(series, part.first, part.stop)
-    values = series.values[rows]
+def _within(valid: Valid, part: Slice, limit: Limit, *, last: bool) -> Iterator[Excursion]:
+    times, values = valid
     outside = beyond(values, limit)
     if not outside.any():
         return
-    times = series.times[rows]
     running = outside
     if (np.diff(times) == 0).any():
         # Of two readings of one instant, the one inside does not end what the other began.
@@ -106,7 +116,7 @@ def _within(series: Series, part: Slice, limit: Limit, *, last: bool) -> Iterato
     for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         run = values[first:stop]
         worst = first + int(run.argmax() if limit.side is Side.HIGH else run.argmin())
-        start, returned = int(times[first]), stop < len(rows)
+        start, returned = int(times[first]), stop < len(times)
         end = int(times[stop]) if returned else part.span.end.time
         yield Excursion(
             limit=limit.id,
@@ -119,7 +129,6 @@ def _within(series: Series, part: Slice, limit: Limit, *, last: bool) -> Iterato
         )
 
 
-def beyond(values: npt.NDArray[np.generic], limit: Limit) -> Mask:
+def beyond(values: Numbers, limit: Limit) -> Mask:
     """Tell of each value whether it is outside ``limit``."""
-    numbers: Numbers = values  # type: ignore[assignment] # of a numeric kind: see valid_rows
-    return numbers > limit.value if limit.side is Side.HIGH else numbers < limit.value
+    return values > limit.value if limit.side is Side.HIGH else values < limit.value

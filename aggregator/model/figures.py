@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aggregator.model.binding import Binding, Slice
-from aggregator.model.excursion import valid_rows
+from aggregator.model.excursion import Valid, valid_readings
 from aggregator.model.gaps import Missing, merged
 from aggregator.model.recipe import SamplingContract
 from aggregator.model.series import Integers, Series
@@ -49,27 +49,23 @@ def figures(binding: Binding, contract: SamplingContract, missing: Sequence[Miss
     counts = np.zeros(3, dtype=np.int64)
     for part in parts:
         counts += np.bincount(series.statuses[part.first : part.stop], minlength=3)
-    rows = np.concatenate(
-        [
-            np.empty(0, dtype=np.int64),
-            *(valid_rows(series, part.first, part.stop) for part in parts),
-        ]
-    )
-    values = series.values[rows]
-    mean, covered = _mean(series, parts, contract, missing)
-    low, high = (int(values.argmin()), int(values.argmax())) if len(rows) else (None, None)
+    valid = [valid_readings(series, part.first, part.stop) for part in parts]
+    times = np.concatenate([np.empty(0, dtype=np.int64), *(each.times for each in valid)])
+    values = np.concatenate([each.values for each in valid]) if valid else np.empty(0)
+    mean, covered = _mean(series, parts, valid, contract, missing)
+    low, high = (int(values.argmin()), int(values.argmax())) if len(values) else (None, None)
     return Figures(
         readings=binding.readings,
         good=int(counts[Status.GOOD]),
         uncertain=int(counts[Status.UNCERTAIN]),
         bad=int(counts[Status.BAD]),
         min=None if low is None else values[low].item(),
-        min_time=None if low is None else int(series.times[rows[low]]),
+        min_time=None if low is None else int(times[low]),
         max=None if high is None else values[high].item(),
-        max_time=None if high is None else int(series.times[rows[high]]),
+        max_time=None if high is None else int(times[high]),
         mean=mean,
-        first=values[0].item() if len(rows) else None,
-        last=values[-1].item() if len(rows) else None,
+        first=values[0].item() if len(values) else None,
+        last=values[-1].item() if len(values) else None,
         window=sum(part.span.end.time - part.span.start.time for part in parts),
         covered=covered,
     )
@@ -83,23 +79,28 @@ def increase(binding: Binding) -> tuple[Number, tuple[Nanoseconds, ...]]:
     total: Number = 0
     resets: list[int] = []
     for part in binding.slices:
-        rows = valid_rows(binding.series, part.first, part.stop)
-        values = binding.series.values[rows].tolist()
+        valid = valid_readings(binding.series, part.first, part.stop)
+        values = valid.values.tolist()
         for at in range(1, len(values)):
             step = values[at] - values[at - 1]
             total += step if step >= 0 else values[at]
             if step < 0:
-                resets.append(int(binding.series.times[rows[at]]))
+                resets.append(int(valid.times[at]))
     return total, tuple(resets)
 
 
 def _mean(
     series: Series,
     parts: Sequence[Slice],
+    valid: Sequence[Valid],
     contract: SamplingContract,
     missing: Sequence[Missing],
 ) -> tuple[float | None, Nanoseconds]:
-    held = [_held(series, part, contract, missing) for part in parts]
+    holes = merged((gap.start, gap.end) for gap in missing)
+    held = [
+        _held(_carried(series, part, contract), own, part, holes)
+        for part, own in zip(parts, valid, strict=True)
+    ]
     values = np.concatenate([np.empty(0), *(own for own, _ in held)])
     weights = np.concatenate([np.empty(0, dtype=np.int64), *(own for _, own in held)])
     covered = int(weights.sum())
@@ -112,31 +113,30 @@ def _mean(
 
 
 def _held(
-    series: Series, part: Slice, contract: SamplingContract, missing: Sequence[Missing]
+    carried: Number | None, valid: Valid, part: Slice, holes: Sequence[tuple[int, int]]
 ) -> tuple[npt.NDArray[np.float64], Integers]:
     """Return each value known in the span and for how many nanoseconds, gaps taken out."""
-    start, end = part.span.start.time, part.span.end.time
-    rows = valid_rows(series, part.first, part.stop)
-    carried = _carried(series, part, contract)
+    since, values = valid.times, valid.values.astype(np.float64)
     if carried is not None:
-        rows = np.concatenate(([carried], rows))
-    if not len(rows):
-        return np.empty(0), np.empty(0, dtype=np.int64)
-    since = np.maximum(series.times[rows], start)
-    until = np.append(since[1:], end)
+        since = np.concatenate(([part.span.start.time], since))
+        values = np.concatenate(([float(carried)], values))
+    if not len(values):
+        return values, np.empty(0, dtype=np.int64)
+    until = np.append(since[1:], part.span.end.time)
     weights = until - since
-    for gap_start, gap_end in merged((gap.start, gap.end) for gap in missing):
+    for gap_start, gap_end in holes:
         first = int(np.searchsorted(until, gap_start, side="right"))
         stop = int(np.searchsorted(since, gap_end, side="left"))
         shared = np.minimum(until[first:stop], gap_end) - np.maximum(since[first:stop], gap_start)
         weights[first:stop] -= np.maximum(shared, 0)
-    return series.values[rows].astype(np.float64), weights
+    return values, weights
 
 
-def _carried(series: Series, part: Slice, contract: SamplingContract) -> int | None:
-    """Return the row of the value that was known when the span began, if one was."""
-    before = valid_rows(series, 0, part.first)
-    if not len(before):
+def _carried(series: Series, part: Slice, contract: SamplingContract) -> Number | None:
+    """Return the value that was known when the span began, if one was."""
+    before = valid_readings(series, 0, part.first)
+    if not len(before.times):
         return None
-    age = part.span.start.time - int(series.times[before[-1]])
-    return int(before[-1]) if contract.gap_max is None or age <= contract.gap_max else None
+    age = part.span.start.time - int(before.times[-1])
+    known = contract.gap_max is None or age <= contract.gap_max
+    return before.values[-1].item() if known else None

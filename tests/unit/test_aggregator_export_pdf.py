@@ -161,7 +161,7 @@ def test_figures_are_written_for_a_reader() -> None:
     assert moment(None) == "not ended"
 
 
-def test_every_exception_of_a_record_is_told() -> None:
+def test_every_finding_of_a_record_is_told() -> None:
     readings = [Arrived(signal=SIGNAL, time=at(t), value=132.0, position=t) for t in range(100)]
     document = json.loads(encode_record(assemble(inputs_of(CASE, readings))))
     told = [describe(item) for item in document["exceptions"]]

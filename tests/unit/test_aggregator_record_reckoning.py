@@ -101,11 +101,11 @@ def test_no_chain_at_all_proves_nothing() -> None:
         ({"facts": []}, "open_window"),
     ],
 )
-def test_what_is_not_provably_fine_is_an_exception(case: dict[str, Any], kind: str) -> None:
+def test_what_is_not_provably_fine_is_told(case: dict[str, Any], kind: str) -> None:
     assert kind in kinds(record(case, STEADY))
 
 
-def test_a_clean_lot_has_no_exception_and_counts_its_checks() -> None:
+def test_a_clean_lot_has_nothing_to_judge_and_counts_its_checks() -> None:
     found = record({"chain": {"settings": [[-100, "00"], [-50, "01"]]}}, STEADY)
     assert kinds(found) == []
     assert sum(found.passed.values()) >= 15

@@ -22,6 +22,6 @@ def test_the_example_is_what_the_case_gives() -> None:
     assert json.loads(shown[1]) == json.loads(encode_record(assemble(inputs)))
 
 
-def test_every_kind_of_exception_is_specified() -> None:
+def test_every_kind_is_specified() -> None:
     for kind in ExceptionKind:
         assert f"`{kind.value}`" in PAGE
