@@ -18,6 +18,8 @@ from aggregator.access.tokens import LIFETIMES, TokenKind
 from aggregator.caller import COOKIE, actor_of, context_of
 from aggregator.clock import Clock
 from aggregator.errors import AccessError
+from aggregator.export import words as record_words
+from aggregator.export.words_zh import CHINESE
 from aggregator.ops import gateways
 from aggregator.service import assemble_record, lots, tokens
 from aggregator.service.context import Context
@@ -150,12 +152,15 @@ async def _news(context: Context, actor: Actor, request: Request) -> AsyncIterat
 def _page(request: Request, name: str, actor: Actor | None, values: dict[str, Any]) -> HTMLResponse:
     language = words.language_of(request)
     translate = words.translator(language)
+    said = CHINESE if language == "zh-CN" else record_words.ENGLISH
     clock = context_of(request).clock
     text = _TEMPLATES.get_template(name).render(
         t=translate,
         language=language,
         actor=actor,
         ago=lambda time: _ago(time, clock, translate),
+        say=lambda key: record_words.say(said, key),
+        describe=lambda item: record_words.describe(item, said),
         **values,
     )
     page = HTMLResponse(text)

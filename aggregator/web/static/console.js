@@ -24,32 +24,51 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-// Bands between the limits, drawn beneath the line; a limit that is not given ends no band.
-function bands(limits) {
-  return (u) => {
-    const { ctx, bbox } = u;
-    const y = (value) => u.valToPos(value, "y", true);
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    const low = limits.alert_low ?? limits.action_low;
-    const high = limits.alert_high ?? limits.action_high;
+function within(u, paint) {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  paint(ctx, bbox, (value) => u.valToPos(value, "y", true));
+  ctx.restore();
+}
+
+// The band between the limits, beneath everything; a limit that is not given ends no band.
+function band(limits) {
+  const low = limits.alert_low ?? limits.action_low;
+  const high = limits.alert_high ?? limits.action_high;
+  return (u) => within(u, (ctx, bbox, y) => {
+    if (low == null && high == null) return;
     const bottom = low == null ? bbox.top + bbox.height : y(low);
     const top = high == null ? bbox.top : y(high);
     ctx.fillStyle = colour("--band");
     ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
+  });
+}
+
+// Each limit as a line over the grid: action solid, alert dashed, target dotted and quiet.
+const LINES = { action: ["--bad", []], alert: ["--warn", [6, 6]], target: ["--quiet", [2, 5]] };
+
+function lines(limits) {
+  return (u) => within(u, (ctx, bbox, y) => {
     for (const [name, value] of Object.entries(limits)) {
       if (value == null) continue;
-      ctx.strokeStyle = colour(name.startsWith("action") ? "--bad" : "--warn");
-      ctx.setLineDash(name.startsWith("action") ? [] : [6, 6]);
+      const [tone, dash] = LINES[name.split("_")[0]];
+      ctx.strokeStyle = colour(tone);
+      ctx.setLineDash(dash);
       ctx.beginPath();
       ctx.moveTo(bbox.left, y(value));
       ctx.lineTo(bbox.left + bbox.width, y(value));
       ctx.stroke();
     }
-    ctx.restore();
-  };
+  });
+}
+
+// Times of a record are UTC wherever the browser stands.
+function clock(seconds, fraction) {
+  const text = new Date(seconds * 1000).toISOString();
+  return text.slice(11, fraction ? 23 : 19);
 }
 
 async function chart(place) {
@@ -75,9 +94,19 @@ async function chart(place) {
           },
         },
       },
-      series: [{}, { label: unit, stroke: colour("--link"), width: 1.5, spanGaps: false }],
-      axes: [axis, { ...axis, size: 64 }],
-      hooks: { drawClear: [bands(limits)] },
+      series: [
+        { label: "UTC", value: (_, at) => (at == null ? "–" : clock(at, true)) },
+        { label: unit || "–", stroke: colour("--link"), width: 1.5, spanGaps: false },
+      ],
+      axes: [
+        {
+          ...axis,
+          space: 90,
+          values: (_, marks, __, ___, step) => marks.map((at) => clock(at, step < 1)),
+        },
+        { ...axis, size: 64 },
+      ],
+      hooks: { drawClear: [band(limits)], drawAxes: [lines(limits)] },
     },
     [times, values],
     place,
