@@ -44,7 +44,7 @@ class Site:
         self.port = port or free_port()
         self.aggregator_settings = folder / "aggregator.toml"
         self.agent_settings = folder / "agent.toml"
-        self.policy = folder / "policy.toml"
+        self.policy = folder / "trust.toml"
         self.store_url = store_url or f"sqlite:///{folder / 'aggregator.db'}"
         self.aggregator = self._process("aggregator", self.aggregator_settings)
         self.agent = self._process("edge_agent", self.agent_settings)

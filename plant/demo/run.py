@@ -158,12 +158,12 @@ class Demo:
             self._hold(counts["exceptions"] == 0, "the cut of the network has left no gap in it")
         for ending in ("json", "pdf", "dossier"):
             (self.out / f"{lot}.{ending}").write_bytes(await client.fetch(f"{path}.{ending}"))
-        shutil.copyfile(self.site.policy, self.out / "policy.toml")
+        shutil.copyfile(self.site.policy, self.out / "trust.toml")
         await self._verify(lot)
 
     async def _verify(self, lot: str) -> None:
         dossier = self.out / f"{lot}.dossier"
-        command = our_command("verifier", str(dossier), "--trust", str(self.out / "policy.toml"))
+        command = our_command("verifier", str(dossier), "--trust", str(self.out / "trust.toml"))
         try:
             said = await ask(command)
         except RuntimeError as error:

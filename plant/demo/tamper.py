@@ -53,7 +53,7 @@ def run(out: Path, teller: Teller) -> int:
     data, forgery = forge(genuine.read_bytes())
     forged.write_bytes(data)
     teller.say(f"Altered one reading of {genuine}: {forgery}")
-    command = (sys.executable, "-m", "verifier", str(forged), "--trust", str(out / "policy.toml"))
+    command = (sys.executable, "-m", "verifier", str(forged), "--trust", str(out / "trust.toml"))
     judged = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # our own verifier on our own file
     teller.say(judged.stdout)
     named = SIGNAL in judged.stdout and repr(forgery.before.value) in judged.stdout
