@@ -32,7 +32,7 @@ def test_no_failing_call_loses_what_was_acknowledged(
 ) -> None:
     rig = make_rig(tmp_path, beginning)
     faults = rig.faults()
-    chosen = faults if full else sample(faults, chance)
+    chosen = faults if full else a_few(faults, chance)
     rounds = run(rig, chosen)
     broken = [str(round_) for round_ in rounds if round_.violations]
     record_property(
@@ -101,7 +101,7 @@ def make_rig(folder: Path, beginning: str, variant: Variant = Variant.FAITHFUL) 
     return rig.broken(variant)
 
 
-def sample(faults: Sequence[Fault], chance: random.Random) -> list[Fault]:
+def a_few(faults: Sequence[Fault], chance: random.Random) -> list[Fault]:
     """Return some faults of every call: two of each, and more of those that write."""
     calls = sorted({fault.call for fault in faults})
     wanted = [*calls, *calls, *(["pwrite64", "fdatasync"] * _WRITES_MORE)]

@@ -13,7 +13,7 @@ import pytest
 from tests.faults.line_rig import Victim, running
 
 _ROUNDS: Final = 200
-_SAMPLE: Final = 8
+_ROUNDS_BRIEF: Final = 8
 _KEY: Final = "LOTPROOF_AGENT_"
 
 Figures = Callable[[str, object], None]
@@ -30,7 +30,7 @@ def _hard_work(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_killing_any_part_loses_no_committed_reading(
     tmp_path: Path, chance: random.Random, full: bool, record_property: Figures
 ) -> None:
-    victims = plan(_ROUNDS if full else _SAMPLE, chance)
+    victims = plan(_ROUNDS if full else _ROUNDS_BRIEF, chance)
     async with running(tmp_path, chance) as rig:
         for victim in victims:
             await rig.round(victim)
