@@ -9,13 +9,13 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from plant.line import table
 from plant.site import Site
 from tests.bench.measure import Figures, cpu_s, now, rss_mb, until
 
-START_S = 60.0
+START_S: Final = 60.0
 
 
 class Head(NamedTuple):
@@ -30,7 +30,11 @@ class WatchedLine:
 
     def __init__(self, folder: Path, *, seal_age_s: float = 1.0) -> None:
         self.site = Site(folder)
-        self._environment = {"LOTPROOF_AGENT_SEAL__AGE_MAX_S": str(seal_age_s)}
+        self._environment = {
+            "LOTPROOF_AGENT_SEAL__AGE_MAX_S": str(seal_age_s),
+            # Straight to the broker: the plant's network would be a part of this process.
+            "LOTPROOF_AGENT_UPLINK__PORT": str(self.site.broker.port),
+        }
         self._open = contextlib.AsyncExitStack()
         self._views: dict[Path, sqlite3.Connection] = {}
 
@@ -101,28 +105,43 @@ class WatchedLine:
 
     def committed(self) -> Head:
         """Return the end of the chain on the gateway's disk."""
-        path = self.site.buffer / "buffer" / "buffer.db"
-        return self._head(path, "SELECT head, end_reading FROM epoch")
+        return self._head(self.buffer_file, COMMITTED)
 
     def stored(self) -> Head:
         """Return the end of the chain in the aggregator's store, as others see it."""
-        path = self.site.folder / "aggregator.db"
-        return self._head(path, "SELECT head, end_reading FROM epochs")
+        return self._head(self.store_file, STORED)
+
+    @property
+    def buffer_file(self) -> Path:
+        """The agent's buffer."""
+        return self.site.buffer / "buffer" / "buffer.db"
+
+    @property
+    def store_file(self) -> Path:
+        """The aggregator's store."""
+        return self.site.folder / "aggregator.db"
 
     def _head(self, path: Path, sql: str) -> Head:
         if path not in self._views:
             if not path.exists():
                 return Head(-1, 0)
-            self._views[path] = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-            )
+            self._views[path] = view(path)
         row = self._views[path].execute(sql).fetchone()
         return Head(-1, 0) if row is None else Head(*row)
 
     def _close_views(self) -> None:
-        for view in self._views.values():
-            view.close()
+        for each in self._views.values():
+            each.close()
         self._views.clear()
+
+
+COMMITTED: Final = "SELECT head, end_reading FROM epoch"
+STORED: Final = "SELECT head, end_reading FROM epochs"
+
+
+def view(path: Path) -> sqlite3.Connection:
+    """Open a file of SQLite to look at it while another process writes."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
 def source(
@@ -138,4 +157,4 @@ def source(
         writer = csv.DictWriter(file, list(signals[0]))
         writer.writeheader()
         writer.writerows(signals)
-    return table("[source]", name=name, driver=driver, signals_csv=path.name, **settings)
+    return table("[source]", name=name, driver=driver, signals_csv=str(path), **settings)

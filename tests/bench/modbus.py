@@ -50,6 +50,19 @@ class Registers:
         ]
 
 
+def registers_source(folder: Path, registers: Registers, *, period_s: float) -> str:
+    """Return the source of the agent's settings that reads the registers."""
+    return source(
+        folder,
+        "plc",
+        "modbus",
+        registers.signals(),
+        host="127.0.0.1",
+        port=registers.server.port,
+        period_s=period_s,
+    )
+
+
 async def run(folder: Path, scale: Scale) -> list[Entry]:
     """Measure the three in turn."""
     registers = Registers()
@@ -57,17 +70,7 @@ async def run(folder: Path, scale: Scale) -> list[Entry]:
     try:
         async with WatchedLine(folder / "site") as line:
             port = registers.server.port
-            await line.set_up(
-                source(
-                    line.site.folder,
-                    "plc",
-                    "modbus",
-                    registers.signals(),
-                    host="127.0.0.1",
-                    port=port,
-                    period_s=PERIOD_S,
-                )
-            )
+            await line.set_up(registers_source(line.site.folder, registers, period_s=PERIOD_S))
             modpoll = await _modpoll(folder, registers)
             rounds = await interleave(
                 {

@@ -80,7 +80,7 @@ async def changing_nodes(count: int, period_s: float) -> AsyncIterator[int]:
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/bench/")
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     await server.register_namespace("urn:lotproof:bench")
-    folder = await server.nodes.objects.add_folder(ua.NodeId(0, 2), "Bench")
+    folder = await server.nodes.objects.add_folder(ua.NodeId("Bench", 2), "Bench")
     nodes = [
         (await folder.add_variable(ua.NodeId(number, 2), f"V{number}", 20.0 + number)).nodeid
         for number in range(1, count + 1)
@@ -116,7 +116,7 @@ def opcua_source(folder: Path, port: int, count: int, period_s: float) -> str:
             "name": f"bench/v-{number:04}",
             "kind": "float64",
             "address": f"ns=2;i={number}",
-            "sampling_ms": int(period_s * 1000),
+            "sampling_s": period_s,
         }
         for number in range(1, count + 1)
     ]
@@ -127,5 +127,5 @@ def opcua_source(folder: Path, port: int, count: int, period_s: float) -> str:
         signals,
         endpoint=f"opc.tcp://127.0.0.1:{port}/bench/",
         security="None",
-        publishing_ms=int(period_s * 1000),
+        publishing_s=period_s,
     )

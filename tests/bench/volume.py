@@ -132,7 +132,7 @@ async def _device(folder: Path, signals: int, scale: Scale) -> Entry:
     ratio = rounds.ratio("bytes", "ours", "rows")
     return Entry(
         row="e",
-        what=f"written to the gateway's disk, {signals} readings a commit, receipts and freeing too",
+        what=f"written to the gateway's disk, {signals} readings a commit, with receipts",
         figure="B a reading",
         ours=rounds.median("ours", "bytes"),
         beside="SQLite queue, a row a reading, same commits",
