@@ -16,7 +16,7 @@ LOTS: Final = ("L-0042", "L-0043")
 CARRIERS: Final = ("3034257bf7194e4000001a85", "3034257bf7194e4000001a86")
 AREA: Final = "demo/suzhou/cleanroom-1"
 PRESS: Final = f"{AREA}/press-1"
-PORTAL: Final = f"{AREA}/press-1/portal-1"
+PORTAL: Final = f"{AREA}/portal-1"
 
 Put = tuple[str, dict[str, Any]]
 
