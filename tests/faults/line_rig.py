@@ -60,7 +60,7 @@ class LineRig:
 
     async def round(self, victim: Victim) -> None:
         """Let the line run until it has moved on, kill, and start again what was killed."""
-        await self._moves_on()
+        await self.moves_on()
         for name in victim.value:
             await asyncio.sleep(self._chance.uniform(0, _LONGEST_PAUSE_S))
             self._heads.append(committed(self.buffer))
@@ -69,6 +69,29 @@ class LineRig:
         await asyncio.sleep(self._chance.uniform(0, _LONGEST_PAUSE_S))
         for name in reversed(victim.value):
             await self._parts[name].start()
+
+    @asynccontextmanager
+    async def failing(self, part: Process, database: Path, fault: str) -> AsyncIterator[None]:
+        """Let calls on a database's log fail in a part of the running line, in strace's words."""
+        name = fault.partition(":")[0]
+        command = ["strace", "-f", "-p", str(part.pid), "-P", f"{database}-wal", "-o", "/dev/null"]
+        rules = ["-e", f"trace={name}", "-e", f"inject={fault}"]
+        pipe = asyncio.subprocess.PIPE
+        tracing = await asyncio.create_subprocess_exec(*command, *rules, stderr=pipe)
+        assert tracing.stderr is not None
+        async with asyncio.timeout(PATIENCE_S):
+            assert b"attached" in await tracing.stderr.readline()
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                tracing.terminate()
+            await tracing.communicate()
+
+    async def seals(self, bundles: int) -> None:
+        """Wait until the gateway has sealed so many more."""
+        wanted = committed(self.buffer).number + bundles
+        await _until(lambda: committed(self.buffer).number >= wanted)
 
     async def verdict(self, patience_s: float = PATIENCE_S) -> Verdict:
         """Stop collecting, let the line deliver what is left, end it all and compare."""
@@ -96,7 +119,7 @@ class LineRig:
                 found.append(f"{module} fsck: {error}")
         return found
 
-    async def _moves_on(self) -> None:
+    async def moves_on(self) -> None:
         """Wait until the aggregator has stored something that was sealed from now on."""
         head = committed(self.buffer)
         await _until(lambda: max(stored(self.store, head.epoch), default=-1) > head.number)

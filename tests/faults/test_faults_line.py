@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Final
 
 import pytest
 
-from tests.faults.line_rig import Victim, running
+from tests.faults.line_ledger import committed, missing
+from tests.faults.line_rig import PATIENCE_S, Victim, running
 
 _ROUNDS: Final = 200
 _ROUNDS_BRIEF: Final = 8
+_BUNDLES_MEANWHILE: Final = 20
 _KEY: Final = "LOTPROOF_AGENT_"
 
 Figures = Callable[[str, object], None]
@@ -44,6 +47,38 @@ async def test_killing_any_part_loses_no_committed_reading(
     assert verdict.problems == ()
     assert (verdict.lost, verdict.twice) == (0, 0)
     assert verdict.readings > 10 * len(victims)
+
+
+async def test_an_agent_whose_disk_fails_ends_and_goes_on_when_started_again(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    async with running(tmp_path, chance) as rig:
+        await rig.moves_on()
+        async with rig.failing(rig.site.agent, rig.buffer, "fdatasync:error=EIO"):
+            code = await asyncio.wait_for(rig.site.agent.wait(), PATIENCE_S)
+        words = rig.site.agent.tail()
+        await rig.site.agent.start()
+        await rig.moves_on()
+        verdict = await rig.verdict()
+    assert code == 1
+    assert "nothing was acknowledged after this" in words
+    assert verdict.problems == ()
+    assert (verdict.lost, verdict.twice) == (0, 0)
+
+
+async def test_an_aggregator_whose_disk_fails_for_a_while_loses_nothing(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    async with running(tmp_path, chance) as rig:
+        for fault in ("fdatasync:error=EIO", "pwrite64:error=ENOSPC"):
+            await rig.moves_on()
+            async with rig.failing(rig.site.aggregator, rig.store, fault):
+                await rig.seals(_BUNDLES_MEANWHILE)
+                assert missing(rig.store, committed(rig.buffer))
+        await rig.moves_on()
+        verdict = await rig.verdict()
+    assert verdict.problems == ()
+    assert (verdict.lost, verdict.twice) == (0, 0)
 
 
 async def test_control_freeing_on_the_brokers_word_is_caught(
