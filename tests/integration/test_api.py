@@ -278,12 +278,12 @@ async def test_the_description_describes_every_operation(api: Api) -> None:
         assert _resolved(described, reference) is not None, reference
 
 
-def _references(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
-        return own + [found for value in node.values() for found in _references(value)]
-    if isinstance(node, list):
-        return [found for value in node for found in _references(value)]
+def _references(part: Any) -> list[str]:
+    if isinstance(part, dict):
+        own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
+        return own + [found for value in part.values() for found in _references(value)]
+    if isinstance(part, list):
+        return [found for value in part for found in _references(value)]
     return []
 
 
