@@ -21,8 +21,11 @@ PORTAL: Final = f"{AREA}/portal-1"
 Put = tuple[str, dict[str, Any]]
 
 
-def master_data() -> Iterator[Put]:
-    """Yield (path, document) of everything that must be known before the first lot."""
+def master_data(patience: float) -> Iterator[Put]:
+    """Yield (path, document) of everything that must be known before the first lot.
+
+    ``patience`` multiplies the longest time between two readings, for a machine that stalls.
+    """
     yield _equipment(AREA, "Clean room", occupancy="ambient")
     yield _equipment(PRESS, "Sealing press")
     yield _equipment(PORTAL, "RFID portal of the press")
@@ -38,7 +41,8 @@ def master_data() -> Iterator[Put]:
     yield _signal(TAG_READS, PORTAL, Kind.TAG_READ, "", "tag_reads")
     yield f"/materials/{GTIN}", {"gtin": GTIN, "name": "Sterile tray, size 2"}
     for limit in _LIMITS:
-        document = {"gtin": GTIN, "gateway": GATEWAY, **limit}
+        gap_max = limit["gap_max_s"] * patience
+        document = {"gtin": GTIN, "gateway": GATEWAY, **limit, "gap_max_s": gap_max}
         yield f"/limits/{GTIN}/{limit['parameter']}", document
 
 
@@ -86,7 +90,7 @@ _LIMITS: Final[tuple[dict[str, Any], ...]] = (
         "alert_high": 139.0,
         "action_low": 129.0,
         "action_high": 141.0,
-        "gap_max_s": 1.0,
+        "gap_max_s": 1.5,
         "period_s": 0.2,
     },
     {
@@ -94,7 +98,7 @@ _LIMITS: Final[tuple[dict[str, Any], ...]] = (
         "signal": "press-1/seal-pressure",
         "unit": "bar",
         "action_high": 7.0,
-        "gap_max_s": 1.0,
+        "gap_max_s": 1.5,
         "period_s": 0.2,
     },
     {
@@ -103,7 +107,7 @@ _LIMITS: Final[tuple[dict[str, Any], ...]] = (
         "unit": "Pa",
         "target": 15.0,
         "action_low": 5.0,
-        "gap_max_s": 2.0,
+        "gap_max_s": 2.5,
         "period_s": 0.5,
     },
     {
@@ -113,7 +117,7 @@ _LIMITS: Final[tuple[dict[str, Any], ...]] = (
         "target": 21.0,
         "alert_low": 18.0,
         "alert_high": 24.0,
-        "gap_max_s": 2.0,
+        "gap_max_s": 2.5,
         "period_s": 0.5,
         "criticality": "key",
     },

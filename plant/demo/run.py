@@ -79,7 +79,9 @@ class Demo:
         """Make both lots, assemble their records and have them verified; StepError if one fails."""
         self.line.portal.arrive(bytes.fromhex(orders.CARRIERS[0]), 1)
         await self._first_readings()
-        await self._put(orders.master_data(), "equipment, signals, product and limits put")
+        await self._put(
+            orders.master_data(self.patience), "equipment, signals, product and limits put"
+        )
         await self._put(orders.lots(), f"work order {orders.ORDER} with {len(orders.LOTS)} lots")
         for number, lot in enumerate(orders.LOTS):
             await self._make(lot, orders.CARRIERS[number], TROUBLES[number])
