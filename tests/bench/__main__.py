@@ -26,7 +26,7 @@ from tests.bench.table import Entry, markdown, write
 ROWS: Final[dict[str, tuple[str, ...]]] = {
     "a": ("modbus",),
     "b": ("opcua",),
-    "c": ("intake",),
+    "c": ("intake", "intake_mqtt"),
     "d": ("lot",),
     "e": ("volume",),
     "f": ("latency",),

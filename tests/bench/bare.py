@@ -33,6 +33,7 @@ def main() -> None:
         arguments.add_argument("--seconds", type=float, default=0.0)
         arguments.add_argument("--period", type=float, default=1.0)
         arguments.add_argument("--pki", type=Path)
+        arguments.add_argument("--topic")
     asked = parser.parse_args()
     asked.client(asked)
 
@@ -96,7 +97,7 @@ def mqtt(asked: argparse.Namespace) -> None:
     seen, done, subscribed = _Seen(), threading.Event(), threading.Event()
 
     def on_connect(client: Client, _data: Any, _flags: Any, _reason: Any, _props: Any) -> None:
-        client.subscribe("lotproof/v1/+/bundle", qos=1)
+        client.subscribe(asked.topic, qos=1)
 
     def on_subscribe(*_: Any) -> None:
         subscribed.set()
