@@ -17,6 +17,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from aggregator.access.roles import Act, require
 from aggregator.api import audit, facts, gateways, master, problems, readings, records, tokens
 from aggregator.caller import Caller
+from aggregator.errors import AggregatorError
 from aggregator.service.context import Context
 from aggregator.web import pages
 
@@ -45,6 +46,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
+    app.add_exception_handler(AggregatorError, _problem)
     app.middleware("http")(_hardened)
     api = APIRouter(
         prefix="/api/v1",
@@ -78,6 +80,15 @@ async def _hardened(request: Request, proceed: RequestResponseEndpoint) -> Respo
     if not request.url.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    """Tell a program by a problem document, and a person in front of a browser by a page."""
+    answer = await problems.ours(request, error)
+    browses = "text/html" in request.headers.get("Accept", "") and "/api/" not in request.url.path
+    if browses and isinstance(error, AggregatorError):
+        return pages.problem(request, error, answer.status_code)
+    return answer
 
 
 async def _docs() -> HTMLResponse:

@@ -59,7 +59,7 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 def install(app: FastAPI) -> None:
     """Make every error of ``app`` a problem document."""
-    app.add_exception_handler(AggregatorError, _ours)
+    app.add_exception_handler(AggregatorError, ours)
     app.add_exception_handler(RequestValidationError, _request)
     app.add_exception_handler(HTTPException, _http)
 
@@ -81,7 +81,8 @@ def problem(status: int, *, detail: str, kind: str = "about:blank", **extra: Any
     )
 
 
-async def _ours(_: Request, error: Exception) -> JSONResponse:
+async def ours(_: Request, error: Exception) -> JSONResponse:
+    """Return the problem document of an error of this package."""
     if not isinstance(error, AggregatorError):
         raise error
     status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)

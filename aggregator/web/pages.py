@@ -17,7 +17,7 @@ from aggregator.access.roles import Act, Actor, allows
 from aggregator.access.tokens import LIFETIMES, TokenKind
 from aggregator.caller import COOKIE, actor_of, context_of
 from aggregator.clock import Clock
-from aggregator.errors import AccessError
+from aggregator.errors import AccessError, AggregatorError
 from aggregator.export import words as record_words
 from aggregator.export.words_zh import CHINESE
 from aggregator.ops import gateways
@@ -37,10 +37,7 @@ _NEWS_EVENTS_MAX: Final = 3_600
 @routes.get("/")
 async def overview(request: Request) -> Response:
     """Show gateways, lots and the log."""
-    try:
-        actor = await actor_of(request)
-    except AccessError:
-        return RedirectResponse("/login", status_code=303)
+    actor = await actor_of(request)
     return _page(request, "overview.html", actor, await _overview(context_of(request), actor))
 
 
@@ -54,10 +51,7 @@ async def overview_fragment(request: Request) -> Response:
 @routes.get("/records/{gtin}/{lot}")
 async def record(request: Request, gtin: str, lot: str) -> Response:
     """Show a lot's newest record: verdict, exceptions, charts, completeness."""
-    try:
-        actor = await actor_of(request)
-    except AccessError:
-        return RedirectResponse("/login", status_code=303)
+    actor = await actor_of(request)
     found = await assemble_record.get(context_of(request), actor, gtin, lot)
     values = {"summary": found.summary, "record": found.document}
     return _page(request, "record.html", actor, values)
@@ -115,6 +109,15 @@ async def log_in(request: Request) -> Response:
         secure=request.url.scheme == "https",
     )
     return response
+
+
+def problem(request: Request, error: AggregatorError, status: int) -> Response:
+    """Show a person what is wrong and what to do; who is not known is asked to log in."""
+    if isinstance(error, AccessError):
+        return RedirectResponse("/login", status_code=303)
+    page = _page(request, "problem.html", None, {"problem": str(error), "hint": error.hint})
+    page.status_code = status
+    return page
 
 
 async def _link(request: Request) -> str:

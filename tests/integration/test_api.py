@@ -216,6 +216,22 @@ async def test_a_session_reads_and_changes_nothing(api: Api) -> None:
     assert again.status_code == 401, "a link serves once"
 
 
+async def test_a_person_meets_pages_where_a_program_meets_documents(api: Api) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml"}
+    stranger = await api.http.get("/", headers=browser)
+    assert (stranger.status_code, stranger.headers["location"]) == (303, "/login")
+    assert_problem(await api.http.get("/fragments/overview"), 401, "/problems/access")
+    headers = await api.as_role(Role.QA)
+    missing = await api.http.get(f"/records/{GTIN}/L-1", headers=headers | browser)
+    assert missing.status_code == 404
+    assert missing.headers["content-type"].startswith("text/html")
+    assert "there is no record" in missing.text
+    assert "assemble it first" in missing.text
+    denied = await api.http.get("/", headers=await api.as_role(Role.INTEGRATION) | browser)
+    assert denied.status_code == 403
+    assert "may not read gateways" in denied.text
+
+
 async def test_a_token_is_shown_once_and_ended_at_once(api: Api) -> None:
     headers = await api.as_role(Role.ADMIN)
     asked = {"name": "mes", "roles": ["integration"], "reason": "orders come from there"}
