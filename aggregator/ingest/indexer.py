@@ -16,7 +16,7 @@ import structlog
 from aggregator import metrics
 from aggregator.clock import Clock
 from aggregator.errors import StoreError
-from aggregator.ingest.quarantine import quarantine, report
+from aggregator.ingest.quarantine import Quarantine, report
 from aggregator.ingest.verify import Check, Message, Refused
 from aggregator.settings import SegmentSettings
 from aggregator.store.base import Param, Row, Store, Transaction
@@ -80,6 +80,7 @@ class Indexer:
         self._store = store
         self._clock = clock
         self._settings = settings or SegmentSettings()
+        self._quarantine = Quarantine(0)  # a stored bundle is not kept twice
         self._span = self._settings.span_seconds * SECOND
 
     async def run(self) -> None:
@@ -158,7 +159,7 @@ class Indexer:
                 await tx.execute(
                     "bundles.mark_wrong", epoch_id=epoch["epoch_id"], number=wrong.number
                 )
-            fresh = await quarantine(tx, refused, now=self._clock.now(), bytes_max=0)
+            fresh = await self._quarantine.keep(tx, refused, now=self._clock.now())
         report(fresh, fresh)
 
     async def _join_small(self, epoch: Row) -> None:

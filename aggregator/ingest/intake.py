@@ -18,7 +18,7 @@ from aggregator import metrics
 from aggregator.clock import Clock
 from aggregator.errors import StoreError, StoreUnavailableError
 from aggregator.ingest.place import Placer
-from aggregator.ingest.quarantine import quarantine, report
+from aggregator.ingest.quarantine import Quarantine, report
 from aggregator.ingest.trust import Trust, load_trust
 from aggregator.ingest.verify import (
     Check,
@@ -69,6 +69,7 @@ class Intake:
         self._keys = keys
         self._clock = clock
         self._settings = settings or IntakeSettings()
+        self._quarantine = Quarantine(self._settings.quarantine_bytes_max)
         self._trust: Trust | None = None
 
     async def accept(self, messages: Sequence[Message]) -> Accepted:
@@ -143,9 +144,7 @@ class Intake:
                     outcomes.append(verdict)
             await placer.finish()
             refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
-            fresh = await quarantine(
-                tx, refused, now=now, bytes_max=self._settings.quarantine_bytes_max
-            )
+            fresh = await self._quarantine.keep(tx, refused, now=now)
             receipts = [
                 OutgoingReceipt(
                     gateway=epoch.row["gateway"], data=await placer.receipt(epoch, self._keys.seal)
@@ -207,12 +206,7 @@ class Intake:
             )
         refused = Refused(message=messages[0], check=Check.STORE, reason="store", text=str(error))
         async with self._store.write() as tx:
-            fresh = await quarantine(
-                tx,
-                [refused],
-                now=self._clock.now(),
-                bytes_max=self._settings.quarantine_bytes_max,
-            )
+            fresh = await self._quarantine.keep(tx, [refused], now=self._clock.now())
         report([refused], fresh)
         return Accepted(outcomes=(refused,), receipts=())
 

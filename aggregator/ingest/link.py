@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from aggregator import metrics
-from aggregator.errors import SettingsError
+from aggregator.errors import SettingsError, StoreError
 from aggregator.ingest.intake import Intake, OutgoingReceipt
 from aggregator.ingest.verify import Message
 from aggregator.settings import BrokerSettings, IntakeSettings, Mqtt
@@ -73,6 +73,8 @@ class BrokerLink:
                     lost = False
                     self.publish(await on_connect())
                     why = await connection.ended()
+            except StoreError as error:  # no receipts can be read: connect again, and try then
+                why = str(error)
             finally:
                 self._client = None
                 self.connected.clear()

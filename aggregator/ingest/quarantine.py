@@ -23,39 +23,48 @@ def digest(refused: Refused) -> bytes:
     return hashlib.sha256(topic + b"\0" + refused.message.payload).digest()
 
 
-async def quarantine(
-    tx: Transaction, refused: Sequence[Refused], *, now: Nanoseconds, bytes_max: int
-) -> list[Refused]:
-    """Keep what was refused and return what had not been seen before.
+class Quarantine:
+    """Keeps refused messages, up to a bound on their bytes in all."""
 
-    Beyond ``bytes_max`` bytes kept in all, the message itself is left out: its hash, size and
-    reason are kept still.
-    """
-    if not refused:
-        return []
-    row = await tx.fetch_one("quarantine.kept_bytes")
-    kept = 0 if row is None else int(row["bytes"])
-    fresh = []
-    for each in refused:
-        name = digest(each)
-        payload = each.message.payload
-        if await tx.fetch_one("quarantine.known", digest=name) is None:
-            fresh.append(each)
-        room = kept + len(payload) <= bytes_max
-        kept += len(payload) if room else 0
-        await tx.execute(
-            "quarantine.add",
-            digest=name,
-            check_number=int(each.check),
-            reason=each.reason,
-            message=_printable(each.text),
-            topic=_printable(each.message.topic),
-            gateway=_claimed(each.message.topic),
-            size=len(payload),
-            bytes=payload if room else None,
-            record_time=now,
-        )
-    return fresh
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._kept: int | None = None  # counted once: whoever floods us must not make us count
+
+    async def keep(
+        self, tx: Transaction, refused: Sequence[Refused], *, now: Nanoseconds
+    ) -> list[Refused]:
+        """Write what was refused and return what had not been seen before.
+
+        Beyond the bound the message itself is left out: its hash, size and reason are kept still.
+        """
+        if not refused:
+            return []
+        kept = self._kept
+        if kept is None:
+            row = await tx.fetch_one("quarantine.kept_bytes")
+            kept = 0 if row is None else int(row["bytes"])
+        fresh = []
+        for each in refused:
+            name, payload = digest(each), each.message.payload
+            known = await tx.fetch_one("quarantine.known", digest=name) is not None
+            room = kept + len(payload) <= self._bytes_max
+            if not known:
+                fresh.append(each)
+                kept += len(payload) if room else 0
+            await tx.execute(
+                "quarantine.add",
+                digest=name,
+                check_number=int(each.check),
+                reason=each.reason,
+                message=_printable(each.text),
+                topic=_printable(each.message.topic),
+                gateway=_claimed(each.message.topic),
+                size=len(payload),
+                bytes=payload if room else None,
+                record_time=now,
+            )
+        self._kept = kept
+        return fresh
 
 
 def report(refused: Sequence[Refused], fresh: Sequence[Refused]) -> None:
