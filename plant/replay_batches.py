@@ -109,8 +109,8 @@ class BatchReplay:
         for ending in ("json", "pdf", "dossier"):
             data = await self.site.client.fetch(f"/records/{GTIN}/{batch}.{ending}")
             (out / f"{batch}.{ending}").write_bytes(data)
-        shutil.copyfile(self.site.policy, out / "policy.toml")
-        dossier, policy = out / f"{batch}.dossier", out / "policy.toml"
+        shutil.copyfile(self.site.policy, out / "trust.toml")
+        dossier, policy = out / f"{batch}.dossier", out / "trust.toml"
         judged = await ask(our_command("verifier", str(dossier), "--trust", str(policy)))
         return judged.splitlines()[0]
 
@@ -186,7 +186,11 @@ def read_batches(
 def main() -> int:
     """Replay a file, leave the records in the out folder, tell what became of each batch."""
     asked = _arguments()
-    recorded, rows = read_batches(asked.file, batches=asked.batches, rows_max=asked.rows)
+    try:
+        recorded, rows = read_batches(asked.file, batches=asked.batches, rows_max=asked.rows)
+    except (OSError, ValueError) as error:
+        print(f"{asked.file} cannot be read as recorded batches: {error}")
+        return 2
     if not rows or not any(row.batch for row in rows):
         print(f"{asked.file} names no batch; it needs a column batch or batch_id")
         return 2

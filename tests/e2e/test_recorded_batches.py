@@ -5,6 +5,8 @@ The judge is pandas over the file itself. From the line it takes one thing: when
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -77,6 +79,27 @@ async def test_dirt_of_a_tablet_press_does_not_vanish(tmp_path: Path) -> None:
     for each in parameters(first):
         assert ("gap", each["parameter"]) in kinds
         assert (("status", each["signal"]) in kinds) is (each["figures"]["bad"] > 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "No such file"),
+        ("speed\n1\n", "names no batch"),
+        ("batch;speed;timestamp\n1;2;noon\n", "cannot be read"),
+    ],
+    ids=["no file", "no batch", "no time"],
+)
+def test_a_file_that_cannot_be_replayed_is_refused_with_a_reason(
+    tmp_path: Path, text: str | None, said: str
+) -> None:
+    path = tmp_path / "mine.csv"
+    if text is not None:
+        path.write_text(text)
+    command = (sys.executable, "-m", "plant.replay_batches", str(path), "--out", str(tmp_path))
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert said in ended.stdout
 
 
 async def judge(
