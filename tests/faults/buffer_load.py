@@ -177,7 +177,11 @@ class Gateway:
 
     def _tune(self, buffer: Buffer) -> None:
         # The test reaches into the buffer here so that the product needs no switch for it.
-        pragmas = [f"wal_autocheckpoint = {self._load.pages_a_checkpoint}"]
+        # A lock that cannot be had is waited for: not here for the five seconds of the product.
+        pragmas = [
+            f"wal_autocheckpoint = {self._load.pages_a_checkpoint}",
+            "busy_timeout = 100",
+        ]
         if self._load.variant is Variant.UNSYNCED:
             pragmas.append("synchronous = OFF")
         for pragma in pragmas:

@@ -136,8 +136,7 @@ async def running(
     recording.write_text(f"{COUNTER},press-1/temperature\n{rows}", encoding="utf-8")
     async with Site(folder, embedded_broker=False) as site:
         await site.set_up(_SOURCE.format(file=recording, period=_ROW_PERIOD_S))
-        command = our_command(agent, "run", "--settings", str(site.agent_settings))
-        site.agent = Process(agent, command, site.agent.log)
+        site.agent.command = our_command(agent, "run", "--settings", str(site.agent_settings))
         await site.aggregator.start()
         await site.agent.start()
         rig = LineRig(site, chance)
