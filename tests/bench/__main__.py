@@ -32,7 +32,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "f": ("latency",),
     "g": ("memory",),
 }
-"""The row's letter -> the files of this folder that measure it."""
+"""The row's letter -> the files of ``rows`` that measure it."""
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 Run = Callable[[Path, Scale], Awaitable[list[Entry]]]
@@ -64,7 +64,7 @@ async def _measure(rows: list[str], scale: Scale) -> list[Entry]:
     for row in rows:
         for name in ROWS[row]:
             began = time.perf_counter()
-            run: Run = importlib.import_module(f"tests.bench.{name}").run
+            run: Run = importlib.import_module(f"tests.bench.rows.{name}").run
             folder = Path(tempfile.mkdtemp(prefix=f"lotproof-bench-{name}-"))
             try:
                 found = await run(folder, scale)

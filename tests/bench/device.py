@@ -21,8 +21,8 @@ from protocols.wire.header import Counters, Epoch, GatewayId, Opening, OpeningRe
 from protocols.wire.reading import Reading
 from protocols.wire.tlog import leaf_hash
 from tests.bench.measure import written_bytes
+from tests.bench.peers.row_stores import Key, SqliteRows, rows_of
 from tests.bench.process_data import line_readings
-from tests.bench.row_stores import Key, SqliteRows, rows_of
 from tests.sealed import START, SealedGateway
 
 KEPT: Final = 60

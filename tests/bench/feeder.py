@@ -76,7 +76,8 @@ class Intaking:
         self.folder = folder
         self.store = SqliteStore(folder / "aggregator.db")
         self.clock = SystemClock()
-        self.intake = Intake(self.store, load_keys(folder / "keys"), self.clock)
+        self.keys = load_keys(folder / "keys")
+        self.intake = Intake(self.store, self.keys, self.clock)
 
     async def open(self, gateways: dict[str, PublicKey]) -> None:
         """Make the store and register the gateways."""

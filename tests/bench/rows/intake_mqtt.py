@@ -22,10 +22,10 @@ from aggregator.ingest.verify import Message
 from plant.process import ask, our_command
 from plant.site import Site
 from protocols.wire.topics import Channel, topic
-from tests.bench.client import bare
 from tests.bench.feeder import Feeder
 from tests.bench.line import START_S, view
 from tests.bench.measure import Figures, cpu_s, interleave, now, until
+from tests.bench.peers.client import bare
 from tests.bench.scale import Scale
 from tests.bench.table import Entry, Goal
 

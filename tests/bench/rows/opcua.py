@@ -16,9 +16,9 @@ from typing import Any, Final
 from asyncua import Server, ua
 
 from plant.ports import free_port
-from tests.bench.client import bare
 from tests.bench.line import WatchedLine, source
 from tests.bench.measure import interleave, now
+from tests.bench.peers.client import bare
 from tests.bench.scale import Scale
 from tests.bench.table import Entry, Goal
 

@@ -17,7 +17,7 @@ from typing import Final
 from plant.process import ask, our_command
 from tests.bench.line import COMMITTED, STORED, WatchedLine, view
 from tests.bench.measure import now
-from tests.bench.modbus import Registers, registers_source
+from tests.bench.rows.modbus import Registers, registers_source
 from tests.bench.scale import Scale
 from tests.bench.table import Entry, Goal
 
@@ -44,7 +44,7 @@ async def _watched(folder: Path, registers: Registers, age: float, scale: Scale)
         await line.start_agent()
         seconds = scale.rounds * scale.turn_s
         files = (str(line.buffer_file), str(line.store_file))
-        watch = our_command("tests.bench.latency", *files, str(seconds))
+        watch = our_command("tests.bench.rows.latency", *files, str(seconds))
         waits: list[float] = json.loads(await ask(watch, timeout_s=seconds + 60))
         await line.site.agent.stop()
     waits.sort()
@@ -63,7 +63,7 @@ async def _watched(folder: Path, registers: Registers, age: float, scale: Scale)
 
 
 def main() -> None:
-    """Watch two files: ``python -m tests.bench.latency <buffer> <store> <seconds>``."""
+    """Watch two files: ``python -m tests.bench.rows.latency <buffer> <store> <seconds>``."""
     buffer, store, seconds = sys.argv[1:]
     waits = _waits(view(Path(buffer)), view(Path(store)), float(seconds))
     sys.stdout.write(json.dumps(waits) + "\n")

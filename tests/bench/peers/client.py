@@ -9,9 +9,9 @@ from tests.bench.measure import Figures
 
 
 async def bare(name: str, **arguments: object) -> Figures:
-    """Run a client of ``tests.bench.bare`` and return what it did."""
+    """Run a client of ``tests.bench.peers.bare`` and return what it did."""
     given = [part for key, value in arguments.items() for part in (f"--{key}", str(value))]
-    printed = await ask(our_command("tests.bench.bare", name, *given), timeout_s=300)
+    printed = await ask(our_command("tests.bench.peers.bare", name, *given), timeout_s=300)
     seen: dict[str, float] = json.loads(printed.splitlines()[-1])
     count = max(1.0, seen["count"])
     return {

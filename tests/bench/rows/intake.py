@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.bench.feeder import GROUP, Feeder, Intaking
 from tests.bench.measure import Figures, Rounds, Side, Stopwatch, interleave
-from tests.bench.row_stores import PostgresRows, ReadingRow, SqliteRows, postgres_rows
+from tests.bench.peers.row_stores import PostgresRows, ReadingRow, SqliteRows, postgres_rows
 from tests.bench.scale import Scale
 from tests.bench.table import Entry, Goal
 

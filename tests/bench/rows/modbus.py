@@ -14,15 +14,15 @@ from typing import Final
 
 from plant.equipment.registers import RefusalError, RegisterServer, Table
 from plant.process import Process, ask
-from tests.bench.client import bare
 from tests.bench.line import WatchedLine, source
 from tests.bench.measure import Figures, Side, cpu_s, interleave, now, rss_mb, until
+from tests.bench.peers.client import bare
 from tests.bench.scale import Scale
 from tests.bench.table import Entry
 
 REGISTERS: Final = 950
 PERIOD_S: Final = 0.1
-_ENVIRONMENT: Final = Path(__file__).resolve().parents[2] / "out" / "bench-env"
+_ENVIRONMENT: Final = Path(__file__).resolve().parents[3] / "out" / "bench-env"
 _MODPOLL: Final = "modpoll==1.6.0"
 _MODPOLL_MAX: Final = 95  # registers a request; it takes up to 123, and 950 is ten of these
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from tests.bench.line import WatchedLine
 from tests.bench.measure import rss_mb
-from tests.bench.modbus import Registers, registers_source
-from tests.bench.opcua import changing_nodes, opcua_source
+from tests.bench.rows.modbus import Registers, registers_source
+from tests.bench.rows.opcua import changing_nodes, opcua_source
 from tests.bench.scale import Scale
 from tests.bench.table import Entry, Goal
 

@@ -1,6 +1,7 @@
-"""Clients without anything of ours, each a process: ``python -m tests.bench.bare <client> ...``.
+"""Clients without anything of ours, each a process of its own.
 
-They read, decode and count, and keep nothing. Each prints one JSON object of what it did.
+``python -m tests.bench.peers.bare <client> ...``: they read, decode and count, and keep nothing.
+Each prints one JSON object of what it did.
 """
 
 from __future__ import annotations
@@ -73,10 +74,12 @@ def opcua(asked: argparse.Namespace) -> None:
 
         async with Client(f"opc.tcp://127.0.0.1:{asked.port}/bench/") as client:
             subscription = await client.create_subscription(asked.period * 1000, Handler())
-            nodes = [client.get_node(f"ns=2;i={number}") for number in range(1, asked.count + 1)]
-            for at in range(0, len(nodes), 500):
+            variables = [
+                client.get_node(f"ns=2;i={number}") for number in range(1, asked.count + 1)
+            ]
+            for at in range(0, len(variables), 500):
                 await subscription.subscribe_data_change(
-                    nodes[at : at + 500],
+                    variables[at : at + 500],
                     queuesize=1000,
                     sampling_interval=ua.Double(asked.period * 1000),
                 )

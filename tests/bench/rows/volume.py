@@ -16,8 +16,8 @@ from protocols.wire.topics import Channel, topic
 from tests.bench.device import KEPT
 from tests.bench.feeder import Intaking
 from tests.bench.measure import Side, interleave
+from tests.bench.peers.row_stores import SqliteRows, rows_of
 from tests.bench.process_data import Resolution, line_readings, pubsub_json
-from tests.bench.row_stores import SqliteRows, rows_of
 from tests.bench.scale import Scale
 from tests.bench.table import Entry, Goal
 from tests.sealed import SealedGateway

@@ -1,0 +1,1 @@
+"""One file a measured row: each has ``run(folder, scale)``, which returns its entries."""
