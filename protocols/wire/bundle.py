@@ -177,4 +177,3 @@ def salt(seed: bytes, index: int) -> bytes:
 def column_leaves(body: Body) -> list[bytes]:
     """Return the leaf hash of each salted column, in order."""
     return [leaf_hash(salt(body.seed, at) + data) for at, data in enumerate(body.columns)]
-

@@ -9,7 +9,7 @@ with a fraction travel in typed arrays (RFC 8746), whose bytes this module does 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from protocols.wire.errors import LimitError, MalformedError
 from protocols.wire.limits import CBOR_DEPTH_MAX, CBOR_ITEMS_MAX
@@ -73,32 +73,55 @@ def _head(major: int, argument: int, out: bytearray) -> None:
         raise MalformedError("an integer is wider than 64 bits")
 
 
-def _encode(item: object, out: bytearray) -> None:
+def _encode(item: Any, out: bytearray) -> None:
+    """Write ``item``; the types that a bundle is full of are found first and by identity."""
+    kind = type(item)
+    if kind is int:
+        _encode_integer(item, out)
+    elif kind is bytes:
+        _head(2, len(item), out)
+        out += item
+    elif kind is Tagged:
+        _head(6, item.tag, out)
+        _encode(item.content, out)
+    elif kind is list or kind is tuple:
+        _head(4, len(item), out)
+        for element in item:
+            _encode(element, out)
+    elif item is None:
+        out.append(0xF6)
+    elif kind is str:
+        text = _utf8(item)
+        _head(3, len(text), out)
+        out += text
+    else:
+        _encode_other(item, out)
+
+
+def _encode_other(item: object, out: bytearray) -> None:
+    """Write what is rare, and what is of a subtype: an enum's member, a text of its own class."""
     match item:
-        case None:
-            out.append(0xF6)
         case bool():
             out.append(0xF5 if item else 0xF4)
         case int():
-            _head(0, item, out) if item >= 0 else _head(1, -1 - item, out)
+            _encode_integer(int(item), out)
         case bytes():
-            _head(2, len(item), out)
-            out += item
+            _encode(bytes(item), out)
         case str():
-            text = _utf8(item)
-            _head(3, len(text), out)
-            out += text
-        case Tagged(tag, content):
-            _head(6, tag, out)
-            _encode(content, out)
-        case list() | tuple():
-            _head(4, len(item), out)
-            for element in item:
-                _encode(element, out)
+            _encode(str(item), out)
         case dict():
             _encode_map(item, out)
+        case list() | tuple():
+            _encode(list(item), out)
         case _:
             raise MalformedError(f"the format has no place for a {type(item).__name__}")
+
+
+def _encode_integer(number: int, out: bytearray) -> None:
+    if number >= 0:
+        _head(0, number, out)
+    else:
+        _head(1, -1 - number, out)
 
 
 def _utf8(text: str) -> bytes:

@@ -165,9 +165,9 @@ def decode_header(data: bytes) -> Header:
         counters=_counters(fields[18]),
         opening=_opening(fields[19]) if 19 in fields else None,
         # The loops above have seen that each of these is what its field says.
-        **{name: fields[key] for name, (key, _) in _BYTES.items() if key != 2},  # type: ignore[arg-type]
+        **{name: fields[key] for name, (key, _) in _BYTES.items() if key != 2},  # type: ignore[arg-type] # checked above
         # As above.
-        **{name: fields[key] for name, key in _NUMBERS.items()},  # type: ignore[arg-type]
+        **{name: fields[key] for name, key in _NUMBERS.items()},  # type: ignore[arg-type] # checked above
     )
     _check(header)
     return header

@@ -10,7 +10,7 @@ import math
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple, NewType, TypeGuard
+from typing import Any, Final, NamedTuple, NewType, TypeGuard
 
 SignalName = NewType("SignalName", str)
 """A signal's name, unique in its gateway, for example ``press-1/plate-temperature``."""
@@ -127,30 +127,34 @@ def judge(
 
     NaN, infinity, a wrong type or a value outside its width becomes BAD with its raw form kept;
     a source time further than ``skew_max`` nanoseconds from ``gateway_time`` (None: not judged)
-    becomes UNCERTAIN. The source's own code is kept where it had lowered the status itself.
+    becomes UNCERTAIN. The source's own code is kept where it had lowered the status itself; an
+    impossible time of such a reading is moved into ``raw``, so that it places the reading nowhere.
     """
     kept, doubt = (value, None) if _plain(value, kind) else _fit(kind, value)
     if doubt is not None:
         status, code = Status.BAD, code if status is not Status.GOOD else doubt
         raw = raw or _raw(value)
-    elif (
+    if (
         source_time is not None
         and skew_max is not None
-        and abs(source_time - gateway_time) > skew_max
-        and status is Status.GOOD
+        and not -skew_max <= source_time - gateway_time <= skew_max
     ):
-        status, code = Status.UNCERTAIN, Doubt.IMPOSSIBLE_TIME
+        if status is Status.GOOD:
+            status, code = Status.UNCERTAIN, Doubt.IMPOSSIBLE_TIME
+        else:
+            raw += b"; source_time=%d" % source_time
+            source_time = None
     return Reading(signal, kind, kept, gateway_time, source_time, status, int(code), raw)
 
 
-def _plain(value: object, kind: Kind) -> TypeGuard[Value]:
+def _plain(value: Any, kind: Kind) -> TypeGuard[Value]:
     """Tell whether the value is of the very type that its kind holds: the usual case, quickly."""
     given = type(value)
     if given is float:
-        return kind is Kind.FLOAT64 and math.isfinite(value)  # type: ignore[arg-type]
+        return kind is Kind.FLOAT64 and math.isfinite(value)
     if given is int:
         bounds = _INT_BOUNDS.get(kind)
-        return bounds is not None and bounds[0] <= value <= bounds[1]  # type: ignore[operator]
+        return bounds is not None and bounds[0] <= value <= bounds[1]
     return given is _TYPES.get(kind)
 
 
