@@ -9,28 +9,42 @@ from edge_agent import fsck
 from edge_agent.buffer import Buffer
 from edge_agent.storage import BUFFER_FILE
 from protocols.wire.bundle import open_body, peek_header
+from protocols.wire.header import Epoch
 from tests.faults.buffer_load import AGGREGATOR, GATEWAY, Acknowledged
 from tests.sealed import key_named
 
 
-def violations(folder: Path, told: Sequence[Acknowledged]) -> list[str]:
-    """Return what was broken: fsck's findings, acknowledged readings that are gone or another's."""
-    path = folder / BUFFER_FILE
-    if not path.exists():
-        return ["acknowledged readings are gone with their buffer"] if told else []
-    report = fsck.check(path, key_named(GATEWAY).public, aggregator=AGGREGATOR.public)
-    found = [f"fsck: {problem}" for problem in report.problems]
-    return found or [*_missing(path, told), *_strange(path)]
+def violations(folder: Path, told: Sequence[Acknowledged], *, renewed: bool = False) -> list[str]:
+    """Return what was broken: fsck's findings, acknowledged readings that are gone or another's.
+
+    Where the epoch was given up (``renewed``), what was acknowledged before may be in the buffer
+    that was set aside, as whole as the one in force.
+    """
+    paths = [folder / BUFFER_FILE]
+    if renewed:
+        paths += [aside / BUFFER_FILE.name for aside in sorted(folder.glob("buffer-aside-*"))]
+    paths = [path for path in paths if path.exists()]
+    found = [f"fsck: {problem}" for path in paths for problem in _problems(path)]
+    if found:
+        return found
+    return [*_missing(paths, told), *(text for path in paths for text in _strange(path))]
 
 
-def _missing(path: Path, told: Sequence[Acknowledged]) -> Iterator[str]:
-    """Yield acknowledgements that the chain in force does not cover; freed ones fsck judges."""
-    buffer = Buffer.read_only(path)
-    epoch, end = buffer.epoch, buffer.head.end_reading
-    buffer.close()
+def _problems(path: Path) -> tuple[str, ...]:
+    return fsck.check(path, key_named(GATEWAY).public, aggregator=AGGREGATOR.public).problems
+
+
+def _missing(paths: Sequence[Path], told: Sequence[Acknowledged]) -> Iterator[str]:
+    """Yield acknowledgements that no chain covers; what was freed of a chain fsck has judged."""
+    ends: dict[Epoch, int] = {}
+    for path in paths:
+        buffer = Buffer.read_only(path)
+        ends[buffer.epoch] = buffer.head.end_reading
+        buffer.close()
     for acknowledged in told:
-        if acknowledged.epoch != epoch:
-            yield "acknowledged readings are in a buffer that is no longer in force"
+        end = ends.get(acknowledged.epoch)
+        if end is None:
+            yield "acknowledged readings are in no buffer that counts"
         elif acknowledged.end > end:
             yield f"readings {end} to {acknowledged.end - 1} were acknowledged and are gone"
 

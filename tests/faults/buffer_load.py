@@ -29,7 +29,7 @@ from edge_agent.storage import Storage
 from edge_agent.uplink.receipt_book import ReceiptBook
 from protocols.field.driver import Delivery
 from protocols.wire.checkpoint import NoteKey
-from protocols.wire.header import Epoch, GatewayId
+from protocols.wire.header import Epoch, GatewayId, OpeningReason
 from protocols.wire.reading import Kind, Reading, SignalName
 from protocols.wire.receipt import Receipt, seal_receipt
 from tests.sealed import key_named
@@ -65,6 +65,7 @@ class Load:
     folder: Path
     cuts: int = 6
     cuts_a_receipt: int = 2
+    renew_after: int | None = None  # cuts; the epoch is given up there and a new one opens
     pages_a_checkpoint: int = 40  # of the write-ahead log; the agent's own 4000 take too long
     bytes_max: int = BYTES_MAX
     raw_bytes: int = 0  # incompressible, that every reading carries with it
@@ -175,6 +176,11 @@ class Gateway:
             await self._receipts.take(seal_receipt(receipt, AGGREGATOR))
         await self._receipts.write()
 
+    async def renew(self) -> None:
+        """Give the epoch up, as where the aggregator contradicts it."""
+        await self.storage.renew(OpeningReason.ROLLBACK)
+        self._receipts.read()
+
     def _tune(self, buffer: Buffer) -> None:
         # The test reaches into the buffer here so that the product needs no switch for it.
         # A lock that cannot be had is waited for: not here for the five seconds of the product.
@@ -194,3 +200,5 @@ async def _work(load: Load, told: Connection) -> None:
             await gateway.deliver()
             if cut % load.cuts_a_receipt == 0:
                 await gateway.receive()
+            if cut == load.renew_after:
+                await gateway.renew()

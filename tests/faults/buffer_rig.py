@@ -101,11 +101,12 @@ class Rig:
         with self._place(f"round-{number}") as load:
             trace = ("-e", f"trace={fault.call}", "-e", fault.injection(), *_touching(load.folder))
             ran = self.run(load, trace=trace)
-            found = [*_end(ran), *violations(load.folder, ran.told)]
-            again = self.run(replace(load, cuts=2))
+            renewed = load.renew_after is not None
+            found = [*_end(ran), *violations(load.folder, ran.told, renewed=renewed)]
+            again = self.run(replace(load, cuts=2, renew_after=None))
             if again.exit_code != 0:
                 found.append(f"does not start again ({again.exit_code}): {again.words[-300:]}")
-            found += violations(load.folder, [*ran.told, *again.told])
+            found += violations(load.folder, [*ran.told, *again.told], renewed=renewed)
             struck = ran.exit_code == KILLED or any("INJECTED" in c.result for c in ran.calls)
         return Round(fault=fault, struck=struck, violations=tuple(dict.fromkeys(found)))
 
@@ -124,7 +125,7 @@ class Rig:
 
     def prepare(self, cuts: int) -> None:
         """Make what every round begins with: a gateway killed at work, its log not folded in."""
-        self.run(replace(self.load, cuts=10_000), kill_after=cuts)
+        self.run(replace(self.load, cuts=10_000, renew_after=None), kill_after=cuts)
 
     def run(self, load: Load, *, trace: Sequence[str] = (), kill_after: int | None = None) -> Ran:
         """Do the load in a process of its own; traced with these arguments of strace, if any."""
@@ -207,7 +208,7 @@ def _touching(folder: Path) -> list[str]:
         for database in databases
         for suffix in ("", "-wal", "-shm", "-journal")
     ]
-    memory = [folder / name for name in ("lock", "epoch.json", "epoch.new")]
+    memory = [folder / name for name in ("lock", "epoch.json", "epoch.new", "buffer-aside-1")]
     return [word for path in (folder, *memory, *databases, *files) for word in ("-P", str(path))]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,22 +16,23 @@ from tests.faults.buffer_rig import Fault, Kind, Rig, Round
 from tests.faults.system_calls import order_broken
 
 BEGINNINGS: Final = ("first start", "after a crash")
+COURSES: Final = (*BEGINNINGS, "epoch given up")
 _WRITES_MORE: Final = 5
-_AT_ONCE: Final = 2
+_AT_ONCE: Final = 6  # a lock that fails is waited for by SQLite, up to ten seconds
 _CUTS_BEFORE: Final = 5
 
 Figures = Callable[[str, object], None]
 
 
-@pytest.mark.parametrize("beginning", BEGINNINGS)
+@pytest.mark.parametrize("course", COURSES)
 def test_no_failing_call_loses_what_was_acknowledged(
-    beginning: str,
+    course: str,
     tmp_path: Path,
     chance: random.Random,
     full: bool,
     record_property: Figures,
 ) -> None:
-    rig = make_rig(tmp_path, beginning)
+    rig = make_rig(tmp_path, course)
     faults = rig.faults()
     chosen = faults if full else a_few(faults, chance)
     rounds = run(rig, chosen)
@@ -64,13 +66,13 @@ def test_a_disk_that_fails_at_the_start_is_told_as_the_agents_own_error(
     assert round_.violations == ()
 
 
-@pytest.mark.parametrize("beginning", BEGINNINGS)
+@pytest.mark.parametrize("course", COURSES)
 def test_nothing_is_acknowledged_before_the_sync_that_covers_it(
-    beginning: str, tmp_path: Path, record_property: Figures
+    course: str, tmp_path: Path, record_property: Figures
 ) -> None:
-    acknowledged, broken = ordered(make_rig(tmp_path, beginning))
+    acknowledged, broken = ordered(make_rig(tmp_path, course))
     record_property("figures", f"{acknowledged} acknowledgements, {len(broken)} out of order")
-    assert acknowledged >= 6
+    assert acknowledged >= 4
     assert broken == []
 
 
@@ -93,10 +95,13 @@ def test_control_an_acknowledgement_before_the_commit_is_caught(
     assert any("acknowledged and are gone" in text for text in lost)
 
 
-def make_rig(folder: Path, beginning: str, variant: Variant = Variant.FAITHFUL) -> Rig:
+def make_rig(folder: Path, course: str, variant: Variant = Variant.FAITHFUL) -> Rig:
     """Return a rig whose rounds begin with nothing, or with what a killed gateway left behind."""
-    rig = Rig(folder / "rounds", Load(folder=folder / "begin"))
-    if beginning == "after a crash":
+    load = Load(folder=folder / "begin")
+    if course == "epoch given up":
+        load = replace(load, cuts=4, renew_after=2)
+    rig = Rig(folder / "rounds", load)
+    if course != "first start":
         rig.prepare(_CUTS_BEFORE)
     return rig.broken(variant)
 
@@ -109,7 +114,7 @@ def a_few(faults: Sequence[Fault], chance: random.Random) -> list[Fault]:
 
 
 def run(rig: Rig, faults: Sequence[Fault]) -> list[Round]:
-    """Return what every fault showed, two rounds at a time."""
+    """Return what every fault showed, some rounds at a time."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(rig.round, range(len(faults)), faults))
 
