@@ -1,7 +1,8 @@
 """Measure Lotproof beside others: ``python -m tests.bench [--rows a,b,c] [--quick]``.
 
-Prints one table and keeps it in tests/bench/results (of a quick run: out/bench). Nothing here
-passes or fails: goals that are not reached are printed as such (docs/validation/benchmarks.md).
+Prints one table and keeps it in tests/bench/results (of a quick run: out/bench); the whole of it
+also goes into docs/validation/benchmarks.md. Nothing here passes or fails: goals that are not
+reached are printed as such.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Final
 
 from plant.clock import utc_now
 from tests.bench.scale import QUICK, WHOLE, Scale
-from tests.bench.table import Entry, markdown, write
+from tests.bench.table import Entry, markdown, publish, write
 
 ROWS: Final[dict[str, tuple[str, ...]]] = {
     "a": ("modbus",),
@@ -55,6 +56,8 @@ def main() -> int:
     how = f"`{command}`: medians of {scale.rounds} interleaved rounds; a ratio is of one run."
     folder = _ROOT / "out" / "bench" if asked.quick else Path(__file__).parent / "results"
     path = write(entries, folder, day=utc_now().date(), how=how)
+    if scale is WHOLE and set(rows) == set(ROWS):
+        publish(entries, _ROOT / "docs/validation/benchmarks.md", day=utc_now().date(), how=how)
     sys.stdout.write(f"\n{markdown(entries)}\n\nkept in {path}\n")
     return 0
 

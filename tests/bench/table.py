@@ -75,6 +75,18 @@ def write(entries: Sequence[Entry], folder: Path, *, day: date, how: str) -> Pat
     return path
 
 
+def publish(entries: Sequence[Entry], page: Path, *, day: date, how: str) -> None:
+    """Put the table in its place in a document."""
+    before, rest = page.read_text(encoding="utf-8").split(_BEGIN)
+    _, after = rest.split(_END)
+    told = f"Of {day.isoformat()}, on {equipment()}.\n{how}\n\n{markdown(entries)}"
+    page.write_text(f"{before}{_BEGIN}\n{told}\n{_END}{after}", encoding="utf-8")
+
+
+_BEGIN = "<!-- results: written by ./dev bench -->"
+_END = "<!-- end of results -->"
+
+
 def equipment() -> str:
     """Say on what it was measured."""
     memory = psutil.virtual_memory().total / 2**30
