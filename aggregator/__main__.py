@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 import json
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from aggregator.access.roles import Actor, Role
-from aggregator.access.tokens import TokenKind
 from aggregator.app import configure_log, make_store, open_context, run
+from aggregator.cli import shell, users
+from aggregator.cli.shell import AsJson, SettingsFile, Why
 from aggregator.clock import SystemClock
 from aggregator.errors import AggregatorError
 from aggregator.ingest.fsck import fsck
 from aggregator.ingest.indexer import Indexer
-from aggregator.service import gateways, tokens
-from aggregator.settings import Settings, load_settings
+from aggregator.service import gateways
+from aggregator.settings import Settings
 from aggregator.store.keys import load_keys
 from protocols.wire.checkpoint import NoteKey
-from protocols.wire.errors import WireError
 from protocols.wire.receipt import EpochState
 from protocols.wire.seal import PublicKey
-
-T = TypeVar("T")
 
 app = typer.Typer(
     name="lotproof-aggregator",
@@ -37,18 +30,9 @@ app = typer.Typer(
 )
 gateway_app = typer.Typer(help="Register gateways, their keys and their epochs.")
 app.add_typer(gateway_app, name="gateway", no_args_is_help=True)
-user_app = typer.Typer(help="Let services and people in.")
-app.add_typer(user_app, name="user", no_args_is_help=True)
+app.add_typer(users.app, name="user", no_args_is_help=True)
 
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option("--settings", "-s", envvar="LOTPROOF_AGGREGATOR_FILE", help="settings (TOML)"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 Gateway = Annotated[str, typer.Argument(help="the gateway's id")]
-Why = Annotated[str, typer.Option("--why", help="the reason, for the audit trail")]
-Name = Annotated[str, typer.Argument(help="who acts; never given to somebody else later")]
-Roles = Annotated[list[Role], typer.Option("--role", help="what for; may be given several times")]
 
 
 @app.command("run")
@@ -60,21 +44,21 @@ def run_command(
 ) -> None:
     """Run until SIGTERM: take bundles in, answer with receipts, serve the API and the pages."""
     configure_log(json=log_json)
-    _do(run(_settings(settings)))
+    shell.do(run(shell.settings(settings)))
 
 
 @app.command("migrate")
 def migrate_command(settings: SettingsFile = None) -> None:
     """Bring the store's schema to this version; ``run`` does so by itself."""
-    for step in _do(_migrate(_settings(settings))) or ["nothing to do"]:
+    for step in shell.do(_migrate(shell.settings(settings))) or ["nothing to do"]:
         typer.echo(step)
 
 
 @app.command("key")
 def key_command(settings: SettingsFile = None, as_json: AsJson = False) -> None:
     """Print the public keys: the agents' settings and the verifiers' policies name them."""
-    chosen = _settings(settings)
-    keys = _checked(lambda: load_keys(chosen.keys_folder))
+    chosen = shell.settings(settings)
+    keys = shell.checked(lambda: load_keys(chosen.keys_folder))
     shown = {
         "seal": keys.seal.public.to_text(),
         "log": NoteKey(name=chosen.log.origin, key=keys.log.public).to_text(),
@@ -93,7 +77,7 @@ def fsck_command(
     as_json: AsJson = False,
 ) -> None:
     """Prove the whole store from its bytes; exit 1 where anything does not hold."""
-    found = _do(_fsck(_settings(settings), rebuild=rebuild))
+    found = shell.do(_fsck(shell.settings(settings), rebuild=rebuild))
     if as_json:
         typer.echo(json.dumps(found))
     else:
@@ -120,9 +104,9 @@ def gateway_add(
     async def act(chosen: Settings) -> None:
         async with open_context(chosen) as context:
             use_case = gateways.add_key if more else gateways.register
-            await use_case(context, _person(), gateway, PublicKey.from_text(key), why=why)
+            await use_case(context, shell.person(), gateway, PublicKey.from_text(key), why=why)
 
-    _do(act(_settings(settings)))
+    shell.do(act(shell.settings(settings)))
     typer.echo(f"{gateway} is registered")
 
 
@@ -140,10 +124,10 @@ def gateway_ls(settings: SettingsFile = None, as_json: AsJson = False) -> None:
                     "head": row["head"],
                     "waiting": row["waiting"],
                 }
-                for row in await gateways.list_gateways(context, _person())
+                for row in await gateways.list_gateways(context, shell.person())
             ]
 
-    rows = _do(act(_settings(settings)))
+    rows = shell.do(act(shell.settings(settings)))
     if as_json:
         typer.echo(json.dumps(rows))
         return
@@ -165,9 +149,9 @@ def gateway_approve(
 
     async def act(chosen: Settings) -> bytes:
         async with open_context(chosen) as context:
-            return await gateways.approve_epoch(context, _person(), gateway, why=why)
+            return await gateways.approve_epoch(context, shell.person(), gateway, why=why)
 
-    typer.echo(f"epoch {_do(act(_settings(settings))).hex()} of {gateway} is approved")
+    typer.echo(f"epoch {shell.do(act(shell.settings(settings))).hex()} of {gateway} is approved")
 
 
 @gateway_app.command("revoke")
@@ -187,48 +171,10 @@ def gateway_revoke(
                 raise AggregatorError(
                     f"{kid!r} is not a key's id", hint="it is 16 hexadecimal digits"
                 ) from None
-            return await gateways.revoke_key(context, _person(), gateway, name, why=why)
+            return await gateways.revoke_key(context, shell.person(), gateway, name, why=why)
 
-    ordinal, number = _do(act(_settings(settings)))
+    ordinal, number = shell.do(act(shell.settings(settings)))
     typer.echo(f"{kid} opens nothing from bundle {number} of epoch {ordinal} on")
-
-
-@user_app.command("token")
-def user_token(
-    name: Name,
-    role: Roles,
-    settings: SettingsFile = None,
-    why: Why = "given on the command line",
-) -> None:
-    """Give a service a token for the API; it is shown this once."""
-    typer.echo(_do(_give(_settings(settings), name, role, TokenKind.SERVICE, why)))
-
-
-@user_app.command("link")
-def user_link(
-    name: Name,
-    role: Roles,
-    settings: SettingsFile = None,
-    why: Why = "given on the command line",
-) -> None:
-    """Make a code that opens the console once, within ten minutes."""
-    typer.echo(_do(_give(_settings(settings), name, role, TokenKind.LOGIN, why)))
-
-
-@user_app.command("end")
-def user_end(
-    token: Annotated[str, typer.Argument(help="the token's id, its middle part")],
-    why: Annotated[str, typer.Option("--why")],
-    settings: SettingsFile = None,
-) -> None:
-    """End a token at once."""
-
-    async def act(chosen: Settings) -> None:
-        async with open_context(chosen) as context:
-            await tokens.end(context, _person(), token, why=why)
-
-    _do(act(_settings(settings)))
-    typer.echo(f"token {token} has ended")
 
 
 @app.command("quarantine")
@@ -241,10 +187,10 @@ def quarantine_command(
 
     async def act(chosen: Settings) -> list[dict[str, Any]]:
         async with open_context(chosen) as context:
-            rows = await gateways.list_quarantined(context, _person(), count=count)
+            rows = await gateways.list_quarantined(context, shell.person(), count=count)
             return [{**row, "digest": row["digest"].hex()} for row in rows]
 
-    rows = _do(act(_settings(settings)))
+    rows = shell.do(act(shell.settings(settings)))
     if as_json:
         typer.echo(json.dumps(rows))
         return
@@ -261,22 +207,6 @@ def main() -> None:
 
 
 _STATES = {int(state): state.name.lower() for state in EpochState}
-
-
-def _person() -> Actor:
-    """Return who types: whoever may read the key files may do what the command line does."""
-    return Actor(name=f"{getpass.getuser()}@console", roles=frozenset({Role.ADMIN}))
-
-
-def _settings(path: Path | None) -> Settings:
-    return _checked(lambda: load_settings(path))
-
-
-async def _give(settings: Settings, name: str, roles: list[Role], kind: TokenKind, why: str) -> str:
-    holder = Actor(name=name, roles=frozenset(roles))
-    async with open_context(settings) as context:
-        _, text = await tokens.give(context, _person(), holder, kind, why=why)
-    return text
 
 
 async def _migrate(settings: Settings) -> list[str]:
@@ -302,31 +232,6 @@ async def _fsck(settings: Settings, *, rebuild: bool) -> dict[str, Any]:
             "segments": found.segments,
             "faults": found.faults,
         }
-
-
-def _do(work: Coroutine[Any, Any, T]) -> T:
-    return _checked(lambda: asyncio.run(work))
-
-
-def _checked(work: Callable[[], T]) -> T:
-    """Return what ``work`` returns, or print what is wrong and what to do, and exit with 2."""
-    try:
-        return work()
-    except* (AggregatorError, WireError) as group:
-        for error in group.exceptions:
-            _print_error(error)
-    raise typer.Exit(2)
-
-
-def _print_error(error: Exception) -> None:
-    if isinstance(error, ExceptionGroup):
-        for inner in error.exceptions:
-            _print_error(inner)
-        return
-    typer.echo(f"lotproof-aggregator: {error}", err=True)
-    hint = getattr(error, "hint", "")
-    if hint:
-        typer.echo(f"  -> {hint}", err=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
     ├── ExportError             a record could not be put into the form asked for
     ├── AccessError             nobody known asks                               401
     ├── DeniedError             the actor may not do this                       403
+    │   └── PasswordIssuedError     the password must be changed first
     ├── NotFoundError           there is no such thing                          404
     ├── ConflictError           it is otherwise than the caller believed        409
     └── InvalidError            what was given cannot be taken                  422
@@ -63,6 +64,10 @@ class AccessError(AggregatorError):
 
 class DeniedError(AggregatorError):
     """The actor may not do this."""
+
+
+class PasswordIssuedError(DeniedError):
+    """The password was given by an administrator and must be changed first."""
 
 
 class NotFoundError(AggregatorError):

@@ -47,6 +47,13 @@ STORE_FAILURES: Final = Counter(
 LIVES: Final = Counter(
     "lotproof_aggregator_lives_total", "Statements of gateways about themselves.", ["kind"]
 )
+LOCKED: Final = Counter(
+    "lotproof_aggregator_locked_accounts_total",
+    "Accounts that were locked after failures in a row.",
+)
+SIGNATURES: Final = Counter(
+    "lotproof_aggregator_signatures_total", "Electronic signatures, by their meaning.", ["meaning"]
+)
 LOG_SIZE: Final = Gauge("lotproof_aggregator_log_leaves", "Leaves in the transparency log.")
 CHECKPOINTS: Final = Counter(
     "lotproof_aggregator_checkpoints_total", "Checkpoints of the log that were signed."

@@ -9,6 +9,7 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -22,6 +23,12 @@ from aggregator.errors import SettingsError
 
 def _expanded(path: Path) -> Path:
     return path.expanduser()
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no time zone of the IANA data base")
+    return name
 
 
 UserPath = Annotated[Path, AfterValidator(_expanded)]
@@ -143,6 +150,27 @@ class SegmentSettings(_Table):
     )
 
 
+class AccessSettings(_Table):
+    """Accounts of persons and their signatures."""
+
+    failures_max: int = Field(
+        default=5, ge=1, le=100, description="failures in a row that lock an account"
+    )
+    lock_seconds: int = Field(
+        default=60, ge=1, description="first lock; it doubles with every further failure"
+    )
+    lock_seconds_max: int = Field(default=3600, ge=1, description="longest lock")
+    series_pause_seconds: int = Field(
+        default=900,
+        ge=1,
+        description="longest pause between two signings of one series; after it both components "
+        "are asked for again",
+    )
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC", description="zone in which signatures are printed, like `Asia/Shanghai`"
+    )
+
+
 class ApiSettings(_Table):
     """The interface for programs and people."""
 
@@ -175,6 +203,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     log: LogSettings = LogSettings()
     segments: SegmentSettings = SegmentSettings()
+    access: AccessSettings = AccessSettings()
     api: ApiSettings = ApiSettings()
 
     @classmethod

@@ -26,8 +26,11 @@ class Act(StrEnum):
     READ_RECORDS = "read_records"  # batch records
     ASSEMBLE_RECORD = "assemble_record"  # make a new version of a record
     EXPORT_RECORD = "export_record"  # take a record or its dossier out of the system
+    REVIEW_RECORD = "review_record"  # decide exceptions, sign a review
+    HOLD_LOT = "hold_lot"  # stop a lot, let it go on
+    DECIDE_LOT = "decide_lot"  # release or reject a lot, sign an addendum
     READ_AUDIT = "read_audit"  # the audit trail
-    MANAGE_ACCESS = "manage_access"  # service tokens and their roles
+    MANAGE_ACCESS = "manage_access"  # service tokens, accounts and their roles
 
 
 class Role(StrEnum):
@@ -37,6 +40,7 @@ class Role(StrEnum):
     ENGINEER = "engineer"  # equipment, signals, gateways
     OPERATOR = "operator"  # runs the line
     QA = "qa"  # reviews records
+    RELEASER = "releaser"  # releases lots that another person has reviewed
     AUDITOR = "auditor"  # reads, changes nothing
     INTEGRATION = "integration"  # MES, ERP: orders, lots and facts in, records out
 
@@ -67,6 +71,20 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.READ_RECORDS,
             Act.ASSEMBLE_RECORD,
             Act.EXPORT_RECORD,
+            Act.REVIEW_RECORD,
+            Act.HOLD_LOT,
+            Act.READ_AUDIT,
+        }
+    ),
+    Role.RELEASER: frozenset(
+        {
+            Act.READ_GATEWAYS,
+            Act.READ_MASTER,
+            Act.READ_READINGS,
+            Act.READ_RECORDS,
+            Act.EXPORT_RECORD,
+            Act.HOLD_LOT,
+            Act.DECIDE_LOT,
             Act.READ_AUDIT,
         }
     ),

@@ -26,12 +26,14 @@ class TokenKind(StrEnum):
     SERVICE = "service"  # a machine that calls the API
     LOGIN = "login"  # a link that opens one session, once
     SESSION = "session"  # a browser that came by such a link
+    PERSON = "person"  # a person who logged in with password and code
 
 
 LIFETIMES: Final = {
     TokenKind.SERVICE: 90 * 86_400 * SECOND,
     TokenKind.LOGIN: 600 * SECOND,
     TokenKind.SESSION: 8 * 3_600 * SECOND,
+    TokenKind.PERSON: 8 * 3_600 * SECOND,
 }
 _PREFIX: Final = "lp"
 
@@ -99,6 +101,16 @@ async def authenticate(
 async def end(tx: Transaction, token_id: str, *, now: Nanoseconds) -> bool:
     """End a token; false if it had ended already or is not there."""
     return await tx.execute("tokens.end", id=token_id, ended_at=now) == 1
+
+
+async def end_all(tx: Transaction, name: str, *, now: Nanoseconds) -> int:
+    """End every token that acts as ``name`` and return how many had not ended."""
+    return await tx.execute("tokens.end_of_name", name=name, ended_at=now)
+
+
+async def is_name_used(tx: Transaction, name: str) -> bool:
+    """Tell whether a token was ever given to ``name``."""
+    return await tx.fetch_one("tokens.of_name", name=name) is not None
 
 
 async def list_of_kind(tx: Transaction, kind: TokenKind) -> list[Token]:

@@ -5,22 +5,29 @@ from __future__ import annotations
 from typing import Final
 
 from aggregator import audit
-from aggregator.access import tokens
+from aggregator.access import accounts, tokens
 from aggregator.access.roles import Act, Actor, require
 from aggregator.access.tokens import Token, TokenKind
-from aggregator.errors import AccessError, NotFoundError
+from aggregator.errors import AccessError, ConflictError, NotFoundError
 from aggregator.service.context import Context
 
-CALLERS: Final = frozenset({TokenKind.SERVICE, TokenKind.SESSION})
+CALLERS: Final = frozenset({TokenKind.SERVICE, TokenKind.SESSION, TokenKind.PERSON})
 """Kinds of token with which a call may be made."""
 
 
 async def give(
     context: Context, actor: Actor, holder: Actor, kind: TokenKind, *, why: str
 ) -> tuple[Token, str]:
-    """Make a token for ``holder``; return it and its text, which nobody can show again."""
+    """Make a token for ``holder``; return it and its text, which nobody can show again.
+
+    Raises ConflictError for the name of a person's account: what a token does, no person did.
+    """
     require(actor, Act.MANAGE_ACCESS)
     async with context.store.write() as tx:
+        if await accounts.find(tx, holder.name):
+            raise ConflictError(
+                f"{holder.name} is a person's user id", hint="give the token a name of its own"
+            )
         token, text = await tokens.issue(tx, holder, kind, now=context.clock.now())
         await audit.record(tx, _entry(actor, token, "give a token", why), context.clock)
     return token, text

@@ -17,6 +17,7 @@ import pytest
 from tests.arch.sources import PACKAGES, Source, sources
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "argon2": ("aggregator/access/passwords.py",),
     "amqtt": ("plant/embedded_broker.py",),
     "asyncpg": ("aggregator/store/postgres*",),
     "asyncua": ("protocols/field/opcua*", "plant/equipment/press*", "plant/opcua*"),

@@ -23,7 +23,7 @@ from aggregator.model.fact import FactId
 from aggregator.model.record.batch_record import RecordState
 
 PEOPLE = [UserId("li"), UserId("chen"), UserId("wang")]
-EXCEPTIONS = [ExceptionId("heat"), ExceptionId("gap")]
+FINDINGS = [ExceptionId("heat"), ExceptionId("gap")]
 ENTRIES = [FactId("f-1")]
 
 people = st.sampled_from(PEOPLE)
@@ -32,7 +32,7 @@ versions = st.builds(
     number=st.integers(1, 9),
     record=st.sampled_from(["a", "b", "c"]),
     state=st.sampled_from([RecordState.COMPLETE] * 3 + [RecordState.OPEN]),
-    exceptions=st.frozensets(st.sampled_from(EXCEPTIONS)),
+    exceptions=st.frozensets(st.sampled_from(FINDINGS)),
     entries=st.dictionaries(st.sampled_from(ENTRIES), people),
 )
 happenings = st.one_of(
@@ -41,7 +41,7 @@ happenings = st.one_of(
         Happening,
         event=st.just(Event.DECIDE),
         by=people,
-        exceptions=st.frozensets(st.sampled_from(EXCEPTIONS), min_size=1),
+        exceptions=st.frozensets(st.sampled_from(FINDINGS), min_size=1),
         verdict=st.sampled_from(Verdict),
     ),
     st.builds(

@@ -19,3 +19,11 @@ ORDER BY created_at DESC, id;
 -- name: tokens.end
 -- End a token that has not ended; tells by its count whether it was this call that ended it.
 UPDATE tokens SET ended_at = :ended_at WHERE id = :id AND ended_at IS NULL;
+
+-- name: tokens.end_of_name
+-- End every token that acts as somebody.
+UPDATE tokens SET ended_at = :ended_at WHERE name = :name AND ended_at IS NULL;
+
+-- name: tokens.of_name
+-- Whether a name was ever given to a token.
+SELECT id FROM tokens WHERE name = :name LIMIT 1;

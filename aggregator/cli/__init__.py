@@ -1,0 +1,1 @@
+"""The command line's subjects, and what all of its commands share."""
