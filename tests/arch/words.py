@@ -65,8 +65,10 @@ MISUSED: Final[Mapping[str, Misused]] = {
             "tests/*cbor*": CBOR,
             "tests/*seal*": CBOR,
             "protocols/field/llrp*": EPCIS_AND_LLRP,
+            "protocols/identifiers/epc*": "the term of GS1 (EPC Tag URI)",
             "plant/*": EPCIS_AND_LLRP,
             "tests/*llrp*": EPCIS_AND_LLRP,
+            "tests/*identifiers_epc*": "the term of GS1 (EPC Tag URI)",
         },
     ),
     "point": Misused(
