@@ -43,6 +43,7 @@ async def _sizes(
         },
         rounds=scale.rounds,
     )
+    indexed = await _index(ours, readings * bundles * scale.rounds)
     await ours.close()
     sqlite.close()
     what = f"intake, {readings:,} readings a bundle, SQLite"
@@ -56,6 +57,12 @@ async def _sizes(
         Entry(
             row="c", what=what, figure="CPU us a bundle", ours=rounds.median("ours", "bundle_us")
         ),
+        Entry(
+            row="c",
+            what=f"index behind the intake, {readings // _SIGNALS:,} readings a column",
+            figure="CPU us a reading",
+            ours=indexed,
+        ),
         *(
             _beside(rounds, what, readings, side, name)
             for side, name in (
@@ -64,6 +71,13 @@ async def _sizes(
             )
         ),
     ]
+
+
+async def _index(store: Intaking, readings: int) -> float:
+    """Build the segments of all that was taken in; return CPU microseconds a reading."""
+    with Stopwatch() as watch:
+        await store.index()
+    return watch.cpu_s / readings * 1e6
 
 
 def _beside(rounds: Rounds, what: str, readings: int, side: str, name: str) -> Entry:
