@@ -32,6 +32,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "llrpkit": ("protocols/field/llrp*", "plant/equipment/llrp_reader.py"),
     "msgspec": ("aggregator/api/*",),
     "paho": ("edge_agent/uplink*", "aggregator/ingest/*"),
+    "pyarrow": ("aggregator/export/parquet.py",),
     "pymodbus": ("protocols/field/modbus*", "plant/equipment/registers.py"),
     "serial": ("protocols/field/modbus*",),
     "starlette": ("aggregator/api/*", "aggregator/web/*", "aggregator/site.py"),

@@ -149,6 +149,12 @@ def uncertainty_of(chains: Sequence[ChainSpan], gateway: GatewayId) -> Nanosecon
     return max((span.uncertainty for span in chains if span.gateway == gateway), default=0)
 
 
+def bound(inputs: Inputs) -> dict[SignalSpec, Binding]:
+    """Return the readings of a lot, signal by signal: those that its record counts."""
+    where = locate(inputs)
+    return {spec: _bind(spec, inputs, where) for spec in observing(inputs.plant, where.windows)}
+
+
 def assemble(inputs: Inputs) -> BatchRecord:
     """Return the record of a lot."""
     where = locate(inputs)
