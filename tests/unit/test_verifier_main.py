@@ -123,6 +123,7 @@ def test_it_starts_with_the_standard_library_and_cryptography_alone(
         (POLICY.replace("gw-07 = [", "gw-07 = 1 #"), "not a list"),
         (f"gateways = 1\naggregator = []\nlog = '{dossiers.LOG_KEY.to_text()}'", "not a table"),
     ],
+    ids=range(11),  # the texts hold keys made anew in each process; tests need one name in all
 )
 def test_a_policy_that_cannot_be_used_says_why(text: str, complaint: str) -> None:
     with pytest.raises(PolicyError, match=complaint) as caught:
