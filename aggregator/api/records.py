@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
 from aggregator.caller import Caller, ContextOf
+from aggregator.export.csv import Mark
 from aggregator.model.record.batch_record import BatchRecord
 from aggregator.model.record.exceptions import ExceptionKind
-from aggregator.service import assemble_record, export_dossier, export_record, lots
+from aggregator.service import assemble_record, export_dossier, export_forms, export_record, lots
 from aggregator.service.assemble_record import RecordSummary
 
 routes = APIRouter(prefix="/records", tags=["records"])
+
+ByteOrderMark = Annotated[
+    bool, Query(description="Put a byte order mark in front, as some spreadsheets want.")
+]
 
 
 @routes.get("", summary="List the newest record of each lot")
@@ -43,6 +49,31 @@ async def take_dossier(context: ContextOf, actor: Caller, gtin: str, lot: str) -
     """Return the newest version's dossier; told to the audit trail."""
     data = await export_dossier.export_dossier(context, actor, gtin, lot)
     return _file(data, "application/vnd.lotproof.dossier+zip", f"{lot}.dossier")
+
+
+@routes.get("/{gtin}/{lot}.exceptions.csv", summary="Take a record's exceptions out as CSV")
+async def take_exceptions(
+    context: ContextOf, actor: Caller, gtin: str, lot: str, *, bom: ByteOrderMark = False
+) -> Response:
+    """Return the exceptions of the newest version, one row each; told to the audit trail."""
+    data = await export_forms.export_exceptions(context, actor, gtin, lot, _mark(bom))
+    return _file(data, _CSV, f"{lot}.exceptions.csv")
+
+
+@routes.get("/{gtin}/{lot}.csv", summary="Take a lot's readings out as CSV")
+async def take_csv(
+    context: ContextOf, actor: Caller, gtin: str, lot: str, *, bom: ByteOrderMark = False
+) -> Response:
+    """Return the readings that the newest version counts, one row each; told to the audit trail."""
+    table = await export_forms.export_readings(context, actor, gtin, lot, _mark(bom))
+    return StreamingResponse(table, media_type=_CSV, headers=_attached(f"{lot}.csv"))
+
+
+@routes.get("/{gtin}/{lot}.parquet", summary="Take a lot's readings out as Parquet")
+async def take_parquet(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+    """Return the readings that the newest version counts, typed; told to the audit trail."""
+    data = await export_forms.export_parquet(context, actor, gtin, lot)
+    return _file(data, "application/vnd.apache.parquet", f"{lot}.parquet")
 
 
 @routes.get("/{gtin}/{lot}/preview", summary="See what the record would be now")
@@ -103,10 +134,17 @@ def _excursions(record: BatchRecord) -> int:
     return sum(each.kind is ExceptionKind.EXCURSION for each in record.exceptions)
 
 
+def _mark(bom: bool) -> Mark:
+    return Mark.BYTE_ORDER if bom else Mark.NONE
+
+
 def _file(data: bytes, media_type: str, name: str) -> Response:
+    return Response(data, media_type=media_type, headers=_attached(name))
+
+
+def _attached(name: str) -> dict[str, str]:
     quoted = name.replace("\\", "_").replace('"', "_")
-    return Response(
-        data,
-        media_type=media_type,
-        headers={"Content-Disposition": f'attachment; filename="{quoted}"'},
-    )
+    return {"Content-Disposition": f'attachment; filename="{quoted}"'}
+
+
+_CSV = "text/csv; charset=utf-8"

@@ -88,7 +88,7 @@ CALLS: Final = (
     Call("GET", f"{RECORD}/preview", Act.READ_RECORDS, f"{RECORD_PATH}/preview"),
     *(
         Call("GET", f"{RECORD}.{form}", Act.EXPORT_RECORD, f"{RECORD_PATH}.{form}")
-        for form in ("json", "pdf", "dossier")
+        for form in ("json", "pdf", "dossier", "csv", "exceptions.csv", "parquet")
     ),
     Call("GET", "/api/v1/readings", Act.READ_READINGS, "/readings", query=WINDOW),
     Call("GET", "/api/v1/readings/latest", Act.READ_READINGS, "/readings/latest"),

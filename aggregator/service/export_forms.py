@@ -1,0 +1,65 @@
+"""Use cases: take a record out in the forms that other systems read; each is told to the audit.
+
+Every form says what the newest version says: where the evidence gives another record by now, it is
+a ConflictError, and the record must be assembled again first (21 CFR 11.10(b)).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from aggregator.access.roles import Act, Actor, require
+from aggregator.export.csv import Mark, exceptions_table, readings_table
+from aggregator.export.parquet import write_parquet
+from aggregator.model.lot import check_lot_key
+from aggregator.model.record.assemble import bound
+from aggregator.service.assemble_record import Assembled, StoredRecord, stored
+from aggregator.service.context import Context
+from aggregator.service.export_record import current, told
+
+
+async def export_readings(
+    context: Context, actor: Actor, gtin: str, lot: str, mark: Mark = Mark.NONE
+) -> Iterator[bytes]:
+    """Return a lot's readings as CSV, chunk by chunk; iterate in a thread."""
+    _, made = await _leaving(context, actor, gtin, lot, "csv")
+    return readings_table(await asyncio.to_thread(bound, made.gathered.inputs), mark)
+
+
+async def export_exceptions(
+    context: Context, actor: Actor, gtin: str, lot: str, mark: Mark = Mark.NONE
+) -> bytes:
+    """Return the exceptions of the newest version as CSV."""
+    require(actor, Act.EXPORT_RECORD)
+    async with context.store.write() as tx:
+        found = await stored(tx, check_lot_key(gtin, lot))
+        await told(context, tx, actor, found, "exceptions.csv")
+    return b"".join(exceptions_table(found.document, mark=mark))
+
+
+async def export_parquet(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:
+    """Return a lot's readings as Parquet; its metadata name the record by its hash."""
+    found, made = await _leaving(context, actor, gtin, lot, "parquet")
+    about = {
+        "gtin": found.summary.lot.gtin,
+        "lot": found.summary.lot.lot,
+        "record": found.summary.content_hash,
+        "version": str(found.summary.version),
+    }
+
+    def write() -> bytes:
+        return write_parquet(bound(made.gathered.inputs), about)
+
+    return await asyncio.to_thread(write)
+
+
+async def _leaving(
+    context: Context, actor: Actor, gtin: str, lot: str, form: str
+) -> tuple[StoredRecord, Assembled]:
+    """Return the newest version and what it was made of, and tell the audit that it leaves."""
+    require(actor, Act.EXPORT_RECORD)
+    found, made = await current(context, check_lot_key(gtin, lot))
+    async with context.store.write() as tx:
+        await told(context, tx, actor, found, form)
+    return found, made
