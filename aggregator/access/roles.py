@@ -29,6 +29,8 @@ class Act(StrEnum):
     REVIEW_RECORD = "review_record"  # decide exceptions, sign a review
     HOLD_LOT = "hold_lot"  # stop a lot, let it go on
     DECIDE_LOT = "decide_lot"  # release or reject a lot, sign an addendum
+    WRITE_GENEALOGY = "write_genealogy"  # say what became of what
+    MANAGE_RECALL = "manage_recall"  # open and carry on a recall, or drill one
     READ_AUDIT = "read_audit"  # the audit trail
     MANAGE_ACCESS = "manage_access"  # service tokens, accounts and their roles
 
@@ -71,6 +73,8 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.READ_RECORDS,
             Act.ASSEMBLE_RECORD,
             Act.EXPORT_RECORD,
+            Act.WRITE_GENEALOGY,
+            Act.MANAGE_RECALL,
             Act.REVIEW_RECORD,
             Act.HOLD_LOT,
             Act.READ_AUDIT,
@@ -106,6 +110,7 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.READ_RECORDS,
             Act.ASSEMBLE_RECORD,
             Act.EXPORT_RECORD,
+            Act.WRITE_GENEALOGY,
         }
     ),
 }

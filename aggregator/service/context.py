@@ -1,12 +1,13 @@
-"""What every use case is given: the store, the index over readings, the clock and the keys."""
+"""What every use case is given: the store, the indexes over it, the clock and the keys."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aggregator.clock import Clock
 from aggregator.settings import Settings
 from aggregator.store.base import Store
+from aggregator.store.genealogy import GenealogyIndex
 from aggregator.store.keys import Keys
 from aggregator.store.segments import ReadingIndex
 
@@ -20,3 +21,4 @@ class Context:
     clock: Clock
     settings: Settings
     keys: Keys
+    genealogy: GenealogyIndex = field(default_factory=GenealogyIndex)
