@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from aggregator.access import second_factor
+import pytest
+from argon2 import PasswordHasher
+
+from aggregator.access import passwords, second_factor
 from aggregator.access.roles import Actor, Role
 from aggregator.clock import SystemClock
 from aggregator.service import accounts
@@ -16,7 +19,26 @@ from aggregator.service.context import Context
 from protocols.wire.reading import SECOND, Nanoseconds
 
 ADMIN: Final = Actor(name="root@console", roles=frozenset({Role.ADMIN}))
+PERSONAL: Final = {
+    ("POST", "/sessions"),
+    ("DELETE", "/sessions/current"),
+    ("POST", "/password"),
+    ("POST", "/delegations"),
+    ("DELETE", "/delegations/{delegation}"),
+    ("POST", "/reviews/{gtin}/{lot}"),
+    ("GET", "/reviews/{gtin}/{lot}/statement"),
+    ("POST", "/reviews/{gtin}/{lot}/signatures"),
+}
+"""Operations of the API that log a person in, or that a person alone can do."""
+
 PASSWORD: Final = "the press sings at dawn"
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let argon2 do little work: a hash tells with what figures it was made."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_HASHER", cheap)
 
 
 @dataclass(slots=True)

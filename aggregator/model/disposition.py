@@ -91,6 +91,7 @@ class Disposition:
     stage: Stage = Stage.OPEN
     version: Version | None = None  # the one that the stage is about
     later: Version | None = None  # after release: the newest one that no addendum covers
+    covered: str = ""  # hash of the newest one that an addendum covers; empty before the first
     decisions: Mapping[ExceptionId, Verdict] = field(default_factory=dict)
     checked: frozenset[FactId] = frozenset()
     reviewer: UserId | None = None
@@ -191,7 +192,8 @@ def step(disposition: Disposition, happening: Happening) -> Disposition:
         case Event.LIFT:
             moved = replace(moved, stage=moved.before or Stage.OPEN, holder=None, before=None)
         case Event.ADDEND:
-            moved = replace(moved, later=None)
+            covered = moved.later.record if moved.later else moved.covered
+            moved = replace(moved, later=None, covered=covered)
         case _:
             pass
     return moved
@@ -258,6 +260,8 @@ def _assembled(disposition: Disposition, version: Version | None, stage: Stage) 
     """
     known = disposition.looked_at
     if version is None or (known is not None and version.record == known.record):
+        return disposition
+    if version.record == disposition.covered:
         return disposition
     if Stage.RELEASED in (disposition.stage, disposition.before):
         return replace(disposition, later=version)

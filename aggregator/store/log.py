@@ -35,6 +35,7 @@ class EntryKind(StrEnum):
     EPOCH = "epoch"  # an epoch opened, was approved or was closed
     KEY = "key"  # a gateway's key was added or revoked
     AUDIT = "audit"  # an entry of the audit trail
+    SIGNATURE = "signature"  # a person's electronic signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,12 @@ async def append_entry(tx: Transaction, kind: EntryKind, data: bytes) -> int:
     position = sequencer.append_entry(kind, data)
     await sequencer.finish()
     return position
+
+
+async def entry_at(tx: Transaction, position: int) -> tuple[EntryKind, bytes] | None:
+    """Return what leaf ``position`` says; None where it is a bundle, or is not there."""
+    row = await tx.fetch_one("log.entry", position=position)
+    return None if row is None else (EntryKind(row["kind"]), bytes(row["data"]))
 
 
 async def make_checkpoint(

@@ -27,7 +27,19 @@ from aggregator.service import accounts, audit_trail, tokens
 from aggregator.service.accounts import Proof
 from aggregator.service.context import Context
 from tests.integration.api_rig import running_api
-from tests.personal import ADMIN, PASSWORD, MovableClock, Person, person, secret_of, with_clock
+from tests.personal import (
+    ADMIN,
+    PASSWORD,
+    MovableClock,
+    Person,
+    cheap_passwords,
+    person,
+    secret_of,
+    with_clock,
+)
+
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+__all__ = ["cheap_passwords"]
 
 AUDITOR = Actor(name="auditor", roles=frozenset({Role.AUDITOR}))
 

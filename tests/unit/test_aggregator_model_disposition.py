@@ -155,7 +155,10 @@ def test_what_was_released_stays_what_was_released(stage: Stage) -> None:
 
 def test_an_addendum_needs_something_later_and_its_decisions() -> None:
     released = AT[Stage.RELEASED]
-    assert step(released, HAPPENING[Event.ADDEND]).later is None
+    covered = step(released, HAPPENING[Event.ADDEND])
+    assert (covered.later, covered.covered) == (None, LATER.record)
+    again = Happening(event=Event.ASSEMBLE, version=LATER)
+    assert step(covered, again) == covered, "an addendum is signed once"
     none = replace(released, later=None)
     assert hindrances(none, HAPPENING[Event.ADDEND]) == (Hindrance.NOTHING_LATER,)
     open_one = replace(released, decisions={HEAT: Verdict.ACCEPTED})

@@ -44,3 +44,7 @@ SELECT size, note, record_time FROM checkpoints ORDER BY size;
 -- name: log.hashes_of_level
 -- Every complete subtree of one height, from the left.
 SELECT hash FROM log_hashes WHERE level = :level ORDER BY position;
+
+-- name: log.entry
+-- What one leaf says that is no bundle.
+SELECT kind, data FROM log_entries WHERE position = :position;
