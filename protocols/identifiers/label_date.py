@@ -1,8 +1,8 @@
 """Dates as labels print them: to the hour, the day or the month, with two digits of a year or four.
 
 A label's date is kept to the precision that it has. Two digits of a year are read within the window
-of the GS1 General Specifications, section 7.12, which the other agencies share: no more than 49
-years ahead of this year and 50 behind.
+of the GS1 General Specifications, section 7.12, which the other agencies share: no more than 50
+years ahead of this year and 49 behind.
 """
 
 from __future__ import annotations

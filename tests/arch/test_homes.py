@@ -34,6 +34,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "paho": ("edge_agent/uplink*", "aggregator/ingest/*"),
     "pyarrow": ("aggregator/export/parquet.py",),
     "pymodbus": ("protocols/field/modbus*", "plant/equipment/registers.py"),
+    "segno": ("aggregator/export/symbols.py",),
     "serial": ("protocols/field/modbus*",),
     "starlette": ("aggregator/api/*", "aggregator/web/*", "aggregator/site.py"),
     "typst": ("aggregator/export/pdf*",),
