@@ -1,14 +1,16 @@
-"""Who calls: the bearer token of a request, or the session cookie of a browser that only reads."""
+"""Who calls: the bearer token of a request, or the session cookie of a browser."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
 from aggregator.access.roles import Actor
-from aggregator.errors import AccessError
-from aggregator.service import tokens
+from aggregator.errors import AccessError, DeniedError
+from aggregator.service import accounts, tokens
+from aggregator.service.accounts import Session
 from aggregator.service.context import Context
 
 COOKIE: Final = "lotproof_session"
@@ -38,5 +40,31 @@ async def actor_of(request: Request) -> Actor:
     return await tokens.who_is(context_of(request), text.strip())
 
 
+async def person_of(request: Request) -> Session:
+    """Return the person who makes the request, having logged in with password and code.
+
+    A cookie is taken for a change too where the request comes from a page of this very server, as
+    its ``Origin`` says. Raises AccessError where nobody known asks, DeniedError for a service.
+    """
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        text = request.cookies.get(COOKIE, "")
+        origin = urlsplit(request.headers.get("Origin", "")).netloc
+        if request.method not in _READS and origin != request.headers.get("Host", ""):
+            text = ""
+    if not text:
+        raise AccessError("nobody has logged in", hint="log in with user, password and code")
+    context = context_of(request)
+    await tokens.who_is(context, text.strip())
+    try:
+        return await accounts.session_of(context, text.strip())
+    except AccessError:
+        raise DeniedError(
+            "only a person who has logged in can do this",
+            hint="log in with user, password and code; a token or a login link is not a person",
+        ) from None
+
+
 ContextOf = Annotated[Context, Depends(context_of)]
 Caller = Annotated[Actor, Depends(actor_of)]
+Person = Annotated[Session, Depends(person_of)]

@@ -15,7 +15,18 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
 
 from aggregator.access.roles import Act, require
-from aggregator.api import audit, facts, gateways, master, problems, readings, records, tokens
+from aggregator.api import (
+    accounts,
+    audit,
+    facts,
+    gateways,
+    master,
+    problems,
+    readings,
+    records,
+    reviews,
+    tokens,
+)
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
 from aggregator.service.context import Context
@@ -34,7 +45,8 @@ _BEARER: Final = HTTPBearer(
 def create_app(context: Context) -> FastAPI:
     """Return the application over ``context``; nothing in it is reached without a token.
 
-    But four: /healthz, the login, the API's description and the files of the pages.
+    But these: /healthz, the login and the change of one's password, the API's description and the
+    files of the pages.
     """
     app = FastAPI(
         title="Lotproof",
@@ -61,6 +73,8 @@ def create_app(context: Context) -> FastAPI:
         gateways.routes,
         audit.routes,
         tokens.routes,
+        accounts.routes,
+        reviews.routes,
     ):
         api.include_router(routes)
     app.include_router(api)

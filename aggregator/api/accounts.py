@@ -1,0 +1,171 @@
+"""Accounts of persons: log in and out, change a password; make, reset, end; name a delegate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.access.accounts import Account
+from aggregator.access.passwords import CHARACTERS_MAX
+from aggregator.access.roles import Role
+from aggregator.caller import Caller, ContextOf, Person
+from aggregator.service import accounts
+from aggregator.service.accounts import Issued, Proof
+from aggregator.service.review import decide_lot
+from aggregator.service.review.decide_lot import Delegation
+
+routes = APIRouter(tags=["accounts"])
+
+Reason = Annotated[str, Field(min_length=1, max_length=2000, description="For the audit trail.")]
+User = Annotated[str, Field(max_length=64, description="User id.")]
+Password = Annotated[str, Field(max_length=CHARACTERS_MAX, description="Password.")]
+Code = Annotated[str, Field(max_length=10, description="Code of the second factor; serves once.")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LoginRequest(_Request):
+    """What opens a session."""
+
+    user: User
+    password: Password
+    code: Code
+
+
+class PasswordRequest(LoginRequest):
+    """What changes a password."""
+
+    new_password: Password
+
+
+class AccountRequest(_Request):
+    """An account that is asked for."""
+
+    user: User
+    printed_name: Annotated[str, Field(max_length=100, description="Name as printed, in full.")]
+    roles: Annotated[frozenset[Role], Field(min_length=1)]
+    reason: Reason
+
+
+class ReasonRequest(_Request):
+    """Why something is done."""
+
+    reason: Reason
+
+
+class DelegationRequest(_Request):
+    """A delegation that is given."""
+
+    delegate: User
+    start: Annotated[int, Field(ge=0, description="Nanoseconds since the Unix epoch.")]
+    end: Annotated[int, Field(ge=0, description="Nanoseconds since the Unix epoch.")]
+    reason: Reason
+
+
+@routes.post("/sessions", status_code=201, summary="Log in")
+async def log_in(context: ContextOf, asked: LoginRequest) -> dict[str, Any]:
+    """Open a person's session and return its token, which is shown this once."""
+    proof = Proof(password=asked.password, code=asked.code)
+    session, text = await accounts.log_in(context, asked.user, proof)
+    return {
+        "token": text,
+        "expires_at": session.expires_at,
+        "user": session.actor.name,
+        "roles": sorted(session.actor.roles),
+    }
+
+
+@routes.delete("/sessions/current", status_code=204, summary="Log out")
+async def log_out(context: ContextOf, person: Person) -> None:
+    """End the session that asks."""
+    await accounts.log_out(context, person)
+
+
+@routes.post("/password", status_code=204, summary="Change one's password")
+async def change_password(context: ContextOf, asked: PasswordRequest) -> None:
+    """Put another password in the place of one's own; every session of the account ends."""
+    proof = Proof(password=asked.password, code=asked.code)
+    await accounts.change_password(context, asked.user, proof, asked.new_password)
+
+
+@routes.get("/accounts", summary="List the accounts of persons")
+async def read_accounts(context: ContextOf, actor: Caller) -> dict[str, Any]:
+    """Return all accounts, the ended ones too."""
+    return {"items": [_shown(each) for each in await accounts.every(context, actor)]}
+
+
+@routes.post("/accounts", status_code=201, summary="Make a person's account")
+async def make_account(context: ContextOf, actor: Caller, asked: AccountRequest) -> dict[str, Any]:
+    """Return what the first login takes; it is shown this once."""
+    issued = await accounts.create(
+        context, actor, asked.user, asked.printed_name, asked.roles, why=asked.reason
+    )
+    return _issued(issued)
+
+
+@routes.post("/accounts/{user}/reset", summary="Give an account a new password and second factor")
+async def reset_account(
+    context: ContextOf, actor: Caller, user: str, asked: ReasonRequest
+) -> dict[str, Any]:
+    """Return what the next login takes; it is shown this once."""
+    return _issued(await accounts.reset(context, actor, user, why=asked.reason))
+
+
+@routes.delete("/accounts/{user}", status_code=204, summary="End an account for good")
+async def end_account(context: ContextOf, actor: Caller, user: str, reason: str) -> None:
+    """End an account; what it signed stays signed."""
+    await accounts.disable(context, actor, user, why=reason)
+
+
+@routes.get("/delegations", summary="List who may release in whose place")
+async def read_delegations(context: ContextOf, actor: Caller) -> dict[str, Any]:
+    """Return every delegation, newest first, the ended ones too."""
+    found = await decide_lot.delegations(context, actor)
+    return {"items": [_delegation(each) for each in found]}
+
+
+@routes.post("/delegations", status_code=201, summary="Name who releases in one's place")
+async def delegate(context: ContextOf, person: Person, asked: DelegationRequest) -> dict[str, Any]:
+    """Return the delegation."""
+    given = await decide_lot.delegate(
+        context, person, asked.delegate, asked.start, asked.end, why=asked.reason
+    )
+    return _delegation(given)
+
+
+@routes.delete("/delegations/{delegation}", status_code=204, summary="End a delegation")
+async def end_delegation(context: ContextOf, person: Person, delegation: str, reason: str) -> None:
+    """End a delegation that one gave oneself."""
+    await decide_lot.end_delegation(context, person, delegation, why=reason)
+
+
+def _issued(issued: Issued) -> dict[str, Any]:
+    secrets = {"password": issued.password, "enrolment": issued.enrolment}
+    return _shown(issued.account) | secrets
+
+
+def _shown(account: Account) -> dict[str, Any]:
+    return {
+        "user": account.user,
+        "printed_name": account.printed_name,
+        "roles": sorted(account.roles),
+        "password_state": account.password_state.value,
+        "locked_until": account.locked_until or None,
+        "created_at": account.created_at,
+        "ended_at": account.ended_at,
+    }
+
+
+def _delegation(given: Delegation) -> dict[str, Any]:
+    return {
+        "id": given.id,
+        "principal": given.principal,
+        "delegate": given.delegate,
+        "start": given.start,
+        "end": given.end,
+        "ended_at": given.ended_at,
+    }
