@@ -12,6 +12,8 @@ from typing import NewType
 
 from aggregator.errors import InvalidError
 from aggregator.model.series import SignalKey
+from protocols.identifiers.errors import Gs1Error
+from protocols.identifiers.gs1.elements import check_value
 from protocols.wire.reading import Kind
 
 EquipmentPath = NewType("EquipmentPath", str)
@@ -41,6 +43,7 @@ class Equipment:
 
     path: EquipmentPath
     occupancy: Occupancy = Occupancy.EXCLUSIVE
+    gln: str = ""  # GS1's number of the place, 13 digits, where it has one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,16 @@ def check_path(text: str) -> EquipmentPath:
             hint="write names with single slashes between",
         )
     return EquipmentPath(text)
+
+
+def check_gln(text: str) -> str:
+    """Return ``text`` as a GLN, or "" for none; InvalidError for a wrong length or check digit."""
+    try:
+        if text:
+            check_value("414", text)
+    except Gs1Error as error:
+        raise InvalidError(f"{text[:40]!r} is not a GLN: {error}", hint=error.hint) from None
+    return text
 
 
 def is_at(path: EquipmentPath, place: EquipmentPath) -> bool:

@@ -16,6 +16,7 @@ from aggregator.model.equipment import (
     Occupancy,
     SignalRole,
     SignalSpec,
+    check_gln,
     check_path,
 )
 from aggregator.model.lot import Lot, LotKey, Material, check_gtin, check_lot_id, check_lot_key
@@ -86,6 +87,7 @@ class EquipmentDocument(Document):
     occupancy: Occupancy = Field(
         default=Occupancy.EXCLUSIVE, description="How many lots it may work on at a time."
     )
+    gln: str = Field(default="", description="GS1 location number, 13 digits; names it in EPCIS.")
 
     @property
     def key(self) -> str:
@@ -94,7 +96,9 @@ class EquipmentDocument(Document):
 
     def model(self) -> Equipment:
         """Return the equipment."""
-        return Equipment(path=check_path(self.path), occupancy=self.occupancy)
+        return Equipment(
+            path=check_path(self.path), occupancy=self.occupancy, gln=check_gln(self.gln)
+        )
 
 
 class SignalDocument(Document):
