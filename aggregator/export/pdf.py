@@ -7,7 +7,7 @@ version, and only the fonts within typst are used: the same record is the same b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from aggregator.errors import ExportError
 from aggregator.export.charts import Chart
 from aggregator.export.view import Version, view
 from aggregator.export.words import ENGLISH, Words
+from aggregator.model.signature import Signature
 from protocols.wire.reading import SECOND
 
 STANDARD: Final = "a-3a"
@@ -27,8 +28,9 @@ def print_record(
     version: Version,
     charts: Mapping[str, Chart],
     words: Words = ENGLISH,
+    signatures: Sequence[Signature] = (),
 ) -> bytes:
-    """Return the PDF of a stored version of a record.
+    """Return the PDF of a stored version of a record, with the signatures about its lot.
 
     ``record`` are the bytes that were hashed; they are attached as ``record.json``. Takes about a
     second: call it in a thread. Raises ExportError where typst refuses.
@@ -39,7 +41,7 @@ def print_record(
         return typst.compile(
             template,
             sys_inputs={
-                "view": json.dumps(view(document, version, charts, words)),
+                "view": json.dumps(view(document, version, charts, words, signatures)),
                 "record": record.decode(),
             },
             pdf_standards=[STANDARD],

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aggregator.export.charts import Chart
+from aggregator.export.signatures import signature_rows, verdicts
 from aggregator.export.words import ENGLISH, Words, describe, duration, moment, number, say
+from aggregator.model.signature import Signature
 from protocols.wire.dossier.instant import format_time, parse_time
 from protocols.wire.reading import Nanoseconds
 
@@ -30,8 +32,10 @@ def view(
     version: Version,
     charts: Mapping[str, Chart],
     words: Words = ENGLISH,
+    signatures: Sequence[Signature] = (),
 ) -> Json:
     """Return all that the template needs; ``charts`` are named by their parameters."""
+    decided = verdicts(signatures, words)
     return {
         "words": dict(words),
         "lot": {name: displayable(str(text)) for name, text in document["lot"].items()},
@@ -66,8 +70,13 @@ def view(
                 "start": moment(each["start"], words) if each["start"] else "–",
                 "end": _end(each, words),
                 "what": displayable(describe(each, words)),
+                "decision": displayable(decided.get(each["id"], "–")),
             }
             for each in document["exceptions"]
+        ],
+        "signatures": [
+            {name: displayable(text) for name, text in row.items()}
+            for row in signature_rows(signatures, words)
         ],
         "signals": _signals(document),
         "facts": _facts(document, words),

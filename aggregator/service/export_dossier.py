@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, EvidenceError
+from aggregator.export.signatures import ATTACHMENT, ProvedSignature, encode_signatures
 from aggregator.model.lot import LotKey, check_lot_key
 from aggregator.service.assemble_record import Assembled, StoredRecord
 from aggregator.service.context import Context
 from aggregator.service.documents import lot_key
 from aggregator.service.export_record import current, print_stored, told
 from aggregator.service.gather import HeldChain
+from aggregator.service.review.standing import KeptSignature, signatures_of
 from aggregator.store.base import Row, Transaction
 from aggregator.store.log import inclusion_proofs, make_checkpoint, newest_checkpoint
 from protocols.wire.bundle import peek_header, split_bundle
@@ -39,7 +41,9 @@ async def export_dossier(context: Context, actor: Actor, gtin: str, lot: str) ->
     key = check_lot_key(gtin, lot)
     found, made = await current(context, key)
     _check(made, key)
-    pdf = await asyncio.to_thread(print_stored, found, made)
+    async with context.store.read() as tx:
+        signatures = await signatures_of(tx, key)
+    pdf = await asyncio.to_thread(print_stored, found, made, signatures)
     positions = [each.position for chain in made.gathered.chains for each in chain.bundles]
     async with context.store.write() as tx:
         await told(context, tx, actor, found, "dossier")
@@ -53,6 +57,7 @@ async def export_dossier(context: Context, actor: Actor, gtin: str, lot: str) ->
         note = await newest_checkpoint(tx)
         size = Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
         paths = await inclusion_proofs(tx, positions, size)
+        proved = await _proved(tx, signatures, size)
         audit_extract = await _audit(tx, key)
         keys = [each for chain in made.gathered.chains for each in await _keys(tx, chain)]
     dossier = Dossier(
@@ -65,7 +70,7 @@ async def export_dossier(context: Context, actor: Actor, gtin: str, lot: str) ->
         record=found.data,
         audit=audit_extract,
         series=made.gathered.series,
-        attachments={"record.pdf": pdf},
+        attachments={"record.pdf": pdf, ATTACHMENT: encode_signatures(proved, size)},
     )
     try:
         return await asyncio.to_thread(write_dossier, dossier, context.keys.seal)
@@ -153,6 +158,17 @@ def _last_number(key: Row, ordinal: int) -> int | None:
     if key["revoked_time"] is None or ordinal < key["revoked_ordinal"]:
         return None
     return max(int(key["revoked_number"]) - 1, 0)
+
+
+async def _proved(
+    tx: Transaction, signatures: Sequence[KeptSignature], size: int
+) -> list[ProvedSignature]:
+    """Return the signatures, each with the path that proves it to be in the log."""
+    paths = await inclusion_proofs(tx, [each.position for each in signatures], size)
+    return [
+        ProvedSignature(signature=each.signature, position=each.position, path=path)
+        for each, path in zip(signatures, paths, strict=True)
+    ]
 
 
 async def _audit(tx: Transaction, key: LotKey) -> bytes:

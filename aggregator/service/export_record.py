@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
@@ -21,6 +21,7 @@ from aggregator.service.assemble_record import (
     stored,
 )
 from aggregator.service.context import Context
+from aggregator.service.review.standing import KeptSignature, signatures_of
 from aggregator.store.base import Transaction
 from protocols.wire.dossier.series import Interval
 
@@ -36,14 +37,18 @@ async def export_json(context: Context, actor: Actor, gtin: str, lot: str) -> by
 
 
 async def export_pdf(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:
-    """Return the newest version of a lot's record on paper; the same version is the same bytes.
+    """Return the newest version of a lot's record on paper, with all that was signed of it.
+
+    The same version with the same signatures is the same bytes.
 
     Raises ConflictError where data have come that the version does not know of.
     """
     require(actor, Act.EXPORT_RECORD)
     key = check_lot_key(gtin, lot)
     found, made = await current(context, key)
-    pdf = await asyncio.to_thread(print_stored, found, made)
+    async with context.store.read() as tx:
+        signatures = await signatures_of(tx, key)
+    pdf = await asyncio.to_thread(print_stored, found, made, signatures)
     async with context.store.write() as tx:
         await told(context, tx, actor, found, "pdf")
     return pdf
@@ -65,7 +70,9 @@ async def current(context: Context, key: LotKey) -> tuple[StoredRecord, Assemble
     return found, made
 
 
-def print_stored(found: StoredRecord, made: Assembled) -> bytes:
+def print_stored(
+    found: StoredRecord, made: Assembled, signatures: Sequence[KeptSignature]
+) -> bytes:
     """Return the PDF of a version."""
     summary = found.summary
     version = Version(
@@ -75,7 +82,12 @@ def print_stored(found: StoredRecord, made: Assembled) -> bytes:
         recorded_by=summary.recorded_by,
         checkpoint=found.checkpoint,
     )
-    return print_record(found.data, version, charts_of(made.record, made.gathered.inputs.series))
+    return print_record(
+        found.data,
+        version,
+        charts_of(made.record, made.gathered.inputs.series),
+        signatures=[each.signature for each in signatures],
+    )
 
 
 def charts_of(record: BatchRecord, series: Mapping[SignalKey, Series]) -> dict[str, Chart]:
