@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from edge_agent.errors import (
     BufferDamagedError,
@@ -244,17 +244,7 @@ class Buffer:
             row = self._connection.execute(SQL["bundle"], (number,)).fetchone()
         except sqlite3.Error as error:
             raise BundleUnreadableError(f"bundle {number} cannot be read: {error}") from error
-        if row is None:
-            raise BundleUnreadableError(f"bundle {number} is not in the buffer")
-        leaf, bundle = row[0], Bundle(*row[1:])
-        try:
-            _, header = peek_header(bundle.sealed_header)
-            open_body(header, bundle.body)
-        except WireError as error:
-            raise BundleUnreadableError(f"bundle {number} is damaged: {error}") from error
-        if leaf_hash(bundle.sealed_header) != leaf or header.number != number:
-            raise BundleUnreadableError(f"bundle {number} is not the one that was stored")
-        return bundle
+        return _whole(number, row)
 
     def leaf(self, number: int) -> bytes | None:
         """Return the leaf hash of a bundle, None where it was freed; of the head always."""
@@ -315,9 +305,26 @@ class Buffer:
     def _check_head(self) -> None:
         """Refuse a buffer whose head is not the bundle that its row says."""
         if self.head.number >= 0:
-            bundle = self.bundle(self.head.number)
+            with _disk(self.path):  # a read that fails says nothing against what is stored
+                row = self._connection.execute(SQL["bundle"], (self.head.number,)).fetchone()
+            bundle = _whole(self.head.number, row)
             if leaf_hash(bundle.sealed_header) != self.head.leaf:
                 raise BundleUnreadableError("the head of the chain is not the last bundle")
+
+
+def _whole(number: int, row: tuple[Any, ...] | None) -> Bundle:
+    """Return the bundle of a row; BundleUnreadableError unless it is the one that was stored."""
+    if row is None:
+        raise BundleUnreadableError(f"bundle {number} is not in the buffer")
+    leaf, bundle = row[0], Bundle(*row[1:])
+    try:
+        _, header = peek_header(bundle.sealed_header)
+        open_body(header, bundle.body)
+    except WireError as error:
+        raise BundleUnreadableError(f"bundle {number} is damaged: {error}") from error
+    if leaf_hash(bundle.sealed_header) != leaf or header.number != number:
+        raise BundleUnreadableError(f"bundle {number} is not the one that was stored")
+    return bundle
 
 
 def _connect(path: Path, bytes_max: int) -> sqlite3.Connection:

@@ -99,7 +99,11 @@ class Storage:
             raise self.failed
         try:
             with _system(self.folder):
-                return work(self.buffer)
+                try:
+                    return work(self.buffer)
+                except BufferDamagedError:
+                    _read_through(self.buffer.path.parent)
+                    return work(self.buffer)
         except StorageFailedError as error:
             self.failed = error
             raise
@@ -114,7 +118,7 @@ class Storage:
         path = self.folder / BUFFER_FILE
         if _exists(path):
             try:
-                self._use(Buffer.open(path, gateway=self._gateway, bytes_max=self._bytes_max))
+                self._use(self._opened(path))
             except BufferDamagedError as error:
                 _log.error("buffer set aside", reason=str(error), path=str(path))
             else:
@@ -124,6 +128,14 @@ class Storage:
         if known is None and _exists(path.parent):
             known = Opening(reason=OpeningReason.BUFFER_LOST)
         self._replace(known or Opening(reason=OpeningReason.NEW))
+
+    def _opened(self, path: Path) -> Buffer:
+        """Open a buffer; one that looks damaged is read through and looked at once more."""
+        try:
+            return Buffer.open(path, gateway=self._gateway, bytes_max=self._bytes_max)
+        except BufferDamagedError:
+            _read_through(path.parent)
+            return Buffer.open(path, gateway=self._gateway, bytes_max=self._bytes_max)
 
     def _renew(self, reason: OpeningReason, buffer: Buffer) -> None:
         self._replace(
@@ -260,6 +272,18 @@ def _exists(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _read_through(folder: Path) -> None:
+    """Read every byte in a folder; OSError where the disk does not give it.
+
+    SQLite reports a read that fails with EIO as SQLITE_CORRUPT, like damage (vdbe.c makes it of
+    SQLITE_IOERR_CORRUPTFS). Only a disk that gives every byte may condemn what is written there.
+    """
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
 
 
 def _sync_folder(folder: Path) -> None:

@@ -66,6 +66,12 @@ def test_a_disk_that_fails_at_the_start_is_told_as_the_agents_own_error(
     assert round_.violations == ()
 
 
+def test_no_failing_read_costs_an_epoch(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, "after a crash")
+    reads = [fault for fault in rig.faults([Kind.EIO]) if fault.call == "pread64"]
+    assert [str(round_) for round_ in run(rig, reads) if round_.violations] == []
+
+
 @pytest.mark.parametrize("course", COURSES)
 def test_nothing_is_acknowledged_before_the_sync_that_covers_it(
     course: str, tmp_path: Path, record_property: Figures
