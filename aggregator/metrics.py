@@ -64,3 +64,8 @@ SEGMENTS: Final = Counter(
 UNSEGMENTED: Final = Gauge(
     "lotproof_aggregator_unsegmented_bundles", "Bundles that no segment of the index covers yet."
 )
+DRILL_SECONDS: Final = Histogram(
+    "lotproof_aggregator_recall_drill_seconds",
+    "Time that a drill took to locate everything that was made of a lot drawn by chance.",
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60),
+)
