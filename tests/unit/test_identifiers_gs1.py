@@ -71,7 +71,7 @@ def test_one_carrier_of_several_may_need_another() -> None:
     "uri",
     [
         f"https://example.com/some/path/01/{GTIN}/10/A%2FB/21/1?17=271231&linkType=all",
-        f"http://example.com/01/{GTIN}/10/A%2FB/21/1/?17=271231#fragment",
+        f"http://example.com/01/{GTIN}/10/A%2FB/21/1?17=271231#fragment",
         f"HTTPS://example.com/01/{GTIN.lstrip('0')}/10/A%2FB/21/1?17=271231",
     ],
 )
@@ -110,6 +110,7 @@ def test_a_digital_link_takes_the_key_to_which_the_rest_belongs() -> None:
         (f"(01){GTIN}(3102)000001(3103)000001", "does not stand with"),
         (f"(01){GTIN}(422)999", "country"),
         (f"(01){GTIN}(21)1(8041)123456789012345", "needs"),
+        ("(255)9521654890874(8030)abc", "no serial component"),
         ("(8010)ABC1(8011)1", "company prefix"),
         ("(8010)9506000a(8011)1", "'a'"),
         ("(8010)95060001(8011)01", "begins with 0"),
@@ -128,6 +129,9 @@ def test_a_digital_link_takes_the_key_to_which_the_rest_belongs() -> None:
         (f"https://example.com/01/{GTIN}?21=1", "does not stand in the query"),
         (f"https://example.com/01/{GTIN}?05=1", "not an application identifier"),
         (f"https://example.com/01/{GTIN}?12345=1", "not an application identifier"),
+        (f"https://example.com/01/{GTIN}?=1", "not an application identifier"),
+        (f"https://example.com=/01/{GTIN}", "not a web address"),
+        (f"https://example.com/01/{GTIN}/", "no GS1 key"),
         (f"https://example.com/01/{GTIN}/10/A%2", "without two hexadecimal"),
         (f"https://example.com/01/{GTIN}/10/%FF", "has"),
         ("https://", "not a web address"),

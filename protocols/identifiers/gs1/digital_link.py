@@ -63,13 +63,13 @@ _LENGTH_MAX: Final = 2_000
 _HINT: Final = "a Digital Link is https://domain/AI/key, qualifiers in their order, ?AI=attribute"
 
 _URI: Final = re.compile(
-    r"[Hh][Tt][Tt][Pp][Ss]?://[^/?#\s]+(?P<path>/[^?#\s]*)(?:\?(?P<query>[^#\s]*))?(?:#[^\s]*)?"
+    r"[Hh][Tt][Tt][Pp][Ss]?://[0-9A-Za-z.:\-\[\]]+(?P<path>/[^?#\s]*)(?:\?(?P<query>[^#\s]*))?(?:#[^\s]*)?"
 )
 
 
 def _path(path: str) -> list[tuple[str, str]]:
     """Return key and qualifiers: the shortest end of the path that begins with a key."""
-    segments = path.removesuffix("/").split("/")[1:]
+    segments = path.split("/")[1:]
     for start in range(len(segments) - 2, -1, -2):
         if _is_key(segments[start]):
             tail = segments[start:]
@@ -102,7 +102,7 @@ def _query(query: str) -> list[tuple[str, str]]:
     for parameter in re.split("[&;]", query):
         ai, _, value = parameter.partition("=")
         if not re.fullmatch("[0-9]{2,4}", ai):
-            if ai.isdigit():
+            if ai.isdigit() or (parameter and not ai):
                 raise Gs1Error(f"?{ai[:20]} is not an application identifier", hint=_HINT)
             continue
         if not entry(ai).attribute:

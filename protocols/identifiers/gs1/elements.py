@@ -206,6 +206,12 @@ def _rank(ai: str) -> int:
 
 
 def _check_together(values: dict[str, str], carrier: Carrier) -> None:
+    for ai in _SIGNED_WITH_SERIAL & values.keys() if "8030" in values else ():
+        if len(values[ai]) == sum(c.longest for c in entry(ai).components if not c.optional):
+            raise Gs1Error(
+                f"({ai}){values[ai]} has no serial component beside (8030)",
+                hint="a digital signature is of one thing (ISO/IEC 20248)",
+            )
     for ai in values:
         known = entry(ai)
         for other in values:
@@ -223,6 +229,10 @@ def _check_together(values: dict[str, str], carrier: Carrier) -> None:
                     f"({ai}) needs {wanted} with it",
                     hint="scan every symbol of the item (mandatory associations, 4.13.2)",
                 )
+
+
+_SIGNED_WITH_SERIAL: Final = frozenset({"253", "255", "8003"})
+"""Keys whose serial component may be missing, but not where a signature (8030) is with them."""
 
 
 def _stands(group: tuple[str, ...], ai: str, values: dict[str, str]) -> bool:
