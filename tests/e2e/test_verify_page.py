@@ -1,0 +1,359 @@
+"""The offline page finds what the Python verifier finds, word for word."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocols.wire.bundle import inflate_body
+from protocols.wire.column import decode_column
+from protocols.wire.dossier.holding import Held
+from protocols.wire.dossier.instant import format_time, parse_time
+from protocols.wire.errors import WireError
+from protocols.wire.reading import Reading, TagRead
+from tests import dossier_vectors, dossiers
+from tests.property.test_verifier_mutations import (
+    MUTATIONS,
+    TRUE,
+    copy_over,
+    cut,
+    flip_bits,
+    insert,
+    remove,
+)
+from tests.verify_page_rig import (
+    NO_CRYPTOGRAPHY,
+    OpenPage,
+    lies,
+    policy_toml,
+    said,
+    statements,
+    verify_page,
+)
+from verifier.errors import PolicyError
+from verifier.page.make import PAGE, make_page
+from verifier.policy import Policy, read_policy
+from verifier.report import show_time
+from verifier.salvage import _inflate
+from verifier.verify import verify
+
+VECTORS = sorted(dossier_vectors.FOLDER.glob("*.dossier"))
+COLUMNS = json.loads(
+    dossier_vectors.FOLDER.parent.joinpath("wire", "column.json").read_text(encoding="utf-8")
+)
+
+
+def test_the_page_is_made_of_its_sources() -> None:
+    assert PAGE.read_text(encoding="utf-8") == make_page(), "run python -m verifier.page.make"
+
+
+async def agree(page: OpenPage, data: Sequence[bytes], policy: Policy) -> dict[str, int]:
+    """Hold the page against the Python verifier; return how often each verdict was given."""
+    verdicts = {"VERIFIED": 0, "NOT_VERIFIED": 0, "CANNOT_DECIDE": 0}
+    found = await page.judge(data, policy_toml(policy))
+    for one, each in zip(data, found, strict=True):
+        assert each == said(verify(one, policy))
+        verdicts[each["verdict"]] += 1
+    return verdicts
+
+
+@pytest.mark.parametrize("before", ["", NO_CRYPTOGRAPHY], ids=["SubtleCrypto", "own arithmetic"])
+async def test_the_frozen_dossiers(before: str) -> None:
+    text = dossier_vectors.FOLDER.joinpath("policy.toml").read_text(encoding="utf-8")
+    policy = read_policy(text.encode())
+    data = [path.read_bytes() for path in VECTORS]
+    async with verify_page(before=before) as page:
+        found = await page.judge(data, text)
+    assert len(found) == 13
+    for one, each in zip(data, found, strict=True):
+        assert each == said(verify(one, policy))
+
+
+@pytest.mark.timeout(1800)
+async def test_no_mutated_dossier_is_verified(full: bool) -> None:
+    """Every mutation of the property test, under the same seeds: ten thousand, or a sample."""
+    policy, rounds = dossiers.policy(), 420 if full else 16
+    mutated = [
+        mutate(random.Random(f"{mutate.__name__} {disclosed} {seed}"), TRUE[disclosed])
+        for mutate in MUTATIONS
+        for disclosed in (False, True)
+        for seed in range(rounds)
+    ]
+    damaged = [each for each in mutated if each not in TRUE.values()]
+    assert len(damaged) > (10_000 if full else 370)
+    async with verify_page() as page:
+        assert (await agree(page, list(TRUE.values()), policy))["VERIFIED"] == 2
+        verdicts = await agree(page, damaged, policy)
+    assert verdicts == {"VERIFIED": 0, "NOT_VERIFIED": len(damaged), "CANNOT_DECIDE": 0}
+
+
+@pytest.mark.timeout(1800)
+async def test_lies_under_the_right_seal_are_judged_alike(full: bool) -> None:
+    told = list(lies((flip_bits, cut, insert, remove, copy_over), 3000 if full else 300))
+    told += statements(500 if full else 50)
+    async with verify_page() as page:
+        verdicts = await agree(page, told, dossiers.policy(pinned=True))
+    assert verdicts["NOT_VERIFIED"] > len(told) // 2
+
+
+async def test_what_a_damaged_body_still_tells_is_told_alike() -> None:
+    dossier = dossiers.dossier()
+    held = dossier.chains[0][2]
+    assert isinstance(held.content, bytes)
+    damaged = []
+    for at in range(0, len(held.content), 2):
+        body = bytearray(held.content)
+        body[at] ^= 1 << at % 8
+        other = Held(sealed_header=held.sealed_header, content=bytes(body))
+        damaged.append(dossier_vectors.seal(dossier_vectors.with_bundle(dossier, other)))
+    async with verify_page() as page:
+        verdicts = await agree(page, damaged, dossiers.policy())
+    assert verdicts["NOT_VERIFIED"] == len(damaged)
+
+
+async def test_a_foreign_signature_is_refused_by_our_own_arithmetic_too() -> None:
+    true, chance = TRUE[False], random.Random("signatures")
+    at = [true.index(b"\x58\x40", where) for where in (0, len(true) // 3, len(true) // 2)]
+    damaged = []
+    for where in at:
+        for _ in range(3):
+            data = bytearray(true)
+            data[where + 2 + chance.randrange(64)] ^= 1 << chance.randrange(8)
+            damaged.append(bytes(data))
+    async with verify_page(before=NO_CRYPTOGRAPHY) as page:
+        assert await page.call("crypto.subtle === undefined", None)
+        assert (await agree(page, [true], dossiers.policy()))["VERIFIED"] == 1
+        assert (await agree(page, damaged, dossiers.policy()))["NOT_VERIFIED"] == 9
+
+
+def tell(reading: Reading) -> str:
+    """Write a reading as the page's script below writes it."""
+    value = reading.value
+    if isinstance(value, TagRead):
+        numbers = (value.epc_bits, value.antenna, value.rssi, value.first_seen, value.last_seen)
+        shown = f"{value.epc.hex()} {' '.join(map(str, (*numbers, value.count)))}"
+    else:
+        shown = value.hex() if isinstance(value, bytes) else repr(value)
+    return (
+        f"{reading.kind} {shown} {reading.gateway_time} {show(reading.source_time)} "
+        f"{reading.status} {reading.code} {reading.raw.hex()}"
+    )
+
+
+def show(time: int | None) -> str:
+    return "None" if time is None else str(time)
+
+
+READ_COLUMNS = """
+(columns) => columns.map((digits) => {
+  try {
+    return decodeColumn(fromHex(digits)).readings().map((each) => {
+      const { value } = each;
+      const shown = value instanceof TagRead ? `${toHex(value.epc)} ${value.numbers.join(" ")}`
+        : isBytes(value) ? toHex(value) : show(value);
+      return `${each.kind} ${shown} ${each.gateway} ${show(each.source)} `
+        + `${each.status} ${each.code} ${toHex(each.raw)}`;
+    });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return error.message;
+  }
+})
+"""
+
+
+async def test_columns_of_every_kind_are_read_alike_damaged_or_not() -> None:
+    columns = [bytes.fromhex(each["column"]) for each in COLUMNS]
+    chance = random.Random("columns")
+    for column in list(columns):
+        for mutate in (flip_bits, cut, insert, remove):
+            columns += [mutate(chance, column) for _ in range(60)]
+    expected: list[Any] = []
+    for column in columns:
+        try:
+            expected.append([tell(each) for each in decode_column(column).readings()])
+        except WireError as error:
+            expected.append(str(error))
+    assert any(isinstance(each, str) for each in expected)
+    async with verify_page() as page:
+        found = await page.call(READ_COLUMNS, [column.hex() for column in columns])
+    for column, one, other in zip(columns, found, expected, strict=True):
+        assert one == other, column.hex()
+
+
+INFLATE = """
+(bodies) => bodies.map((digits) => {
+  const body = fromHex(digits);
+  try {
+    return [toHex(inflateDamaged(body)), toHex(inflateBody(body))];
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return [toHex(inflateDamaged(body)), error.message];
+  }
+})
+"""
+
+
+def packed(chance: random.Random) -> Iterable[bytes]:
+    """Yield zlib streams of every kind of block."""
+    texts = [b"", b"a", bytes(chance.choices(b"abcd", k=3000)), chance.randbytes(400), b"ab" * 999]
+    for text in texts:
+        for level in (0, 1, 6, 9):
+            for strategy in (
+                zlib.Z_DEFAULT_STRATEGY,
+                zlib.Z_FIXED,
+                zlib.Z_HUFFMAN_ONLY,
+                zlib.Z_RLE,
+            ):
+                packer = zlib.compressobj(level, zlib.DEFLATED, 15, 8, strategy)
+                flushed = packer.compress(text[:200]) + packer.flush(zlib.Z_FULL_FLUSH)
+                yield flushed + packer.compress(text[200:]) + packer.flush()
+
+
+async def test_zlib_streams_are_inflated_alike_damaged_or_not() -> None:
+    chance = random.Random("zlib")
+    bodies = list(packed(chance))
+    for body in list(bodies):
+        bodies += [mutate(chance, body) for mutate in (flip_bits, flip_bits, cut, insert, remove)]
+    expected = []
+    for body in bodies:
+        try:
+            expected.append([_inflate(body).hex(), inflate_body(body).hex()])
+        except WireError as error:
+            expected.append([_inflate(body).hex(), str(error)])
+    async with verify_page() as page:
+        found = await page.call(INFLATE, [body.hex() for body in bodies])
+    for body, one, other in zip(bodies, found, expected, strict=True):
+        assert one == other, body.hex()
+
+
+async def test_sums_numbers_texts_and_times_are_those_of_python() -> None:
+    chance = random.Random("sums")
+    data = [chance.randbytes(size) for size in (*range(0, 260, 7), 55, 56, 63, 64, 111, 112, 128)]
+    floats = [struct.unpack("<d", chance.randbytes(8))[0] for _ in range(500)]
+    floats = [each for each in floats if not math.isnan(each)] + [
+        0.0,
+        -0.0,
+        126.0,
+        1e16,
+        1e15,
+        1e-4,
+        1e-5,
+    ]
+    floats += [round(chance.uniform(-1e6, 1e6), chance.randrange(6)) for _ in range(500)]
+    texts = [
+        "",
+        "'",
+        '"',
+        "'\"",
+        "a\nb\tc\\",
+        "\x7f\x80\xa0\xad",
+        "温度",
+        "\u200b\u2028\ufeff",
+        "🙂",
+    ]
+    times = [chance.randrange(253_402_300_800 * 10**9) for _ in range(200)] + [-1, 2**63, 0]
+    async with verify_page() as page:
+        sums = (
+            "(all) => all.map(fromHex).map((d) => [toHex(sha256(d)), toHex(sha512(d)), crc32(d)])"
+        )
+        assert await page.call(sums, [each.hex() for each in data]) == [
+            [hashlib.sha256(d).hexdigest(), hashlib.sha512(d).hexdigest(), zlib.crc32(d)]
+            for d in data
+        ]
+        bits = "(all) => all.map((d) => show(new Float64Array(fromHex(d).buffer)[0]))"
+        found = await page.call(bits, [struct.pack("<d", each).hex() for each in floats])
+        assert found == list(map(repr, floats))
+        assert await page.call("(all) => all.map(quote)", texts) == list(map(repr, texts))
+        shown = await page.call(
+            "(all) => all.map((t) => showTime(BigInt(t)))", list(map(str, times))
+        )
+        assert shown == [show_time(time) for time in times]
+        calendar = (
+            "(all) => all.map((t) => { try { return `${parseTime(t)}`; } catch { return ''; } })"
+        )
+        given = [format_time(time) for time in times[:200]] + [
+            "2026-02-29T00:00:00.000000000Z",
+            "2024-02-29T00:00:00.000000000Z",
+            "2026-01-01T24:00:00.000000000Z",
+            "1969-12-31T23:59:59.000000000Z",
+            "2026-01-01T00:00:00.000000000Z\n",
+        ]
+        assert await page.call(calendar, given) == [read_time(text) for text in given]
+
+
+def read_time(text: str) -> str:
+    try:
+        return str(parse_time(text))
+    except WireError:
+        return ""
+
+
+POLICY_CHANGES = [
+    ("aggregator = [", "aggregator = [1, "),
+    ("aggregator", "aggregators"),
+    ("log = ", "logs = "),
+    ("log = ", "log = 3 #"),
+    ("ED25519:", "ED25518:"),
+    ("+04ccb1bb+", "+04ccb1bc+"),
+    ("ESP256:048e", "ESP256:048f"),
+    ("gw-07", "GW-07"),
+    ("[gateways]", "gateways = []"),
+    ("[gateways]", "witnesses_required = 1\n[gateways]"),
+    ('log = "', 'log = "%'),
+    ('"]', "]"),
+    ("[gateways]", "log = ''"),
+]
+
+
+async def test_a_policy_that_cannot_be_used_gives_no_verdict() -> None:
+    text = dossier_vectors.FOLDER.joinpath("policy.toml").read_text(encoding="utf-8")
+    async with verify_page() as page:
+        script = "async (policy) => await lotproofVerify(new Uint8Array(0), policy)"
+        for change in POLICY_CHANGES:
+            policy = text.replace(*change, 1)
+            answer = await page.call(script, policy)
+            assert "report" not in answer
+            with pytest.raises(PolicyError) as refused:
+                read_policy(policy.encode())
+            message, _, _ = str(refused.value).partition("not TOML:")  # parsers have their words
+            assert answer["error"].startswith(message)
+            assert answer["hint"] == refused.value.hint
+
+
+async def test_a_person_verifies_with_two_files(tmp_path: Path) -> None:
+    folder = dossier_vectors.FOLDER
+    async with verify_page() as opened:
+        page = opened.page
+        await page.click("#run")
+        assert "Choose a policy" in await page.inner_text("#verdict")
+        await page.set_input_files("#policy-file", folder / "policy.toml")
+        await page.set_input_files("#dossier-file", folder / "altered-reading.dossier")
+        await page.wait_for_function("document.getElementById('policy-text').value !== ''")
+        await page.click("#run")
+        await page.wait_for_selector("#report:not([hidden])")
+        assert (await page.inner_text("#verdict")).startswith("NOT VERIFIED  lot L-0042")
+        assert await page.locator("#checks tr").count() == 15
+        assert await page.locator("#checks tr.failed").count() == 2
+        altered = await page.inner_text("#altered-list")
+        assert "the record has 126.0 GOOD, the bundle 116.0 GOOD" in altered
+        async with page.expect_download() as download:
+            await page.click("#save-json")
+        saved = tmp_path / "report.json"
+        await (await download.value).save_as(saved)
+        await page.select_option("#language", "zh")
+        assert (await page.inner_text("#verdict")).startswith("验证未通过 (NOT VERIFIED)")
+        assert "每条链均无中断" in await page.inner_text("#checks")
+        assert await page.get_attribute("html", "lang") == "zh-CN"
+    policy = read_policy(folder.joinpath("policy.toml").read_bytes())
+    report = verify(folder.joinpath("altered-reading.dossier").read_bytes(), policy)
+    assert json.loads(saved.read_text(encoding="utf-8")) == report.to_json()
