@@ -20,17 +20,20 @@ from aggregator.api import (
     audit,
     facts,
     gateways,
+    genealogy,
     master,
     problems,
     readings,
+    recalls,
     records,
     reviews,
     tokens,
+    trace,
 )
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
 from aggregator.service.context import Context
-from aggregator.web import pages
+from aggregator.web import login, pages, review
 
 STATIC: Final = Path(__file__).resolve().parent / "web" / "static"
 _CSP: Final = (
@@ -75,10 +78,14 @@ def create_app(context: Context) -> FastAPI:
         tokens.routes,
         accounts.routes,
         reviews.routes,
+        genealogy.routes,
+        trace.routes,
+        recalls.routes,
     ):
         api.include_router(routes)
     app.include_router(api)
-    app.include_router(pages.routes)
+    for shown in (pages.routes, login.routes, review.routes):
+        app.include_router(shown)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/healthz", _healthz, include_in_schema=False)

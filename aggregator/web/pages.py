@@ -38,14 +38,16 @@ _NEWS_EVENTS_MAX: Final = 3_600
 async def overview(request: Request) -> Response:
     """Show gateways, lots and the log."""
     actor = await actor_of(request)
-    return _page(request, "overview.html", actor, await _overview(context_of(request), actor))
+    return render_page(request, "overview.html", actor, await _overview(context_of(request), actor))
 
 
 @routes.get("/fragments/overview")
 async def overview_fragment(request: Request) -> Response:
     """Show the part of the overview that changes."""
     actor = await actor_of(request)
-    return _page(request, "overview_live.html", actor, await _overview(context_of(request), actor))
+    return render_page(
+        request, "overview_live.html", actor, await _overview(context_of(request), actor)
+    )
 
 
 @routes.get("/records/{gtin}/{lot}")
@@ -54,7 +56,7 @@ async def record(request: Request, gtin: str, lot: str) -> Response:
     actor = await actor_of(request)
     found = await assemble_record.get(context_of(request), actor, gtin, lot)
     values = {"summary": found.summary, "record": found.document}
-    return _page(request, "record.html", actor, values)
+    return render_page(request, "record.html", actor, values)
 
 
 @routes.get("/records/{gtin}/{lot}/charts/{parameter}")
@@ -87,23 +89,30 @@ async def events(request: Request) -> StreamingResponse:
 @routes.get("/login")
 async def login_page(request: Request, link: str = "") -> Response:
     """Ask for a login link's code; a link's address fills it in."""
-    return _page(request, "login.html", None, {"link": link, "problem": ""})
+    return render_page(request, "login.html", None, {"link": link, "problem": ""})
 
 
 @routes.post("/login")
 async def log_in(request: Request) -> Response:
     """Exchange the link for a session's cookie."""
     try:
-        session = await tokens.log_in(context_of(request), await _link(request))
+        session = await tokens.log_in(
+            context_of(request), (await form_of(request)).get("link", "").strip()
+        )
     except AccessError as error:
-        page = _page(request, "login.html", None, {"link": "", "problem": str(error)})
+        page = render_page(request, "login.html", None, {"link": "", "problem": str(error)})
         page.status_code = 401
         return page
+    return opened(request, session, TokenKind.SESSION)
+
+
+def opened(request: Request, session: str, kind: TokenKind) -> Response:
+    """Return the way to the overview, with the session's cookie."""
     response = RedirectResponse("/", status_code=303)
     response.set_cookie(
         COOKIE,
         session,
-        max_age=LIFETIMES[TokenKind.SESSION] // SECOND,
+        max_age=LIFETIMES[kind] // SECOND,
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -115,20 +124,20 @@ def problem(request: Request, error: AggregatorError, status: int) -> Response:
     """Show a person what is wrong and what to do; who is not known is asked to log in."""
     if isinstance(error, AccessError):
         return RedirectResponse("/login", status_code=303)
-    page = _page(request, "problem.html", None, {"problem": str(error), "hint": error.hint})
+    page = render_page(request, "problem.html", None, {"problem": str(error), "hint": error.hint})
     page.status_code = status
     return page
 
 
-async def _link(request: Request) -> str:
-    """Return the one field of the login form; AccessError for a body that is not that form."""
+async def form_of(request: Request) -> dict[str, str]:
+    """Return the fields of a login form; AccessError for a body that is larger than one."""
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > _FORM_BYTES_MAX:
             raise AccessError("the login form is larger than a login form is")
     fields = parse_qs(body.decode("ascii", errors="replace"))
-    return fields.get("link", [""])[0].strip()
+    return {name: values[0] for name, values in fields.items()}
 
 
 async def _overview(context: Context, actor: Actor) -> dict[str, Any]:
@@ -152,7 +161,10 @@ async def _news(context: Context, actor: Actor, request: Request) -> AsyncIterat
         await asyncio.sleep(_NEWS_S)
 
 
-def _page(request: Request, name: str, actor: Actor | None, values: dict[str, Any]) -> HTMLResponse:
+def render_page(
+    request: Request, name: str, actor: Actor | None, values: dict[str, Any]
+) -> HTMLResponse:
+    """Return the template ``name`` filled in, in the language asked for."""
     language = words.language_of(request)
     translate = words.translator(language)
     said = CHINESE if language == "zh-CN" else record_words.ENGLISH

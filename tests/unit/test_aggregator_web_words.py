@@ -11,8 +11,12 @@ import pytest
 
 from aggregator.export.words import ENGLISH
 from aggregator.export.words_zh import CHINESE
+from aggregator.model.disposition import Stage
+from aggregator.model.genealogy.edge import EdgeKind
+from aggregator.model.genealogy.item import ItemKind
 from aggregator.model.record.batch_record import RecordState
 from aggregator.model.record.exceptions import ExceptionKind
+from aggregator.model.signature import Meaning
 from aggregator.ops.gateways import GatewayState
 from aggregator.web import pages
 from aggregator.web.words import catalogue, translator
@@ -32,6 +36,8 @@ def used() -> Iterator[str]:
     for state in (*GatewayState, *SourceState):
         yield state.name.lower().replace("_", " ")
     yield from (state.value for state in RecordState)
+    yield from (stage.value.replace("_", " ") for stage in Stage)
+    yield from (kind.value.replace("_", " ") for kind in (*ItemKind, *EdgeKind))
 
 
 def fields(text: str) -> set[str]:
@@ -60,6 +66,7 @@ def test_the_record_says_the_same_in_both_languages() -> None:
     for key, text in ENGLISH.items():
         assert fields(CHINESE[key]) == fields(text), key
     assert {f"kind.{kind.value}" for kind in ExceptionKind} <= set(CHINESE)
+    assert {f"meaning.{meaning.value}" for meaning in Meaning} <= set(CHINESE)
 
 
 def test_a_text_is_filled_in() -> None:

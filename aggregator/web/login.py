@@ -1,0 +1,52 @@
+"""How a person logs in and out of the console: user, password and code, or a first password."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from aggregator.access.tokens import TokenKind
+from aggregator.caller import COOKIE, Person, context_of
+from aggregator.errors import AccessError, InvalidError, PasswordIssuedError
+from aggregator.service import accounts
+from aggregator.service.accounts import Proof
+from aggregator.web.pages import form_of, opened, render_page
+
+routes = APIRouter(include_in_schema=False)
+
+
+@routes.post("/login/person")
+async def log_in(request: Request) -> Response:
+    """Open a session; where the password was issued, ask for one of the person's own first."""
+    fields = await form_of(request)
+    context, user = context_of(request), fields.get("user", "").strip()
+    proof = Proof(password=fields.get("password", ""), code=fields.get("code", ""))
+    fresh = fields.get("new_password", "")
+    change = bool(fresh)
+    try:
+        if fresh:
+            await accounts.change_password(context, user, proof, fresh)
+            return _again(request, user, status=200)
+        _, session = await accounts.log_in(context, user, proof)
+    except (AccessError, InvalidError, PasswordIssuedError) as error:
+        change = change or isinstance(error, PasswordIssuedError)
+        return _again(request, user, problem=str(error), change=change)
+    return opened(request, session, TokenKind.PERSON)
+
+
+@routes.post("/logout")
+async def log_out(request: Request, person: Person) -> Response:
+    """End the session."""
+    await accounts.log_out(context_of(request), person)
+    response = RedirectResponse("/login", status_code=303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _again(
+    request: Request, user: str, *, problem: str = "", change: bool = False, status: int = 401
+) -> Response:
+    values = {"link": "", "problem": problem, "user": user, "change": change}
+    page = render_page(request, "login.html", None, values)
+    page.status_code = status
+    return page

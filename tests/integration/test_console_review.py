@@ -1,0 +1,116 @@
+"""The pages of review and login, as a browser asks for them; no script is needed to read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from aggregator.access.roles import Role
+from aggregator.service import accounts
+from aggregator.site import create_app
+from tests.personal import ADMIN, PASSWORD, Person, cheap_passwords, secret_of
+from tests.recorded_plant import GTIN
+from tests.reviewed_plant import Floor, opened
+
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+__all__ = ["cheap_passwords"]
+
+PAGE: Final = f"/records/{GTIN}/L-1/review"
+
+
+@pytest.fixture
+async def floor(tmp_path: Path) -> AsyncIterator[Floor]:
+    async with opened(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def browser(floor: Floor) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=create_app(floor.context))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        yield http
+
+
+async def log_in(browser: httpx.AsyncClient, who: Person) -> httpx.Response:
+    fields = {"user": who.user, "password": who.password, "code": who.code()}
+    return await browser.post("/login/person", data=fields)
+
+
+async def test_a_person_logs_in_and_out_on_the_page(
+    floor: Floor, browser: httpx.AsyncClient
+) -> None:
+    assert (await log_in(browser, floor.li)).headers["Location"] == "/"
+    assert "li.wei" in (await browser.get("/review")).text
+    refused = await browser.post("/logout", headers={"Origin": "http://evil.example"})
+    assert refused.status_code == 401
+    out = await browser.post("/logout", headers={"Origin": "http://test"})
+    assert out.headers["Location"] == "/login"
+    assert (await browser.get("/api/v1/reviews")).status_code == 401
+
+
+async def test_a_wrong_code_is_told_on_the_page(floor: Floor, browser: httpx.AsyncClient) -> None:
+    fields = {"user": "li.wei", "password": floor.li.password, "code": "000000"}
+    answer = await browser.post("/login/person", data=fields)
+    assert answer.status_code == 401
+    assert 'role="alert"' in answer.text
+    assert 'value="li.wei"' in answer.text
+    assert floor.li.password not in answer.text
+
+
+async def test_the_first_login_asks_for_a_password_of_ones_own(
+    floor: Floor, browser: httpx.AsyncClient
+) -> None:
+    issued = await accounts.create(
+        floor.context, ADMIN, "zhao.min", "Zhao Min", frozenset({Role.QA}), why="joined"
+    )
+    zhao = Person(
+        context=floor.context,
+        clock=floor.clock,
+        user="zhao.min",
+        secret=secret_of(issued),
+        password=issued.password,
+    )
+    asked = await log_in(browser, zhao)
+    assert 'name="new_password"' in asked.text
+    fields = {"user": "zhao.min", "password": issued.password, "code": zhao.code()}
+    weak = await browser.post("/login/person", data={**fields, "new_password": "short"})
+    assert 'name="new_password"' in weak.text
+    changed = await browser.post("/login/person", data={**fields, "new_password": PASSWORD})
+    assert changed.status_code == 200
+    assert 'name="new_password"' not in changed.text
+    zhao.password = PASSWORD
+    assert (await log_in(browser, zhao)).status_code == 303
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+async def test_the_pages_show_lanes_exceptions_and_signatures(
+    floor: Floor, browser: httpx.AsyncClient, language: str
+) -> None:
+    await log_in(browser, floor.wang)
+    browser.headers["Accept-Language"] = language
+    lanes = (await browser.get("/review")).text
+    assert PAGE in lanes
+    assert ("Needs a decision" if language == "en" else "待判定") in lanes
+    page = await browser.get(PAGE)
+    assert page.status_code == 200
+    assert "unsafe-inline'; img" in page.headers["Content-Security-Policy"]  # styles, no scripts
+    assert not re.findall(r"<script(?! src=)|\son[a-z]+=", page.text)
+    assert 'id="open"' in page.text
+    await floor.release()
+    signed = (await browser.get(PAGE)).text
+    for each in (await floor.standing()).signatures:
+        assert each.signature.printed_name in signed
+    assert ("Released" if language == "en" else "已放行") in signed
+    assert 'data-sign="held"' in signed
+    assert 'data-sign="released"' not in signed
+
+
+async def test_who_has_not_logged_in_is_asked_to(browser: httpx.AsyncClient) -> None:
+    for page in ("/review", PAGE):
+        answer = await browser.get(page, headers={"Accept": "text/html"})
+        assert answer.headers["Location"] == "/login"
