@@ -190,7 +190,7 @@ async def test_a_later_version_restarts_the_review_for_what_changed_alone(floor:
     assert set(after.disposition.decisions) == decided
 
 
-async def test_an_exception_that_is_not_accepted_stops_the_release(floor: Floor) -> None:
+async def test_what_is_not_accepted_stops_the_release(floor: Floor) -> None:
     li, chen = await floor.li.log_in(), await floor.chen.log_in()
     await floor.open(li)
     one, *others = sorted((await floor.standing()).disposition.undecided)

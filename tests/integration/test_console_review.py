@@ -88,7 +88,7 @@ async def test_the_first_login_asks_for_a_password_of_ones_own(
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
-async def test_the_pages_show_lanes_exceptions_and_signatures(
+async def test_the_pages_show_lanes_and_signatures(
     floor: Floor, browser: httpx.AsyncClient, language: str
 ) -> None:
     await log_in(browser, floor.wang)
