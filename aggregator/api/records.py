@@ -30,13 +30,6 @@ async def read_records(
     return {"items": [shown(each) for each in found]}
 
 
-@routes.get("/{gtin}/{lot}.json", summary="Take a record out as JSON")
-async def take_json(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
-    """Return the newest version exactly as it was hashed; told to the audit trail."""
-    data = await export_record.export_json(context, actor, gtin, lot)
-    return _file(data, "application/json", f"{lot}.json")
-
-
 @routes.get("/{gtin}/{lot}.pdf", summary="Take a record out on paper")
 async def take_pdf(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
     """Return the newest version as PDF/A; told to the audit trail."""
@@ -74,6 +67,27 @@ async def take_parquet(context: ContextOf, actor: Caller, gtin: str, lot: str) -
     """Return the readings that the newest version counts, typed; told to the audit trail."""
     data = await export_forms.export_parquet(context, actor, gtin, lot)
     return _file(data, "application/vnd.apache.parquet", f"{lot}.parquet")
+
+
+@routes.get("/{gtin}/{lot}.epcis.json", summary="Take a record out as EPCIS events")
+async def take_epcis(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+    """Return the newest version as an EPCIS 2.0 document; told to the audit trail."""
+    data = await export_forms.export_epcis(context, actor, gtin, lot)
+    return _file(data, "application/ld+json", f"{lot}.epcis.json")
+
+
+@routes.get("/{gtin}/{lot}.batchml.xml", summary="Take a record out as BatchML")
+async def take_batchml(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+    """Return the newest version as a BatchProductionRecord; told to the audit trail."""
+    data = await export_forms.export_batchml(context, actor, gtin, lot)
+    return _file(data, "application/xml", f"{lot}.batchml.xml")
+
+
+@routes.get("/{gtin}/{lot}.json", summary="Take a record out as JSON")
+async def take_json(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+    """Return the newest version exactly as it was hashed; told to the audit trail."""
+    data = await export_record.export_json(context, actor, gtin, lot)
+    return _file(data, "application/json", f"{lot}.json")
 
 
 @routes.get("/{gtin}/{lot}/preview", summary="See what the record would be now")

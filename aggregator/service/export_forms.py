@@ -10,13 +10,16 @@ import asyncio
 from collections.abc import Iterator
 
 from aggregator.access.roles import Act, Actor, require
+from aggregator.errors import ConflictError
+from aggregator.export.batchml import write_batchml
 from aggregator.export.csv import Mark, exceptions_table, readings_table
+from aggregator.export.epcis.document import Naming, write_epcis
 from aggregator.export.parquet import write_parquet
 from aggregator.model.lot import check_lot_key
 from aggregator.model.record.assemble import bound
 from aggregator.service.assemble_record import Assembled, StoredRecord, stored
 from aggregator.service.context import Context
-from aggregator.service.export_record import current, told
+from aggregator.service.export_record import current, told, version_of
 
 
 async def export_readings(
@@ -54,12 +57,41 @@ async def export_parquet(context: Context, actor: Actor, gtin: str, lot: str) ->
     return await asyncio.to_thread(write)
 
 
+async def export_epcis(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:
+    """Return the newest version as an EPCIS 2.0 document; ConflictError before the lot's end."""
+    found, made = await _leaving(context, actor, gtin, lot, "epcis", ended=True)
+    places = made.gathered.inputs.plant.equipment
+    naming = Naming(
+        site=context.settings.log.origin,
+        glns={place.path: place.gln for place in places if place.gln},
+    )
+    summary = found.summary
+    return await asyncio.to_thread(
+        write_epcis, found.document, summary.content_hash, summary.recorded, naming
+    )
+
+
+async def export_batchml(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:
+    """Return the newest version as a BatchML BatchProductionRecord."""
+    found, made = await _leaving(context, actor, gtin, lot, "batchml")
+
+    def write() -> bytes:
+        return write_batchml(found.document, version_of(found), bound(made.gathered.inputs))
+
+    return await asyncio.to_thread(write)
+
+
 async def _leaving(
-    context: Context, actor: Actor, gtin: str, lot: str, form: str
+    context: Context, actor: Actor, gtin: str, lot: str, form: str, *, ended: bool = False
 ) -> tuple[StoredRecord, Assembled]:
     """Return the newest version and what it was made of, and tell the audit that it leaves."""
     require(actor, Act.EXPORT_RECORD)
     found, made = await current(context, check_lot_key(gtin, lot))
+    if ended and made.record.end is None:
+        raise ConflictError(
+            f"{found.summary.lot} has not ended",
+            hint="say when it ended, assemble the record, then export it",
+        )
     async with context.store.write() as tx:
         await told(context, tx, actor, found, form)
     return found, made

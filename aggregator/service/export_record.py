@@ -74,19 +74,23 @@ def print_stored(
     found: StoredRecord, made: Assembled, signatures: Sequence[KeptSignature]
 ) -> bytes:
     """Return the PDF of a version."""
+    return print_record(
+        found.data,
+        version_of(found),
+        charts_of(made.record, made.gathered.inputs.series),
+        signatures=[each.signature for each in signatures],
+    )
+
+
+def version_of(found: StoredRecord) -> Version:
+    """Return what a document says of a version besides its content."""
     summary = found.summary
-    version = Version(
+    return Version(
         number=summary.version,
         content_hash=summary.content_hash,
         recorded=summary.recorded,
         recorded_by=summary.recorded_by,
         checkpoint=found.checkpoint,
-    )
-    return print_record(
-        found.data,
-        version,
-        charts_of(made.record, made.gathered.inputs.series),
-        signatures=[each.signature for each in signatures],
     )
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import jsonschema
 import pyarrow.parquet as pq
 import pytest
+from lxml import etree
 
 from aggregator.access import tokens
 from aggregator.access.tokens import TokenKind
+from aggregator.export.batchml import NAMESPACE
 from aggregator.service import assemble_record, audit_trail
 from aggregator.service.assemble_record import StoredRecord
 from aggregator.site import create_app
+from tests.data import third_party
 from tests.recorded_plant import GTIN, QA, RecordedPlant, bundles_of, recorded_plant
 
+TOLD = {"epcis.json": "epcis", "batchml.xml": "batchml"}
 LOT = f"/api/v1/records/{GTIN}/L-1"
 
 
@@ -54,6 +61,11 @@ async def taken(plant: RecordedPlant, form: str) -> bytes:
     name = form.partition("?")[0]
     assert answer.headers["Content-Disposition"] == f'attachment; filename="L-1.{name}"'
     return answer.content
+
+
+def ni(digest: str) -> str:
+    """Return a SHA-256 as RFC 6920 writes it."""
+    return "ni:///sha-256;" + base64.urlsafe_b64encode(bytes.fromhex(digest)).decode().rstrip("=")
 
 
 def rows(data: bytes) -> list[dict[str, str]]:
@@ -92,17 +104,77 @@ async def test_the_table_of_exceptions_is_the_record_s(
     ]
 
 
-@pytest.mark.parametrize("form", ["csv", "exceptions.csv", "parquet"])
+@pytest.mark.clause("21 CFR 11.10(b)")
+async def test_events_say_the_figures_of_the_record_and_name_its_evidence(
+    plant: RecordedPlant, stored: StoredRecord
+) -> None:
+    schema = json.loads(third_party("epcis/EPCIS-JSON-Schema.json").read_text())
+    document = json.loads(await taken(plant, "epcis.json"))
+    judge = jsonschema.Draft7Validator(
+        schema, format_checker=jsonschema.Draft7Validator.FORMAT_CHECKER
+    )
+    judge.validate(document)
+    assert document["id"] == ni(stored.summary.content_hash)
+    steps = [event["bizStep"] for event in document["epcisBody"]["eventList"]]
+    assert {"arriving", "departing", "creating_class_instance", "sensor_reporting"} == set(steps)
+    said = {
+        element["sensorMetadata"]["rawData"]: element["sensorReport"][0]
+        for event in document["epcisBody"]["eventList"]
+        for element in event.get("sensorElementList", [])
+    }
+    for each in stored.document["parameters"]:
+        report, figures = said[ni(each["series"]["sha256"])], each["figures"]
+        assert report["minValue"] == figures["min"]
+        assert report["maxValue"] == figures["max"]
+        assert report["meanValue"] == figures["mean"]
+
+
+@pytest.mark.clause("21 CFR 11.10(b)")
+async def test_batchml_has_the_readings_and_exceptions_of_the_record(
+    plant: RecordedPlant, stored: StoredRecord
+) -> None:
+    path = third_party("b2mml/Schema/BatchML-BatchProductionRecord.xsd")
+    document = etree.fromstring(await taken(plant, "batchml.xml"))
+    etree.XMLSchema(etree.parse(str(path))).assertValid(document)
+    names = {"b": NAMESPACE}
+    assert document.findtext("b:ID", namespaces=names) == stored.summary.content_hash
+    for each in stored.document["parameters"]:
+        (found,) = document.xpath(
+            "//b:DataSet[b:Description=$name]", name=each["parameter"], namespaces=names
+        )
+        reference = found.findtext("b:ExternalReference", namespaces=names)
+        assert reference == f"sha-256:{each['series']['sha256']}"
+        lines = found.findtext(".//b:DelimitedData", namespaces=names).split(";")
+        assert len(lines) == each["figures"]["readings"]
+    told = document.xpath("//b:Event[b:Category]/b:ExternalReference/text()", namespaces=names)
+    assert told == [each["id"] for each in stored.document["exceptions"]]
+
+
+async def test_what_has_not_ended_has_no_events_yet(tmp_path: Path) -> None:
+    async with recorded_plant(tmp_path) as plant:
+        await plant.take(bundles_of(plant)[:10])
+        await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1")
+        async with client(plant) as http:
+            answer = await http.get(f"{LOT}.epcis.json")
+    assert answer.status_code == 409
+    assert "has not ended" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("form", ["csv", "exceptions.csv", "parquet", "epcis.json", "batchml.xml"])
 async def test_each_form_is_told_to_the_audit(
     plant: RecordedPlant, stored: StoredRecord, form: str
 ) -> None:
     await taken(plant, form)
     last = (await audit_trail.page(plant.context, QA, after=-1, count=1000))[-1]
     assert (last["who"], last["act"]) == (QA.name, "export_record")
-    assert last["after"] == {"version": 1, "hash": stored.summary.content_hash, "form": form}
+    assert last["after"] == {
+        "version": 1,
+        "hash": stored.summary.content_hash,
+        "form": TOLD.get(form, form),
+    }
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("form", ["csv", "parquet", "epcis.json", "batchml.xml"])
 async def test_what_has_changed_since_is_not_exported(tmp_path: Path, form: str) -> None:
     async with recorded_plant(tmp_path) as plant:
         bundles = bundles_of(plant)

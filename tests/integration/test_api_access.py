@@ -62,6 +62,13 @@ MASTER: Final[dict[str, tuple[str, Mapping[str, object]]]] = {
         },
     ),
 }
+RAW: Final = f"lot:(01){GTIN}(10)R-1"
+MADE: Final = f"lot:(01){GTIN}(10)L-1"
+ITEM: Final = {"item": MADE}
+EDGES: Final = {
+    "reason": "weighed in",
+    "edges": [{"kind": "transformation", "inputs": [{"item": RAW}], "outputs": [ITEM]}],
+}
 RECORD: Final = f"/api/v1/records/{GTIN}/L-1"
 RECORD_PATH: Final = "/api/v1/records/{gtin}/{lot}"
 REVIEW: Final = f"/api/v1/reviews/{GTIN}/L-1"
@@ -91,7 +98,10 @@ CALLS: Final = (
     Call("GET", f"{RECORD}/preview", Act.READ_RECORDS, f"{RECORD_PATH}/preview"),
     *(
         Call("GET", f"{RECORD}.{form}", Act.EXPORT_RECORD, f"{RECORD_PATH}.{form}")
-        for form in ("json", "pdf", "dossier", "csv", "exceptions.csv", "parquet")
+        for form in (
+            *("json", "pdf", "dossier", "csv", "exceptions.csv", "parquet"),
+            *("epcis.json", "batchml.xml"),
+        )
     ),
     Call("GET", "/api/v1/readings", Act.READ_READINGS, "/readings", query=WINDOW),
     Call("GET", "/api/v1/readings/latest", Act.READ_READINGS, "/readings/latest"),
@@ -138,6 +148,36 @@ CALLS: Final = (
     Call("GET", "/api/v1/reviews", Act.READ_RECORDS, "/reviews"),
     Call("GET", REVIEW, Act.READ_RECORDS, REVIEW_PATH),
     Call("GET", f"{REVIEW}/if-released", Act.READ_RECORDS, f"{REVIEW_PATH}/if-released"),
+    Call("POST", "/api/v1/genealogy/edges", Act.WRITE_GENEALOGY, "/genealogy/edges", EDGES),
+    Call(
+        "POST",
+        "/api/v1/genealogy/edges/e-0/corrections",
+        Act.WRITE_GENEALOGY,
+        "/genealogy/edges/{edge_id}/corrections",
+        {"reason": "wrong"},
+    ),
+    Call("GET", "/api/v1/genealogy/edges", Act.READ_RECORDS, "/genealogy/edges", query=ITEM),
+    Call("GET", "/api/v1/trace", Act.READ_RECORDS, "/trace", query=ITEM),
+    Call("GET", "/api/v1/trace/way", Act.READ_RECORDS, "/trace/way", query={**ITEM, "to": RAW}),
+    Call("GET", "/api/v1/recalls", Act.READ_RECORDS, "/recalls"),
+    Call("POST", "/api/v1/recalls", Act.MANAGE_RECALL, "/recalls", {**ITEM, "reason": "doubt"}),
+    Call("POST", "/api/v1/recalls/drills", Act.MANAGE_RECALL, "/recalls/drills", {}),
+    Call("GET", "/api/v1/recalls/r-0", Act.READ_RECORDS, "/recalls/{case_id}"),
+    Call("GET", "/api/v1/recalls/r-0/items", Act.READ_RECORDS, "/recalls/{case_id}/items"),
+    *(
+        Call(
+            "POST",
+            f"/api/v1/recalls/r-0/{what}",
+            Act.MANAGE_RECALL,
+            f"/recalls/{{case_id}}/{what}",
+            {"reason": "doubt", **more},
+        )
+        for what, more in (
+            ("locate", {}),
+            ("acts", {"act": "close"}),
+            ("fates", {"items": [MADE], "fate": "lost"}),
+        )
+    ),
     Call("GET", "/metrics", Act.READ_GATEWAYS, ""),
 )
 
