@@ -20,15 +20,12 @@ from aggregator.api import (
     audit,
     facts,
     gateways,
-    genealogy,
     master,
     problems,
     readings,
-    recalls,
     records,
     reviews,
     tokens,
-    trace,
 )
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
@@ -78,9 +75,6 @@ def create_app(context: Context) -> FastAPI:
         tokens.routes,
         accounts.routes,
         reviews.routes,
-        genealogy.routes,
-        trace.routes,
-        recalls.routes,
     ):
         api.include_router(routes)
     app.include_router(api)
