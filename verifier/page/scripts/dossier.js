@@ -6,6 +6,7 @@ const CHAIN_ITEMS_MAX = 4_000_000;
 const CHAIN_GAPS_MAX = 100_000;
 const MANIFEST = "manifest.cbor";
 const MEMBER_NAME = /^[a-z0-9][a-z0-9._-]{0,99}(\/[a-z0-9][a-z0-9._-]{0,99}){0,3}$/;
+const NAME_MAX = 403;
 const LOCAL_SIZE = 30;
 const CENTRAL_SIZE = 46;
 const END_SIZE = 22;
@@ -29,7 +30,8 @@ function readArchive(data) {
     const body = at + LOCAL_SIZE + nameLength;
     const end = body + size;
     if (end > data.length) throw new Refusal(ENDS);
-    const name = String.fromCharCode(...data.subarray(body - nameLength, body));
+    const shown = Math.min(nameLength, NAME_MAX + 1);
+    const name = String.fromCharCode(...data.subarray(body - nameLength, body - nameLength + shown));
     if (!MEMBER_NAME.test(name)) {
       throw new Refusal(`${quote(name.slice(0, 100))} is not a name that an archive may hold`);
     }

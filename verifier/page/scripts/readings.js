@@ -13,11 +13,11 @@ function checkReadings(dossier, chains) {
   }
   const { series, unreadable } = readAllSeries(dossier);
   const result = { failed: [], undecided: [], altered: [] };
-  const figures = [];
+  let figures = [];
   for (const parameter of record.parameters) {
     const own = parameter.series === null ? null : series.get(parameter.series.name);
     if (own === undefined) continue; // a missing series is named by check 13
-    figures.push(...judgeFigures(parameter, compareParameter(parameter, own, chains, result)));
+    figures = figures.concat(judgeFigures(parameter, compareParameter(parameter, own, chains, result)));
   }
   if (result.altered.length) {
     result.failed.push(`${result.altered.length} readings differ between the record and the bundles`);

@@ -133,8 +133,7 @@ function judgeFigures(parameter, readings) {
       wrong.push(`${signal}: an excursion names ${quote(each.limit)}, which is no limit of it`);
     }
   }
-  for (const limit of parameter.limits) wrong.push(...judgeExcursions(parameter, limit, valid));
-  return wrong;
+  return wrong.concat(...parameter.limits.map((limit) => judgeExcursions(parameter, limit, valid)));
 }
 
 function judgeExcursions(parameter, limit, valid) {
