@@ -1,0 +1,132 @@
+"""Review in a real browser: keys, the dialog, what it shows and what it signs, under the policy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import uvicorn
+from playwright.async_api import Page, expect
+
+from aggregator.model.disposition import Stage
+from aggregator.model.signature import Component
+from aggregator.site import create_app
+from plant.ports import free_port
+from tests.e2e.browser import browsing
+from tests.personal import Person, cheap_passwords
+from tests.recorded_plant import GTIN
+from tests.reviewed_plant import Floor, opened
+
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+__all__ = ["cheap_passwords"]
+
+PAGE: Final = f"/records/{GTIN}/L-1/review"
+
+
+@contextlib.asynccontextmanager
+async def served(floor: Floor) -> AsyncIterator[str]:
+    """Serve the console on a free port of loopback and yield its address."""
+    port = free_port()
+    config = uvicorn.Config(create_app(floor.context), port=port, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(30):
+            while not server.started:  # noqa: ASYNC110 # uvicorn tells by this flag alone
+                await asyncio.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def log_in(page: Page, base: str, who: Person) -> None:
+    await page.goto(f"{base}/login")
+    await page.get_by_label("User").fill(who.user)
+    await page.get_by_label("Password").fill(who.password)
+    await page.get_by_label("One-time code").fill(who.code())
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.locator(".actor")).to_have_text(who.user)
+
+
+async def sign(page: Page, who: Person, reason: str) -> None:
+    """Fill the dialog in, with the components that it asks for, and sign."""
+    dialog = page.locator("#sign")
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_label("Reason").fill(reason)
+    await dialog.get_by_label("Password").fill(who.password)
+    code = dialog.get_by_label("One-time code")
+    if await code.is_visible():
+        await code.fill(who.code())
+    async with page.expect_navigation():
+        await dialog.get_by_role("button", name="Sign").click()
+
+
+async def test_a_lot_is_decided_and_released_on_the_page(tmp_path: Path) -> None:
+    async with opened(tmp_path) as floor, served(floor) as base, browsing() as browser:
+        page = browser.page
+        await log_in(page, base, floor.li)
+        await page.goto(f"{base}/review")
+        await page.get_by_role("link", name="L-1").click()
+        async with page.expect_navigation():
+            await page.get_by_role("button", name="Open the review").click()
+        waiting = page.locator("td .state.warn")
+        count = await waiting.count()
+        assert count > 1
+        for _ in range(count):
+            row = page.locator("tr[data-subject]", has=page.locator(".state.warn")).first
+            await row.focus()
+            await page.keyboard.press("a")
+            shown = page.locator('#sign [data-shown="printed_name"]')
+            await expect(shown).to_have_text("Li Wei 李伟 (li.wei)")
+            await sign(page, floor.li, "explained by the operator")
+        await expect(waiting).to_have_count(0)
+        await page.locator('button[data-sign="reviewed"]').click()
+        await sign(page, floor.li, "all of it judged")
+        await page.get_by_role("button", name="If I released now…").click()
+        await expect(page.locator("#missing")).to_contain_text("another person")
+        await page.context.clear_cookies()
+        await log_in(page, base, floor.chen)
+        await page.goto(base + PAGE)
+        await page.locator('button[data-sign="released"]').click()
+        await sign(page, floor.chen, "fit for use")
+        await expect(page.locator("#review")).to_contain_text("released")
+        assert browser.complaints == []
+        standing = await floor.standing()
+    assert standing.disposition.stage is Stage.RELEASED
+    first, *_, reviewed, released = [each.signature for each in standing.signatures]
+    assert first.components == released.components == (Component.PASSWORD, Component.CODE)
+    assert reviewed.components == (Component.PASSWORD,)
+
+
+async def test_keys_move_and_refusals_are_told(tmp_path: Path) -> None:
+    async with opened(tmp_path) as floor, served(floor) as base, browsing() as browser:
+        page = browser.page
+        await log_in(page, base, floor.li)
+        session = await floor.li.log_in()
+        await floor.open(session)
+        await page.goto(base + PAGE)
+        rows = page.locator("tr[data-subject]")
+        await page.keyboard.press("j")
+        await expect(rows.nth(0)).to_be_focused()
+        await page.keyboard.press("j")
+        await expect(rows.nth(1)).to_be_focused()
+        await page.keyboard.press("k")
+        await page.keyboard.press("r")
+        dialog = page.locator("#sign")
+        await dialog.get_by_label("Reason").fill("no")
+        await dialog.get_by_label("Password").fill("not the password")
+        await dialog.get_by_label("One-time code").fill("000000")
+        await dialog.get_by_role("button", name="Sign").click()
+        await expect(dialog.get_by_role("alert")).to_contain_text("is not right")
+        await dialog.get_by_role("button", name="Cancel").click()
+        await expect(dialog).to_be_hidden()
+        await page.locator('button[data-sign="deviation_raised"]').first.click()
+        await dialog.get_by_label("Deviation number").fill("DEV-2026-7")
+        await sign(page, floor.li, "handed to quality")
+        await expect(rows.nth(0)).to_contain_text("DEV-2026-7")
+        assert [each for each in browser.complaints if "401" not in each] == []
