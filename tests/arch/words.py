@@ -104,7 +104,11 @@ MISUSED: Final[Mapping[str, Misused]] = {
     ),
     "exception": Misused(
         say="error; an exception is what a person must look at in a batch record",
-        homes={"aggregator/*": "an exception of the batch record", "plant/*": "the same"},
+        homes={
+            "aggregator/*": "an exception of the batch record",
+            "plant/*": "the same",
+            "tests/*": "the same; a test of an error says error",
+        },
     ),
     "batch": Misused(
         say="lot, bundle or chunk; a batch is a run of a recipe",

@@ -11,7 +11,7 @@ from protocols.wire.reading import Doubt, Kind, Reading, SignalName, Status, Tag
 
 NOW = 1_790_000_000_000_000_000
 DAY = 86_400_000_000_000
-TAG = TagRead(
+SEEN_TAG_READ = TagRead(
     epc=b"\x30", epc_bits=8, antenna=1, rssi=-5000, first_seen=NOW, last_seen=NOW, count=1
 )
 
@@ -30,7 +30,7 @@ def read(kind: Kind, value: object, **more: object) -> Reading:
         (Kind.FLOAT64, 1e308),
         (Kind.TEXT, "批"),
         (Kind.BYTES, b"\x00"),
-        (Kind.TAG_READ, TAG),
+        (Kind.TAG_READ, SEEN_TAG_READ),
     ],
 )
 def test_a_value_of_its_kind_is_kept_as_it_came(kind: Kind, value: object) -> None:
