@@ -20,17 +20,21 @@ from aggregator.api import (
     audit,
     facts,
     gateways,
+    genealogy,
     master,
     problems,
     readings,
+    recalls,
     records,
     reviews,
     tokens,
+    trace,
 )
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
 from aggregator.service.context import Context
 from aggregator.web import login, pages, review
+from aggregator.web import trace as trace_pages
 
 STATIC: Final = Path(__file__).resolve().parent / "web" / "static"
 _CSP: Final = (
@@ -75,10 +79,13 @@ def create_app(context: Context) -> FastAPI:
         tokens.routes,
         accounts.routes,
         reviews.routes,
+        genealogy.routes,
+        trace.routes,
+        recalls.routes,
     ):
         api.include_router(routes)
     app.include_router(api)
-    for shown in (pages.routes, login.routes, review.routes):
+    for shown in (pages.routes, login.routes, review.routes, trace_pages.routes):
         app.include_router(shown)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/docs", _docs, include_in_schema=False)
