@@ -25,9 +25,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")
 Why = Annotated[str, typer.Option("--why", help="the reason, for the audit trail")]
 
 
-def person() -> Actor:
-    """Return who types: whoever may read the key files may do what the command line does."""
-    return Actor(name=f"{getpass.getuser()}@console", roles=frozenset({Role.ADMIN}))
+def person(role: Role = Role.ADMIN) -> Actor:
+    """Return who types: whoever may read the key files may do what the command line does.
+
+    ``role`` is the least that the command takes.
+    """
+    return Actor(name=f"{getpass.getuser()}@console", roles=frozenset({role}))
 
 
 def settings(path: Path | None) -> Settings:
