@@ -6,6 +6,7 @@ the registry and the log's own key. What it finds it names; it repairs nothing b
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from aggregator import audit
 from aggregator.errors import AggregatorError, EvidenceError
 from aggregator.store.base import Row, Store, Transaction
 from aggregator.store.evidence import StoredBundle, bundles
-from aggregator.store.log import root_of
+from aggregator.store.log import EntryKind, root_of
 from aggregator.store.registry import list_gateways, list_keys
 from aggregator.store.seals import verify_window
 from aggregator.store.segments.build import leaves_digest
@@ -36,6 +37,7 @@ class Findings:
     leaves: int = 0
     audit_entries: int = 0
     segments: int = 0
+    signatures: int = 0
     faults: list[str] = field(default_factory=list)
 
 
@@ -53,11 +55,27 @@ async def fsck(store: Store, log_key: NoteKey) -> Findings:
                 await _check_epoch(tx, epoch, keys.get(row["gateway"], {}), leaves, findings)
                 await _check_segments(tx, epoch, findings)
         await _check_log(tx, leaves, log_key, findings)
+        await _check_signatures(tx, findings)
         try:
             findings.audit_entries = await audit.check(tx)
         except EvidenceError as error:
             findings.faults.append(str(error))
     return findings
+
+
+async def _check_signatures(tx: Transaction, findings: Findings) -> None:
+    """Hold persons' signatures against their leaves: none altered, neither without the other."""
+    said = {
+        row["position"]: bytes(row["data"])
+        for row in await tx.fetch("log.entries")
+        if row["kind"] == EntryKind.SIGNATURE.value
+    }
+    for row in await tx.fetch("review.every_signature"):
+        findings.signatures += 1
+        data = said.pop(row["position"], None)
+        if data != bytes(row["data"]) or hashlib.sha256(data).hexdigest() != row["id"]:
+            findings.faults.append(f"the signature {row['id'][:12]} is not as the log has it")
+    findings.faults += [f"the signature of leaf {position} is gone" for position in sorted(said)]
 
 
 async def _check_epoch(

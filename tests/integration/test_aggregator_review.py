@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from aggregator.errors import (
     InvalidError,
     NotFoundError,
 )
+from aggregator.ingest.fsck import fsck
 from aggregator.model.disposition import ExceptionId, Stage, Verdict
 from aggregator.model.equipment import EquipmentPath
 from aggregator.model.fact import Authority, Fact, FactKind
@@ -28,6 +31,7 @@ from aggregator.service.review import decide_lot, review_record, signing
 from aggregator.service.review.signing import Asked, Given
 from aggregator.service.review.standing import signatures_of
 from aggregator.store.log import entry_at
+from protocols.wire.checkpoint import NoteKey
 from protocols.wire.reading import SECOND
 from tests.personal import cheap_passwords, person
 from tests.recorded_plant import GTIN, PRESS, QA
@@ -326,6 +330,33 @@ async def test_a_signature_pasted_to_another_lot_is_found(floor: Floor) -> None:
                     data=data,
                 )
                 await signatures_of(tx, check_lot_key(GTIN, "L-2"))
+
+
+@pytest.mark.req(21)
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            "UPDATE signatures SET data = CAST(replace(CAST(data AS TEXT), 'rel', 'x') AS BLOB)",
+            "not as the log",
+        ),
+        ("DELETE FROM decisions", ""),
+        ("DELETE FROM decisions; DELETE FROM signatures WHERE signer = 'chen.jie'", "is gone"),
+    ],
+)
+async def test_fsck_finds_a_signature_that_was_altered_or_removed(
+    floor: Floor, tmp_path: Path, change: str, fault: str
+) -> None:
+    await floor.release()
+    origin = floor.context.settings.log.origin
+    log_key = NoteKey(name=origin, key=floor.context.keys.log.public)
+    found = await fsck(floor.context.store, log_key)
+    assert (found.signatures, found.faults) == (3, [])
+    with contextlib.closing(sqlite3.connect(tmp_path / "aggregator.db")) as database:
+        database.executescript(change)
+    found = await fsck(floor.context.store, log_key)
+    assert [each for each in found.faults if fault in each] == found.faults
+    assert bool(found.faults) is bool(fault)
 
 
 async def test_roles_sign_what_is_theirs(floor: Floor) -> None:

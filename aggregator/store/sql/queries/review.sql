@@ -46,3 +46,7 @@ VALUES (:id, :gtin, :lot, :signer, :series, :signed_time, :position, :data);
 -- name: review.series
 -- When a session's signatures were made.
 SELECT signed_time FROM signatures WHERE series = :series ORDER BY signed_time;
+
+-- name: review.every_signature
+-- Every signature there is.
+SELECT id, position, data FROM signatures ORDER BY position;
