@@ -32,6 +32,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "e": ("volume",),
     "f": ("latency",),
     "g": ("memory",),
+    "h": ("genealogy",),
 }
 """The row's letter -> the files of ``rows`` that measure it."""
 
