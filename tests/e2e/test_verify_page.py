@@ -354,6 +354,9 @@ async def test_a_person_verifies_with_two_files(tmp_path: Path) -> None:
         assert (await page.inner_text("#verdict")).startswith("验证未通过 (NOT VERIFIED)")
         assert "每条链均无中断" in await page.inner_text("#checks")
         assert await page.get_attribute("html", "lang") == "zh-CN"
+        await page.set_input_files("#dossier-file", folder / "true.dossier")
+        assert await page.inner_text("#verdict") == "", "what was said is not of this dossier"
+        assert await page.locator("#report").is_hidden()
     policy = read_policy(folder.joinpath("policy.toml").read_bytes())
     report = verify(folder.joinpath("altered-reading.dossier").read_bytes(), policy)
     assert json.loads(saved.read_text(encoding="utf-8")) == report.to_json()

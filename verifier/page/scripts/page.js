@@ -63,6 +63,7 @@ const page = {
   name: "", // of the dossier's file
   dossier: null, // File
   report: null,
+  asked: 0, // how often the question changed: an answer to an older one is not shown
 };
 
 const find = (id) => document.getElementById(id);
@@ -85,22 +86,29 @@ function speak(language) {
   if (page.report !== null) showReport();
 }
 
+/** Take back what was said: it was of another policy or another dossier. */
+function forget() {
+  page.asked += 1;
+  page.report = null;
+  find("report").hidden = true;
+  tell("");
+}
+
 async function run() {
   const policy = find("policy-text").value;
   const labels = LABELS[page.language];
+  forget();
   if (page.dossier === null || policy.trim() === "") return tell(labels.needs);
-  find("run").disabled = true;
-  page.report = null;
-  find("report").hidden = true;
   tell(labels.working);
   const start = performance.now();
+  const { asked } = page;
   let result;
   try {
     result = await lotproofVerify(new Uint8Array(await page.dossier.arrayBuffer()), policy);
   } catch (error) {
     result = { error: String(error), hint: "" }; // the file was moved away or is too large to hold
   }
-  find("run").disabled = false;
+  if (asked !== page.asked) return;
   if (result.report === undefined) {
     const why = result.hint ? `${result.error} (${result.hint})` : result.error;
     return tell(`${WORDS[page.language].CANNOT_DECIDE}  ${why}`, "CANNOT_DECIDE");
@@ -152,22 +160,24 @@ function save(text, type, suffix) {
 }
 
 function takeDossier(file) {
+  forget();
   page.dossier = file ?? null;
   page.name = file?.name ?? "";
   find("dossier-name").textContent = page.name;
 }
 
 async function takePolicy(file) {
-  if (file && file.size <= POLICY_MAX) {
-    const text = fromUtf8(new Uint8Array(await file.arrayBuffer()));
-    find("policy-text").value = text ?? "";
-    if (text === null) tell("the policy is not UTF-8", "CANNOT_DECIDE");
-  }
+  const small = file !== undefined && file.size <= POLICY_MAX;
+  const text = small ? fromUtf8(new Uint8Array(await file.arrayBuffer())) : null;
+  forget();
+  find("policy-text").value = text ?? "";
+  if (text === null && file !== undefined) tell("the policy is not a text in UTF-8", "CANNOT_DECIDE");
 }
 
 function start() {
   find("language").addEventListener("change", (event) => speak(event.target.value));
   find("policy-file").addEventListener("change", (event) => takePolicy(event.target.files[0]));
+  find("policy-text").addEventListener("input", forget);
   find("dossier-file").addEventListener("change", (event) => takeDossier(event.target.files[0]));
   find("run").addEventListener("click", run);
   find("save-json").addEventListener("click", () => save(toJson(page.report), "application/json", "report.json"));
