@@ -57,9 +57,10 @@ class Floor:
         *subjects: str,
         deviation: str = "",
         code: str | None = None,
+        lot: str = "L-1",
     ) -> Standing:
         """Sign what is shown, with the components that are asked for."""
-        asked = Asked(gtin=GTIN, lot="L-1", meaning=meaning, subjects=subjects, deviation=deviation)
+        asked = Asked(gtin=GTIN, lot=lot, meaning=meaning, subjects=subjects, deviation=deviation)
         shown = await signing.show(self.context, session, asked)
         if code is None:
             code = by.code() if Component.CODE in shown.components else ""

@@ -23,10 +23,13 @@ from aggregator.ingest.fsck import fsck
 from aggregator.model.disposition import ExceptionId, Stage, Verdict
 from aggregator.model.equipment import EquipmentPath
 from aggregator.model.fact import Authority, Fact, FactKind
+from aggregator.model.genealogy.edge import Edge, EdgeKind, Part
+from aggregator.model.genealogy.item import lot_item
 from aggregator.model.lot import check_lot_key
 from aggregator.model.signature import Component, Meaning, check_signature, encode_signature
-from aggregator.service import audit_trail, facts
+from aggregator.service import assemble_record, audit_trail, facts
 from aggregator.service.accounts import Proof
+from aggregator.service.genealogy import edges
 from aggregator.service.review import decide_lot, review_record, signing
 from aggregator.service.review.signing import Asked, Given
 from aggregator.service.review.standing import signatures_of
@@ -269,6 +272,32 @@ async def test_a_hold_stops_the_lot_until_another_person_lifts_it(floor: Floor) 
     with pytest.raises(ConflictError, match="another person"):
         await floor.sign(floor.chen, chen, Meaning.HOLD_LIFTED)
     after = await floor.sign(floor.li, li, Meaning.HOLD_LIFTED)
+    assert after.disposition.stage is Stage.RELEASED
+
+
+async def test_a_hold_stops_what_was_made_of_the_lot(floor: Floor) -> None:
+    li, chen = await floor.li.log_in(), await floor.chen.log_in()
+    await assemble_record.assemble_record(floor.context, QA, GTIN, "L-2")
+    other = check_lot_key(GTIN, "L-2")
+    edge = Edge(
+        kind=EdgeKind.TRANSFORMATION,
+        start=START,
+        end=START + SECOND,
+        inputs=(Part(item=lot_item(other)),),
+        outputs=(Part(item=lot_item(LOT)),),
+        source="mes",
+    )
+    await edges.add(floor.context, QA, [edge], why="pouches of one roll")
+    await floor.open(li)
+    await floor.accept_all(floor.li, li)
+    await floor.sign(floor.li, li, Meaning.REVIEWED)
+    await floor.sign(floor.li, li, Meaning.HELD, lot="L-2")
+    (missing,) = await decide_lot.if_released(floor.context, chen.actor, GTIN, "L-1")
+    assert (missing.what, missing.subjects) == ("input_stopped", (str(other),))
+    with pytest.raises(ConflictError, match="is held or rejected"):
+        await floor.sign(floor.chen, chen, Meaning.RELEASED)
+    await floor.sign(floor.chen, chen, Meaning.HOLD_LIFTED, lot="L-2")
+    after = await floor.sign(floor.chen, chen, Meaning.RELEASED)
     assert after.disposition.stage is Stage.RELEASED
 
 

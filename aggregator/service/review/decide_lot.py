@@ -25,6 +25,7 @@ from aggregator.model.record.batch_record import content_hash
 from aggregator.service.accounts import Session
 from aggregator.service.assemble_record import assemble_now
 from aggregator.service.context import Context
+from aggregator.service.review.inputs import stopped_inputs
 from aggregator.service.review.standing import standing_of
 from aggregator.store.base import Row
 from protocols.wire.reading import SECOND, Nanoseconds
@@ -37,7 +38,7 @@ DELEGATION_SECONDS_MAX: Final = 92 * 86_400
 class Missing:
     """One thing that keeps a lot from its release."""
 
-    what: str  # a Hindrance's value, or ``late_data``
+    what: str  # a Hindrance's value, ``input_stopped`` or ``late_data``
     text: str
     subjects: tuple[str, ...] = ()
 
@@ -66,6 +67,11 @@ async def if_released(context: Context, actor: Actor, gtin: str, lot: str) -> tu
         Missing(what=each.value, text=sentence(each), subjects=_subjects(each, disposition))
         for each in hindrances(disposition, happening)
     ]
+    stopped = await stopped_inputs(context, key)
+    if stopped:
+        text = "a lot that went into it is held or rejected"
+        subjects = tuple(map(str, stopped))
+        found.append(Missing(what="input_stopped", text=text, subjects=subjects))
     made = await assemble_now(context, key)
     if content_hash(made.data) != standing.newest.summary.content_hash:
         text = "data or facts have come since the newest version: assemble the record again"

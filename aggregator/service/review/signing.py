@@ -33,6 +33,7 @@ from aggregator.model.signature import (
 from aggregator.service.accounts import Proof, Session, prove
 from aggregator.service.assemble_record import assemble_now
 from aggregator.service.context import Context
+from aggregator.service.review.inputs import stopped_inputs
 from aggregator.service.review.standing import VERDICT_OF, Standing, keep, standing_of
 from aggregator.store.base import Transaction
 from protocols.wire.reading import SECOND, Nanoseconds
@@ -122,6 +123,8 @@ async def sign(context: Context, session: Session, asked: Asked, given: Given) -
     account = await prove(context, session.actor.name, given.proof, components)
     if asked.meaning in ABOUT_PRESENT_EVIDENCE:
         await _check_present(context, key, standing)
+    if asked.meaning is Meaning.RELEASED:
+        await _check_inputs(context, key)
     async with context.store.write() as tx:
         await _require(context, tx, session.actor, asked.meaning)
         standing = await standing_of(tx, key)
@@ -232,6 +235,15 @@ async def _check_present(context: Context, key: LotKey, standing: Standing) -> N
         raise ConflictError(
             f"data or facts have come since version {standing.newest.summary.version} of {key}",
             hint="assemble the record again, and review what has changed",
+        )
+
+
+async def _check_inputs(context: Context, key: LotKey) -> None:
+    stopped = await stopped_inputs(context, key)
+    if stopped:
+        raise ConflictError(
+            f"{', '.join(map(str, stopped))} went into {key}, and is held or rejected",
+            hint="a lot waits for what it is made of; lift the hold, or reject this lot too",
         )
 
 

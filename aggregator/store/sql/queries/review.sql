@@ -50,3 +50,7 @@ SELECT signed_time FROM signatures WHERE series = :series ORDER BY signed_time;
 -- name: review.every_signature
 -- Every signature there is.
 SELECT id, position, data FROM signatures ORDER BY position;
+
+-- name: review.stopped
+-- Every lot that is held or rejected.
+SELECT gtin, lot FROM dispositions WHERE stage IN ('held', 'rejected') ORDER BY gtin, lot;
