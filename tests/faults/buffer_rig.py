@@ -10,11 +10,12 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,6 +25,9 @@ from tests.faults.buffer_load import SAID_AND_DONE, Acknowledged, Load, Variant,
 from tests.faults.system_calls import Call, counts, read_log
 
 ROUND_S: Final = 60.0
+_reaping: Final = threading.Lock()
+"""Starting a process asks after all others, and an exit code can be read only once."""
+
 KILLED: Final = -9
 
 
@@ -132,7 +136,8 @@ class Rig:
         hear, told = self._context.Pipe(duplex=False)
         gate, opener = self._context.Pipe(duplex=False)
         process = self._context.Process(target=work, args=(load, told, gate))
-        process.start()
+        with _reaping:
+            process.start()
         told.close()
         gate.close()
         log = load.folder.with_suffix(".strace")
@@ -142,9 +147,11 @@ class Rig:
                 heard = list(_hear(hear, kill_after))
                 if kill_after is not None:
                     process.kill()
-                process.join(ROUND_S)
-            if process.exitcode is None:
-                raise TimeoutError(f"the load hangs: {load}")
+                if not wait([process.sentinel], ROUND_S):
+                    raise TimeoutError(f"the load hangs: {load}")
+            with _reaping:
+                process.join()
+            assert process.exitcode is not None
             return Ran(
                 exit_code=process.exitcode,
                 told=heard,
@@ -153,8 +160,9 @@ class Rig:
                 words=load.words.read_text(encoding="utf-8") if load.words.exists() else "",
             )
         finally:
-            process.kill()
-            process.join()
+            with _reaping:
+                process.kill()
+                process.join()
             hear.close()
             opener.close()
 

@@ -42,7 +42,7 @@ def test_no_failing_call_loses_what_was_acknowledged(
         f"{len(rounds)} of {len(faults)} rounds, {sum(r.struck for r in rounds)} struck, "
         f"{len({fault.call for fault in chosen})} calls, {len(broken)} violations",
     )
-    assert broken == []
+    assert not broken, "\n".join(broken)
     # A call late in the load may not come in every run: bodies differ by a few compressed bytes.
     assert sum(r.struck for r in rounds) >= 0.95 * len(rounds)
 
