@@ -63,13 +63,13 @@ class _Part:
 async def _page(tx: Transaction, after: int, last: int, items: int) -> _Part:
     rows = await tx.fetch("genealogy.edges_after", after=after, last=last)
     into, out = [
-        await tx.fetch("genealogy.parts_after", after=after, last=last, side=side)
+        await tx.fetch_one("genealogy.parts_after", after=after, last=last, side=side)
         for side in (0, 1)
     ]
     return await asyncio.to_thread(_part, rows, into, out, items)
 
 
-def _part(rows: Sequence[Row], into: Sequence[Row], out: Sequence[Row], items: int) -> _Part:
+def _part(rows: Sequence[Row], into: Row | None, out: Row | None, items: int) -> _Part:
     edges, supersedes = _column(rows, "edge"), _column(rows, "supersedes")
     kinds = np.fromiter((_CODES[row["kind"]] for row in rows), np.int64, len(rows))
     if edges.size and edges[-1] - edges[0] != edges.size - 1:
@@ -114,7 +114,8 @@ def _column(rows: Sequence[Row], name: str) -> Ints:
     return np.fromiter((row[name] for row in rows), np.int64, len(rows))
 
 
-def _pairs(rows: Sequence[Row]) -> Ints:
-    found = np.empty((len(rows), 2), dtype=np.int64)
-    found[:, 0], found[:, 1] = _column(rows, "edge"), _column(rows, "item")
-    return found
+def _pairs(row: Row | None) -> Ints:
+    """Return rows of (edge, item) in order of edges from the text of a page."""
+    text = "" if row is None else row["pairs"] or ""
+    found = np.fromstring(text, dtype=np.int64, sep=" ").reshape(-1, 2)
+    return found[np.lexsort((found[:, 1], found[:, 0]))]

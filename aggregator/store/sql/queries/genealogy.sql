@@ -49,9 +49,10 @@ SELECT edge, kind, earliest, latest, COALESCE(supersedes, -1) AS supersedes
 FROM genealogy_edges WHERE edge > :after AND edge <= :last ORDER BY edge;
 
 -- name: genealogy.parts_after
--- What the arrays need of one side of the edges after a number.
-SELECT edge, item FROM genealogy_parts
-WHERE edge > :after AND edge <= :last AND side = :side ORDER BY edge, item;
+-- One side of the edges after a number, as one text of "edge item" pairs in any order: a row for
+-- each of millions of parts would take most of the time.
+SELECT group_concat(edge || ' ' || item, ' ') AS pairs FROM genealogy_parts
+WHERE edge > :after AND edge <= :last AND side = :side;
 
 -- name: genealogy.circle
 -- An input of an edge that its outputs lead to, within a stretch of time; holding is 0 for material
