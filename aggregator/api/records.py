@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from aggregator.caller import Caller, ContextOf
 from aggregator.export.csv import Mark
+from aggregator.export.languages import CATALOGUES, Language
 from aggregator.model.record.batch_record import BatchRecord
 from aggregator.model.record.exceptions import ExceptionKind
 from aggregator.service import assemble_record, export_dossier, export_forms, export_record, lots
@@ -31,9 +32,16 @@ async def read_records(
 
 
 @routes.get("/{gtin}/{lot}.pdf", summary="Take a record out on paper")
-async def take_pdf(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+async def take_pdf(
+    context: ContextOf,
+    actor: Caller,
+    gtin: str,
+    lot: str,
+    *,
+    lang: Annotated[Language, Query(description="The language of the page.")] = Language.ENGLISH,
+) -> Response:
     """Return the newest version as PDF/A; told to the audit trail."""
-    data = await export_record.export_pdf(context, actor, gtin, lot)
+    data = await export_record.export_pdf(context, actor, gtin, lot, CATALOGUES[lang])
     return _file(data, "application/pdf", f"{lot}.pdf")
 
 

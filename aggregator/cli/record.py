@@ -15,6 +15,7 @@ from aggregator.app import open_context
 from aggregator.cli import shell
 from aggregator.cli.shell import AsJson, SettingsFile
 from aggregator.errors import ExportError
+from aggregator.export.languages import CATALOGUES, Language
 from aggregator.service import export_forms, export_record
 from aggregator.service.assemble_record import StoredRecord, assemble_record
 from aggregator.service.context import Context
@@ -71,10 +72,12 @@ def assemble_command(
 def export_command(
     gtin: Gtin,
     lot: LotId,
+    *,
     forms: Annotated[
         str, typer.Option("--form", "-f", help=f"one or several of {', '.join(Form)}")
     ] = "pdf",
     out: Annotated[Path, typer.Option("--out", help="the folder to write into")] = Path(),
+    lang: Annotated[Language, typer.Option(help="of the PDF")] = Language.ENGLISH,
     settings: SettingsFile = None,
 ) -> None:
     """Write the newest version of a lot's record into files; each is told to the audit trail."""
@@ -82,7 +85,7 @@ def export_command(
 
     async def act(chosen: Settings) -> list[Path]:
         async with open_context(chosen) as context:
-            return [await _write(context, gtin, lot, form, out) for form in wanted]
+            return [await _write(context, gtin, lot, form, lang=lang, out=out) for form in wanted]
 
     for path in shell.do(act(shell.settings(settings))):
         typer.echo(str(path))
@@ -95,9 +98,11 @@ def _forms(text: str) -> list[Form]:
     return [Form(name) for name in names]
 
 
-async def _write(context: Context, gtin: str, lot: str, form: Form, out: Path) -> Path:
+async def _write(
+    context: Context, gtin: str, lot: str, form: Form, *, lang: Language, out: Path
+) -> Path:
     path = out / f"{lot.replace('/', '_')}.{_ENDINGS.get(form, form.value)}"
-    data = await _export(context, shell.person(_ROLE), gtin, lot, form)
+    data = await _export(context, shell.person(_ROLE), gtin, lot, form, lang=lang)
     try:
         await asyncio.to_thread(_put, path, data)
     except OSError as error:
@@ -105,12 +110,14 @@ async def _write(context: Context, gtin: str, lot: str, form: Form, out: Path) -
     return path
 
 
-async def _export(context: Context, actor: Actor, gtin: str, lot: str, form: Form) -> bytes:
+async def _export(
+    context: Context, actor: Actor, gtin: str, lot: str, form: Form, *, lang: Language
+) -> bytes:
     match form:
         case Form.JSON:
             return await export_record.export_json(context, actor, gtin, lot)
         case Form.PDF:
-            return await export_record.export_pdf(context, actor, gtin, lot)
+            return await export_record.export_pdf(context, actor, gtin, lot, CATALOGUES[lang])
         case Form.CSV:
             table = await export_forms.export_readings(context, actor, gtin, lot)
             return await asyncio.to_thread(b"".join, table)

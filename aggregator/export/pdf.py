@@ -1,13 +1,15 @@
 """The batch record on paper: PDF/A-3 by typst, with the record's JSON attached.
 
 Everything that the page shows goes in as JSON, never as markup. The document's time is that of the
-version, and only the fonts within typst are used: the same record is the same bytes anywhere.
+version, and only the fonts within typst and beside this file are used: the same record is the same
+bytes anywhere.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -45,7 +47,7 @@ def print_record(
                 "record": record.decode(),
             },
             pdf_standards=[STANDARD],
-            ignore_system_fonts=True,
+            font_paths=_fonts(),
             timestamp=version.recorded // SECOND,
         )
     except typst.TypstError as error:
@@ -53,3 +55,10 @@ def print_record(
             f"the record could not be printed: {error.message}",
             hint="export it as JSON, and report this",
         ) from None
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    """Return the fonts within typst and those beside this file, and none of the system's."""
+    folder = str(files("aggregator.export") / "fonts")
+    return typst.Fonts(include_system_fonts=False, font_paths=[folder])

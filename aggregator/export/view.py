@@ -87,7 +87,7 @@ def view(
 
 
 def displayable(text: str) -> str:
-    """Return ``text`` with each character that the fonts lack written as ``⟨4E2D⟩``.
+    """Return ``text`` with each character that the fonts lack written as ``⟨0F00⟩``.
 
     The page never shows a blank where the plant gave a name; the attached record has it as it is.
     """
@@ -101,6 +101,10 @@ def _is_shown(character: str) -> bool:
         or 0xA0 <= code <= 0x17F
         or 0x391 <= code <= 0x3C9
         or 0x410 <= code <= 0x44F
+        or 0x3000 <= code <= 0x303F
+        or 0x3400 <= code <= 0x4DB5
+        or 0x4E00 <= code <= 0x9FD0
+        or 0xFF01 <= code <= 0xFF5E
         or character in "–—‘’“”…€−≤≥→⟨⟩"
     ) and code not in (0xAD, 0x3A2)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 Words = Mapping[str, str]
 
 ENGLISH: Final[Words] = {
+    "language": "en",
     "title": "Batch record",
     "verdict.clean": "Complete, and nothing to judge. {passed} checks passed.",
     "verdict.exceptions": "Complete, with {exceptions} to judge. {passed} checks passed unseen.",

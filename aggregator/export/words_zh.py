@@ -7,6 +7,7 @@ from typing import Final
 from aggregator.export.words import Words
 
 CHINESE: Final[Words] = {
+    "language": "zh",
     "title": "批记录",
     "verdict.clean": "数据完整，无待判定项。{passed} 项检查通过。",
     "verdict.exceptions": "数据完整，{exceptions}待判定。另有 {passed} 项检查通过，未列出。",

@@ -11,6 +11,7 @@ from aggregator.errors import ConflictError
 from aggregator.export.charts import Chart, chart
 from aggregator.export.pdf import print_record
 from aggregator.export.view import Version
+from aggregator.export.words import ENGLISH, Words
 from aggregator.model.lot import LotKey, check_lot_key
 from aggregator.model.record.batch_record import BatchRecord, content_hash
 from aggregator.model.series import Series, SignalKey
@@ -36,10 +37,12 @@ async def export_json(context: Context, actor: Actor, gtin: str, lot: str) -> by
     return found.data
 
 
-async def export_pdf(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:
+async def export_pdf(
+    context: Context, actor: Actor, gtin: str, lot: str, words: Words = ENGLISH
+) -> bytes:
     """Return the newest version of a lot's record on paper, with all that was signed of it.
 
-    The same version with the same signatures is the same bytes.
+    The same version with the same signatures is the same bytes; ``words`` are of its language.
 
     Raises ConflictError where data have come that the version does not know of.
     """
@@ -48,7 +51,7 @@ async def export_pdf(context: Context, actor: Actor, gtin: str, lot: str) -> byt
     found, made = await current(context, key)
     async with context.store.read() as tx:
         signatures = await signatures_of(tx, key)
-    pdf = await asyncio.to_thread(print_stored, found, made, signatures)
+    pdf = await asyncio.to_thread(print_stored, found, made, signatures, words)
     async with context.store.write() as tx:
         await told(context, tx, actor, found, "pdf")
     return pdf
@@ -71,13 +74,17 @@ async def current(context: Context, key: LotKey) -> tuple[StoredRecord, Assemble
 
 
 def print_stored(
-    found: StoredRecord, made: Assembled, signatures: Sequence[KeptSignature]
+    found: StoredRecord,
+    made: Assembled,
+    signatures: Sequence[KeptSignature],
+    words: Words = ENGLISH,
 ) -> bytes:
     """Return the PDF of a version."""
     return print_record(
         found.data,
         version_of(found),
         charts_of(made.record, made.gathered.inputs.series),
+        words,
         signatures=[each.signature for each in signatures],
     )
 

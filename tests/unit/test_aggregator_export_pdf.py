@@ -12,9 +12,10 @@ import pytest
 from pypdf import PdfReader
 
 from aggregator.export.charts import BUCKETS, Chart, chart, without
+from aggregator.export.languages import CATALOGUES, Language
 from aggregator.export.pdf import print_record
 from aggregator.export.view import Version, displayable, ticks
-from aggregator.export.words import ENGLISH, describe, duration, moment, number
+from aggregator.export.words import ENGLISH, Words, describe, duration, moment, number
 from aggregator.model.completeness import Flaw
 from aggregator.model.gaps import Cause
 from aggregator.model.recipe import Limits
@@ -55,7 +56,9 @@ def drawn(values: np.ndarray[Any, Any], **changes: Any) -> Chart:
     return chart(series, whole=whole, limits=Limits(action_high=130), **{**given, **changes})
 
 
-def printed(material: str = "Pouch", parameter: str = "plate temperature") -> bytes:
+def printed(
+    material: str = "Pouch", parameter: str = "plate temperature", words: Words = ENGLISH
+) -> bytes:
     case = {**CASE, "parameters": [{**CASE["parameters"][0], "parameter": parameter}]}
     readings = [
         Arrived(signal=SIGNAL, time=at(t), value=120.0 + (t == 2000) * 12, position=t)
@@ -72,7 +75,7 @@ def printed(material: str = "Pouch", parameter: str = "plate temperature") -> by
         checkpoint="lotproof.local/plant\n7\nCsUY\n\n— lotproof.local/plant Az3g\n",
     )
     charts = {parameter: drawn(np.full(4000, 120.0))}
-    return print_record(data, version, charts)
+    return print_record(data, version, charts, words)
 
 
 def test_no_extreme_vanishes_from_a_chart() -> None:
@@ -131,6 +134,17 @@ def test_the_same_record_is_the_same_paper_with_the_record_in_it() -> None:
     assert content_hash(attached) in text
 
 
+def test_a_record_is_printed_in_chinese() -> None:
+    words = CATALOGUES[Language.CHINESE]
+    paper = printed("灭菌袋", "热板温度", words)
+    assert printed("灭菌袋", "热板温度", words) == paper
+    assert len(paper) < 300_000, "of the font, only what is shown is embedded"
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(paper)).pages)
+    for shown in ("批记录", "灭菌袋", "热板温度", "数据尚不完整", "行动上限", "异常项"):
+        assert shown in text
+    assert ENGLISH["charts"] not in text
+
+
 @pytest.mark.parametrize(
     "text",
     ["灭菌袋", '#eval("1+1")', "$x^2$ *bold* _it_ @ref <label> \\ `raw`", "a" * 300, "é ß €"],
@@ -142,7 +156,7 @@ def test_a_value_is_never_markup_and_never_fails(text: str) -> None:
 
 
 def test_what_the_fonts_lack_is_spelled_out() -> None:
-    assert displayable("批 µ") == "⟨6279⟩ µ"
+    assert displayable("ༀ µ 批") == "⟨0F00⟩ µ 批"
 
 
 def test_every_kind_flaw_and_cause_has_words() -> None:
