@@ -9,8 +9,8 @@ from fastapi import Depends, Request
 
 from aggregator.access.roles import Actor
 from aggregator.errors import AccessError, DeniedError
-from aggregator.service import accounts, tokens
-from aggregator.service.accounts import Session
+from aggregator.service.access import accounts, tokens
+from aggregator.service.access.accounts import Session
 from aggregator.service.context import Context
 
 COOKIE: Final = "lotproof_session"

@@ -13,8 +13,8 @@ from argon2 import PasswordHasher
 from aggregator.access import passwords, second_factor
 from aggregator.access.roles import Actor, Role
 from aggregator.clock import SystemClock
-from aggregator.service import accounts
-from aggregator.service.accounts import Issued, Proof, Session
+from aggregator.service.access import accounts
+from aggregator.service.access.accounts import Issued, Proof, Session
 from aggregator.service.context import Context
 from protocols.wire.reading import SECOND, Nanoseconds
 

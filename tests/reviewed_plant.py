@@ -14,7 +14,7 @@ from aggregator.model.fact import Authority, Fact, FactKind
 from aggregator.model.lot import check_lot_key
 from aggregator.model.signature import Component, Meaning
 from aggregator.service import assemble_record, facts
-from aggregator.service.accounts import Proof, Session
+from aggregator.service.access.accounts import Proof, Session
 from aggregator.service.context import Context
 from aggregator.service.review import review_record, signing
 from aggregator.service.review.signing import Asked, Given

@@ -11,8 +11,8 @@ from aggregator.access.accounts import Account
 from aggregator.access.passwords import CHARACTERS_MAX
 from aggregator.access.roles import Role
 from aggregator.caller import Caller, ContextOf, Person
-from aggregator.service import accounts
-from aggregator.service.accounts import Issued, Proof
+from aggregator.service.access import accounts
+from aggregator.service.access.accounts import Issued, Proof
 from aggregator.service.review import decide_lot
 from aggregator.service.review.decide_lot import Delegation
 

@@ -14,7 +14,7 @@ from aggregator.api.accounts import Code, Password, Reason, ReasonRequest
 from aggregator.caller import Caller, ContextOf, Person
 from aggregator.errors import InvalidError
 from aggregator.model.signature import Meaning
-from aggregator.service.accounts import Proof
+from aggregator.service.access.accounts import Proof
 from aggregator.service.review import decide_lot, review_record, signing
 from aggregator.service.review.signing import SUBJECTS_MAX, Asked, Given
 from aggregator.service.review.standing import KeptSignature, Standing

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.access.roles import Actor, Role
 from aggregator.access.tokens import Token, TokenKind
 from aggregator.caller import Caller, ContextOf
-from aggregator.service import tokens
+from aggregator.service.access import tokens
 
 routes = APIRouter(tags=["tokens"])
 

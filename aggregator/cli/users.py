@@ -13,8 +13,8 @@ from aggregator.access.tokens import TokenKind
 from aggregator.app import open_context
 from aggregator.cli import shell
 from aggregator.cli.shell import AsJson, SettingsFile, Why
-from aggregator.service import accounts, tokens
-from aggregator.service.accounts import Issued
+from aggregator.service.access import accounts, tokens
+from aggregator.service.access.accounts import Issued
 from aggregator.settings import Settings
 
 app = typer.Typer(help="Let services and people in.")

@@ -8,8 +8,8 @@ from fastapi.responses import RedirectResponse
 from aggregator.access.tokens import TokenKind
 from aggregator.caller import COOKIE, Person, context_of
 from aggregator.errors import AccessError, InvalidError, PasswordIssuedError
-from aggregator.service import accounts
-from aggregator.service.accounts import Proof
+from aggregator.service.access import accounts
+from aggregator.service.access.accounts import Proof
 from aggregator.web.pages import form_of, opened, render_page
 
 routes = APIRouter(include_in_schema=False)

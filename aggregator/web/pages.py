@@ -21,7 +21,8 @@ from aggregator.errors import AccessError, AggregatorError
 from aggregator.export import words as record_words
 from aggregator.export.words_zh import CHINESE
 from aggregator.ops import gateways
-from aggregator.service import assemble_record, lots, tokens
+from aggregator.service import assemble_record, lots
+from aggregator.service.access import tokens
 from aggregator.service.context import Context
 from aggregator.web import words
 from protocols.wire.reading import SECOND, Nanoseconds

@@ -23,8 +23,9 @@ from aggregator.errors import (
 )
 from aggregator.metrics import LOCKED
 from aggregator.model.signature import Component
-from aggregator.service import accounts, audit_trail, tokens
-from aggregator.service.accounts import Proof
+from aggregator.service import audit_trail
+from aggregator.service.access import accounts, tokens
+from aggregator.service.access.accounts import Proof
 from aggregator.service.context import Context
 from tests.integration.api_rig import running_api
 from tests.personal import (

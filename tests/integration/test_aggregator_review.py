@@ -28,7 +28,7 @@ from aggregator.model.genealogy.item import lot_item
 from aggregator.model.lot import check_lot_key
 from aggregator.model.signature import Component, Meaning, check_signature, encode_signature
 from aggregator.service import assemble_record, audit_trail, facts
-from aggregator.service.accounts import Proof
+from aggregator.service.access.accounts import Proof
 from aggregator.service.genealogy import edges
 from aggregator.service.review import decide_lot, review_record, signing
 from aggregator.service.review.signing import Asked, Given

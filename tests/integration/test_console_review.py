@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from aggregator.access.roles import Role
-from aggregator.service import accounts
+from aggregator.service.access import accounts
 from aggregator.site import create_app
 from tests.personal import ADMIN, PASSWORD, Person, cheap_passwords, secret_of
 from tests.recorded_plant import GTIN

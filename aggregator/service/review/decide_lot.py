@@ -22,7 +22,7 @@ from aggregator.model.disposition import (
 )
 from aggregator.model.lot import check_lot_key
 from aggregator.model.record.batch_record import content_hash
-from aggregator.service.accounts import Session
+from aggregator.service.access.accounts import Session
 from aggregator.service.assemble_record import assemble_now
 from aggregator.service.context import Context
 from aggregator.service.review.inputs import stopped_inputs

@@ -11,7 +11,7 @@ from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError
 from aggregator.model.disposition import Event, Happening, Stage, UserId, step
 from aggregator.model.lot import check_lot_key
-from aggregator.service.accounts import Session
+from aggregator.service.access.accounts import Session
 from aggregator.service.assemble_record import page
 from aggregator.service.context import Context
 from aggregator.service.review.standing import Standing, keep, standing_of

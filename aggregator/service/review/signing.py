@@ -30,7 +30,7 @@ from aggregator.model.signature import (
     needed_components,
     shown_hash,
 )
-from aggregator.service.accounts import Proof, Session, prove
+from aggregator.service.access.accounts import Proof, Session, prove
 from aggregator.service.assemble_record import assemble_now
 from aggregator.service.context import Context
 from aggregator.service.review.inputs import stopped_inputs
