@@ -78,7 +78,7 @@ class Record:
 def read_record(data: bytes) -> Record:
     """Return what a record says; RecordError where it does not say what it must."""
     try:
-        fields = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        fields = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
         return Record(
             gtin=_text(fields["lot"]["gtin"]),
             lot=_text(fields["lot"]["lot"]),

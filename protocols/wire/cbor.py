@@ -9,22 +9,35 @@ with a fraction travel in typed arrays (RFC 8746), whose bytes this module does 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from protocols.wire.errors import LimitError, MalformedError
 from protocols.wire.limits import CBOR_DEPTH_MAX, CBOR_ITEMS_MAX
 
-Item = (
-    None | bool | int | str | bytes | Sequence["Item"] | Mapping[int, "Item"] | Mapping[str, "Item"]
-)
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A tag of RFC 8949 section 3.4 and its content.
 
-class Tagged(NamedTuple):
-    """A tag of RFC 8949 section 3.4 and its content."""
+    No tuple on purpose: a pattern that wants an array of two must not take one for it.
+    """
 
     tag: int
     content: Item
 
+
+Item = (
+    None
+    | bool
+    | int
+    | str
+    | bytes
+    | Tagged
+    | Sequence["Item"]
+    | Mapping[int, "Item"]
+    | Mapping[str, "Item"]
+)
 
 COSE_SIGN1: Final = 18
 TYPED_ARRAYS: Final = frozenset({64, 69, 70, 71, 72, 77, 78, 79, 85, 86})
@@ -34,7 +47,7 @@ _TAGS: Final = TYPED_ARRAYS | {COSE_SIGN1}
 _UINT64_MAX: Final = 2**64 - 1
 
 
-def encode(item: Item | Tagged) -> bytes:
+def encode(item: Item) -> bytes:
     """Return the one encoding of ``item``; MalformedError for what the format cannot hold."""
     out = bytearray()
     _encode(item, out)
