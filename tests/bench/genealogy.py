@@ -31,7 +31,7 @@ LEVELS: Final = 50
 _SECOND: Final = 1_000_000_000
 _QUERY: Final = """
 WITH RECURSIVE reached (item) AS (
-    SELECT {origin}
+    SELECT item FROM genealogy_items WHERE item = {origin}
     UNION
     SELECT p.item FROM reached r
     JOIN genealogy_parts u ON u.item = r.item AND u.side = {near}
