@@ -130,9 +130,11 @@ async def test_an_empty_cell_may_be_refused(path: Path) -> None:
     )
     async with server:
         polls, _ = await collect(server, last=4, retry_s=0.01)
-    third = [poll for poll in polls if poll["row"].value == 3]
-    assert {poll["speed"].code for poll in third} == {4}
-    assert polls[-1]["speed"].value == 2.0
+    # A refused cell is asked for again in polls of its own: not every poll speaks of it.
+    spoken = [poll["speed"] for poll in polls if "speed" in poll]
+    third = [poll for poll in polls if "row" in poll and poll["row"].value == 3]
+    assert {poll["speed"].code for poll in third if "speed" in poll} == {4}
+    assert spoken[-1].value == 2.0
 
 
 async def test_real_tablet_press_rows_arrive_with_their_dirt() -> None:
