@@ -222,8 +222,11 @@ class _Connection:
 
     async def close(self) -> None:
         """End the connection and its thread."""
-        self.client.disconnect()
-        await asyncio.to_thread(self.client.loop_stop)
+        client = self.client
+        client.disconnect()
+        await asyncio.to_thread(client.loop_stop)
+        # paho closes its pair of sockets when it is collected: let no circle put that off.
+        client.on_connect = client.on_disconnect = client.on_message = None
 
     def _connect(self) -> None:
         settings = self._link.settings

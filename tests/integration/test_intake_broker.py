@@ -111,6 +111,8 @@ class Speaker:
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        # paho closes its pair of sockets when it is collected: let no circle put that off.
+        self._client.on_connect = self._client.on_message = None
 
     def say(self, data: bytes, channel: str = "bundle", gateway: str | None = None) -> None:
         """Publish on a topic of ours, or of another gateway."""

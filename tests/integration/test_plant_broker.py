@@ -33,16 +33,18 @@ class Client:
         if credentials is not None:
             context.load_cert_chain(credentials.certificate, credentials.key)
         client.tls_set_context(context)
+        # paho closes its pair of sockets when it is collected: its callbacks hold no circle.
+        connection, subscription, messages = self.connected, self.subscribed, self.messages
 
         def connected(*_: object) -> None:
-            loop.call_soon_threadsafe(self.connected.set)
+            loop.call_soon_threadsafe(connection.set)
 
         def subscribed(*_: object) -> None:
-            loop.call_soon_threadsafe(self.subscribed.set)
+            loop.call_soon_threadsafe(subscription.set)
 
         def arrived(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
             item = (message.topic, bytes(message.payload))
-            loop.call_soon_threadsafe(self.messages.put_nowait, item)
+            loop.call_soon_threadsafe(messages.put_nowait, item)
 
         client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, arrived
         self.client = client
