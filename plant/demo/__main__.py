@@ -40,7 +40,7 @@ async def _run(asked: argparse.Namespace, teller: Teller) -> int:
     with tempfile.TemporaryDirectory(prefix="lotproof-demo-") as folder:
         wishes = Wishes(
             port=asked.port,
-            embedded_broker=True if asked.embedded_broker else None,
+            embedded_broker=asked.embedded_broker or None,
             patience=asked.patience,
         )
         async with Demo(Path(folder), asked.out, teller, wishes) as demo:

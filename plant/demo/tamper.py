@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +75,7 @@ def forge(dossier: bytes) -> tuple[bytes, Forgery]:
                 if found is not None:
                     held[at] = found[0]
                     members[name] = encode_chain(held)
-                    return write_archive(_bytes(members)), found[1]
+                    return write_archive(members), found[1]
     raise ValueError(f"the dossier holds no whole bundle with a reading of {SIGNAL}")
 
 
@@ -101,7 +100,3 @@ def _raise_reading(held: Held) -> tuple[Held, Forgery] | None:
         packed = pack_body(Body(body.seed, columns))
         return replace(held, content=packed), Forgery(before, after, header.number)
     return None
-
-
-def _bytes(members: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name: bytes(data) for name, data in members.items()}
