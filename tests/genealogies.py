@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part, Quantity
 from aggregator.model.genealogy.graph import KINDS, Columns, Graph
 from aggregator.model.genealogy.item import Item, ItemKind, check_item

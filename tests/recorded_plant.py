@@ -16,9 +16,9 @@ from aggregator.app import make_store
 from aggregator.clock import SystemClock
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.verify import Message
-from aggregator.service import master_data
 from aggregator.service.context import Context
-from aggregator.service.documents import EntityKind
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
 from aggregator.settings import Settings, StoreSettings
 from aggregator.store import registry
 from aggregator.store.keys import load_keys

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from aggregator.access.roles import Role
-from aggregator.model.equipment import EquipmentPath
-from aggregator.model.fact import Authority, Fact, FactKind
-from aggregator.model.lot import check_lot_key
+from aggregator.model.binding.fact import Authority, Fact, FactKind
+from aggregator.model.master.equipment import EquipmentPath
+from aggregator.model.master.lot import check_lot_key
 from aggregator.model.signature import Component, Meaning
 from aggregator.service import assemble_record, facts
 from aggregator.service.access.accounts import Proof, Session

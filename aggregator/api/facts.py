@@ -10,12 +10,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.caller import Caller, ContextOf
-from aggregator.model.equipment import check_path
-from aggregator.model.fact import Authority, Fact, FactId, FactKind
-from aggregator.model.lot import check_lot_key
-from aggregator.model.order import JobId
+from aggregator.model.binding.fact import Authority, Fact, FactId, FactKind
+from aggregator.model.master.equipment import check_path
+from aggregator.model.master.lot import check_lot_key
+from aggregator.model.master.order import JobId
 from aggregator.service import facts
-from aggregator.service.documents import LotReference
+from aggregator.service.master.documents import LotReference
 from protocols.wire.reading import Nanoseconds
 
 routes = APIRouter(tags=["facts"])

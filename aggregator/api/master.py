@@ -9,9 +9,9 @@ from fastapi import APIRouter, Header, Query, Response
 
 from aggregator.caller import Caller, ContextOf
 from aggregator.errors import InvalidError
-from aggregator.service import master_data
-from aggregator.service.documents import DOCUMENTS, Document, EntityKind
-from aggregator.service.master_data import PAGE_MAX, Versioned
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind
+from aggregator.service.master.master_data import PAGE_MAX, Versioned
 
 PATHS: Final = {
     EntityKind.EQUIPMENT: "equipment",

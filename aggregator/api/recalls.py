@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.api.genealogy import Reason, balance
 from aggregator.api.trace import one_item
 from aggregator.caller import Caller, ContextOf
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.item import parse_item
 from aggregator.model.genealogy.recall import CaseEvent, CaseId, Fate, Trigger
 from aggregator.service.genealogy import recall

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from aggregator.api.genealogy import shown as shown_edge
 from aggregator.caller import Caller, ContextOf
 from aggregator.errors import InvalidError
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.item import Item, parse_item, scanned_item
 from aggregator.model.genealogy.trace import Direction
 from aggregator.service.genealogy.trace_lot import PAGE_MAX, Answer, Question, trace, way_to

@@ -16,8 +16,8 @@ from xml.etree.ElementTree import Element, SubElement
 from aggregator.export.readings import Rows, rows_of
 from aggregator.export.view import Version
 from aggregator.export.words import describe
-from aggregator.model.binding import Binding
-from aggregator.model.equipment import SignalSpec
+from aggregator.model.binding.bind import Binding
+from aggregator.model.master.equipment import SignalSpec
 from protocols.wire.dossier.instant import format_time
 from protocols.wire.reading import Kind
 

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from aggregator.model.binding import in_order
+from aggregator.model.binding.bind import in_order
 from aggregator.model.excursion import valid_readings
-from aggregator.model.recipe import Limits
+from aggregator.model.master.recipe import Limits
 from aggregator.model.series import Series
 from protocols.wire.dossier.series import Interval
 

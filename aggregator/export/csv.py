@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from aggregator.export.readings import CHUNK_ROWS, Rows, rows_of
 from aggregator.export.words import ENGLISH, Words, describe
-from aggregator.model.binding import Binding
-from aggregator.model.equipment import SignalSpec
+from aggregator.model.binding.bind import Binding
+from aggregator.model.master.equipment import SignalSpec
 from protocols.wire.dossier.file import canonical_json
 from protocols.wire.reading import TagRead
 

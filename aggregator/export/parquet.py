@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aggregator.export.readings import Rows, rows_of
-from aggregator.model.binding import Binding
-from aggregator.model.equipment import SignalSpec
+from aggregator.model.binding.bind import Binding
+from aggregator.model.master.equipment import SignalSpec
 from protocols.wire.reading import Kind, TagRead
 
 ROWS_PER_GROUP: Final = 262_144

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aggregator.model.binding import Binding, take
-from aggregator.model.equipment import SignalSpec
+from aggregator.model.binding.bind import Binding, take
+from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.series import Integers, Series
 from protocols.wire.reading import Kind, Status
 

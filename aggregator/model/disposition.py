@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, NewType
 
 from aggregator.errors import ConflictError
-from aggregator.model.fact import FactId
+from aggregator.model.binding.fact import FactId
 from aggregator.model.record.batch_record import RecordState
 
 UserId = NewType("UserId", str)

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from aggregator.model.binding import Binding, Slice
-from aggregator.model.recipe import Limits
+from aggregator.model.binding.bind import Binding, Slice
+from aggregator.model.master.recipe import Limits
 from aggregator.model.series import Integers, Series
 from protocols.wire.reading import Kind, Nanoseconds, Status
 

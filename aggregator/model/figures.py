@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aggregator.model.binding import Binding, Slice
+from aggregator.model.binding.bind import Binding, Slice
 from aggregator.model.excursion import Valid, valid_readings
 from aggregator.model.gaps import Missing, merged
-from aggregator.model.recipe import SamplingContract
+from aggregator.model.master.recipe import SamplingContract
 from aggregator.model.series import Integers, Series
 from protocols.wire.reading import Nanoseconds, Status
 

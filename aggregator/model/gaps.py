@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aggregator.model.binding import Binding, Slice, Span
+from aggregator.model.binding.bind import Binding, Slice, Span
 from aggregator.model.completeness import Proven
-from aggregator.model.recipe import Sampling, SamplingContract
+from aggregator.model.master.recipe import Sampling, SamplingContract
 from aggregator.model.series import Integers, Series, SignalKey
 from protocols.wire.reading import Gap, GapReason, Nanoseconds, Status
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from aggregator.errors import EvidenceError, InvalidError
 from aggregator.model.disposition import UserId, Verdict
-from aggregator.model.lot import LotKey
+from aggregator.model.master.lot import LotKey
 from aggregator.model.record.batch_record import content_hash
 from protocols.wire.dossier.file import canonical_json
 from protocols.wire.dossier.instant import format_time, parse_time

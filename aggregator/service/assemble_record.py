@@ -14,7 +14,7 @@ from typing import Any
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import NotFoundError
-from aggregator.model.lot import LotKey, check_lot_key
+from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.assemble import Inputs, assemble
 from aggregator.model.record.batch_record import BatchRecord, RecordState, content_hash
 from aggregator.model.record.document import encode_record

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from aggregator.access.roles import Act, Actor, require
-from aggregator.model.binding import Span, Unbound, in_order, spans, unbound
-from aggregator.model.equipment import Equipment, SignalRole, SignalSpec
-from aggregator.model.fact import FOREVER, FactKind
-from aggregator.model.lot import Lot, LotKey
-from aggregator.model.presence import PresenceRule, Said, dwells, lot_changes
+from aggregator.model.binding.bind import Span, Unbound, in_order, spans, unbound
+from aggregator.model.binding.fact import FOREVER, FactKind
+from aggregator.model.binding.presence import PresenceRule, Said, dwells, lot_changes
+from aggregator.model.master.equipment import Equipment, SignalRole, SignalSpec
+from aggregator.model.master.lot import Lot, LotKey
 from aggregator.model.record.assemble import Inputs, Plant, locate
 from aggregator.model.series import Series, SignalKey
-from aggregator.service import master_data
 from aggregator.service.context import Context
-from aggregator.service.documents import EntityKind
 from aggregator.service.facts import fact_of
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
 from aggregator.store.base import Transaction
 from aggregator.store.evidence import chains
 from protocols.wire.dossier.series import Interval

@@ -10,12 +10,12 @@ from typing import Any, Final
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, EvidenceError
 from aggregator.export.signatures import ATTACHMENT, ProvedSignature, encode_signatures
-from aggregator.model.lot import LotKey, check_lot_key
+from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.service.assemble_record import Assembled, StoredRecord
 from aggregator.service.context import Context
-from aggregator.service.documents import lot_key
 from aggregator.service.export_record import current, print_stored, told
 from aggregator.service.gather import HeldChain
+from aggregator.service.master.documents import lot_key
 from aggregator.service.review.standing import KeptSignature, signatures_of
 from aggregator.store.base import Row, Transaction
 from aggregator.store.log import inclusion_proofs, make_checkpoint, newest_checkpoint

@@ -15,7 +15,7 @@ from aggregator.export.batchml import write_batchml
 from aggregator.export.csv import Mark, exceptions_table, readings_table
 from aggregator.export.epcis.document import Naming, write_epcis
 from aggregator.export.parquet import write_parquet
-from aggregator.model.lot import check_lot_key
+from aggregator.model.master.lot import check_lot_key
 from aggregator.model.record.assemble import bound
 from aggregator.service.assemble_record import Assembled, StoredRecord, stored
 from aggregator.service.context import Context

@@ -12,7 +12,7 @@ from aggregator.export.charts import Chart, chart
 from aggregator.export.pdf import print_record
 from aggregator.export.view import Version
 from aggregator.export.words import ENGLISH, Words
-from aggregator.model.lot import LotKey, check_lot_key
+from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.batch_record import BatchRecord, content_hash
 from aggregator.model.series import Series, SignalKey
 from aggregator.service.assemble_record import (

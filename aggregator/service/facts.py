@@ -12,10 +12,10 @@ from typing import Any
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
-from aggregator.model.fact import Authority, Fact, FactId, FactKind
-from aggregator.model.lot import LotKey, check_lot_key
+from aggregator.model.binding.fact import Authority, Fact, FactId, FactKind
+from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.service.context import Context
-from aggregator.service.documents import EntityKind, lot_key
+from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Row, Transaction
 
 

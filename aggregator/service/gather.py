@@ -15,13 +15,13 @@ import numpy as np
 
 from aggregator.errors import NotFoundError
 from aggregator.export.evidence import Chain, Numbered, series_of
-from aggregator.model.binding import spans
+from aggregator.model.binding.bind import spans
+from aggregator.model.binding.fact import FOREVER, Fact
+from aggregator.model.binding.occupancy import Window
 from aggregator.model.completeness import ChainSpan
-from aggregator.model.fact import FOREVER, Fact
-from aggregator.model.lot import Lot, LotKey
-from aggregator.model.occupancy import Window
-from aggregator.model.order import Job, WorkOrder
-from aggregator.model.recipe import Criticality, ParameterName, ParameterSpec, Sampling
+from aggregator.model.master.lot import Lot, LotKey
+from aggregator.model.master.order import Job, WorkOrder
+from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec, Sampling
 from aggregator.model.record.assemble import Inputs, locate, observing
 from aggregator.model.record.batch_record import (
     Earlier,
@@ -33,9 +33,9 @@ from aggregator.model.record.batch_record import (
 from aggregator.model.series import Series
 from aggregator.service.bind import identifying, plant_of, whereabouts
 from aggregator.service.context import Context
-from aggregator.service.documents import DOCUMENTS, EntityKind, Model, lot_key
 from aggregator.service.facts import fact_of
-from aggregator.service.master_data import PAGE_MAX
+from aggregator.service.master.documents import DOCUMENTS, EntityKind, Model, lot_key
+from aggregator.service.master.master_data import PAGE_MAX
 from aggregator.store.base import Transaction
 from aggregator.store.evidence import StoredBundle, bundles, chains
 from aggregator.store.seals import verify_window

@@ -8,14 +8,14 @@ from typing import Any, Final
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import NotFoundError
 from aggregator.export.charts import Chart, chart
-from aggregator.model.lot import Lot, check_lot_key
-from aggregator.model.recipe import Limits
+from aggregator.model.master.lot import Lot, check_lot_key
+from aggregator.model.master.recipe import Limits
 from aggregator.model.record.batch_record import BatchRecord
 from aggregator.model.series import SignalKey
-from aggregator.service import master_data
 from aggregator.service.assemble_record import RecordSummary, assemble_now, page, stored
 from aggregator.service.context import Context
-from aggregator.service.documents import EntityKind
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
 from protocols.wire.dossier.instant import parse_time
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId

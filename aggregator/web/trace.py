@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from aggregator.caller import actor_of, context_of
 from aggregator.errors import AggregatorError, NotFoundError
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.item import Item, parse_item, scanned_item
 from aggregator.model.genealogy.trace import Direction
 from aggregator.service.genealogy.trace_lot import Answer, Question, TracedItem, trace

@@ -15,11 +15,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.completeness import ChainSpan, SettingsChange
-from aggregator.model.equipment import Equipment, EquipmentPath, Occupancy, SignalRole, SignalSpec
-from aggregator.model.fact import Authority, Fact, FactKind
-from aggregator.model.lot import Lot, LotKey, check_lot_key
-from aggregator.model.recipe import (
+from aggregator.model.master.equipment import (
+    Equipment,
+    EquipmentPath,
+    Occupancy,
+    SignalRole,
+    SignalSpec,
+)
+from aggregator.model.master.lot import Lot, LotKey, check_lot_key
+from aggregator.model.master.recipe import (
     Criticality,
     Limits,
     ParameterName,

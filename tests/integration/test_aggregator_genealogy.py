@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.edge import Edge, EdgeId, EdgeKind
 from aggregator.model.genealogy.item import Item, ItemKind, check_item, lot_item
 from aggregator.model.genealogy.trace import Direction
-from aggregator.model.lot import check_lot_key
+from aggregator.model.master.lot import check_lot_key
 from aggregator.service import assemble_record, audit_trail
 from aggregator.service.context import Context
 from aggregator.service.genealogy import edges

@@ -9,7 +9,7 @@ import pytest
 
 from aggregator import metrics
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.balance import BalanceState
 from aggregator.model.genealogy.edge import EdgeKind
 from aggregator.model.genealogy.item import Item, check_item

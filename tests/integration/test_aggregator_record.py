@@ -11,9 +11,9 @@ import pytest
 from pypdf import PdfReader
 
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
-from aggregator.model.equipment import EquipmentPath
-from aggregator.model.fact import Authority, Fact, FactKind
-from aggregator.model.lot import check_lot_key
+from aggregator.model.binding.fact import Authority, Fact, FactKind
+from aggregator.model.master.equipment import EquipmentPath
+from aggregator.model.master.lot import check_lot_key
 from aggregator.model.record.batch_record import RecordState
 from aggregator.service import assemble_record, audit_trail, bind, export_record, facts
 from aggregator.service.export_dossier import export_dossier

@@ -20,12 +20,12 @@ from aggregator.errors import (
     NotFoundError,
 )
 from aggregator.ingest.fsck import fsck
+from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.disposition import ExceptionId, Stage, Verdict
-from aggregator.model.equipment import EquipmentPath
-from aggregator.model.fact import Authority, Fact, FactKind
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part
 from aggregator.model.genealogy.item import lot_item
-from aggregator.model.lot import check_lot_key
+from aggregator.model.master.equipment import EquipmentPath
+from aggregator.model.master.lot import check_lot_key
 from aggregator.model.signature import Component, Meaning, check_signature, encode_signature
 from aggregator.service import assemble_record, audit_trail, facts
 from aggregator.service.access.accounts import Proof

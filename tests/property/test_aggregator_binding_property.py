@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.model.binding import in_order, take
+from aggregator.model.binding.bind import in_order, take
 from aggregator.model.record.assemble import Inputs, assemble
 from aggregator.model.record.document import encode_record
 from aggregator.model.series import Series

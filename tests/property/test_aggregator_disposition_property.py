@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.errors import ConflictError
+from aggregator.model.binding.fact import FactId
 from aggregator.model.disposition import (
     Disposition,
     Event,
@@ -19,7 +20,6 @@ from aggregator.model.disposition import (
     Version,
     step,
 )
-from aggregator.model.fact import FactId
 from aggregator.model.record.batch_record import RecordState
 
 PEOPLE = [UserId("li"), UserId("chen"), UserId("wang")]

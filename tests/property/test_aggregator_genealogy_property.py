@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.balance import BalanceState, of_edge, of_item
 from aggregator.model.genealogy.edge import Edge, EdgeKind, from_document, to_document
 from aggregator.model.genealogy.item import Item

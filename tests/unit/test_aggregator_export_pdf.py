@@ -18,7 +18,7 @@ from aggregator.export.view import Version, displayable, ticks
 from aggregator.export.words import ENGLISH, Words, describe, duration, moment, number
 from aggregator.model.completeness import Flaw
 from aggregator.model.gaps import Cause
-from aggregator.model.recipe import Limits
+from aggregator.model.master.recipe import Limits
 from aggregator.model.record.assemble import assemble
 from aggregator.model.record.batch_record import content_hash
 from aggregator.model.record.document import encode_record

@@ -13,8 +13,8 @@ import pytest
 
 from aggregator.export.csv import Mark, cell, exceptions_table, readings_table
 from aggregator.export.parquet import write_parquet
-from aggregator.model.binding import Binding
-from aggregator.model.equipment import SignalSpec
+from aggregator.model.binding.bind import Binding
+from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.record.assemble import Inputs, assemble, bound
 from aggregator.model.record.document import encode_record
 from protocols.wire.reading import Status, TagRead

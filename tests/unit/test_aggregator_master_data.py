@@ -11,13 +11,14 @@ import pytest
 from aggregator.access.roles import Actor, Role
 from aggregator.clock import SystemClock
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
-from aggregator.model.equipment import Occupancy, SignalSpec
-from aggregator.model.lot import Lot
-from aggregator.model.recipe import ParameterSpec
-from aggregator.service import audit_trail, master_data
+from aggregator.model.master.equipment import Occupancy, SignalSpec
+from aggregator.model.master.lot import Lot
+from aggregator.model.master.recipe import ParameterSpec
+from aggregator.service import audit_trail
 from aggregator.service.context import Context
-from aggregator.service.documents import EntityKind
-from aggregator.service.master_data import Versioned
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
+from aggregator.service.master.master_data import Versioned
 from aggregator.settings import Settings
 from aggregator.store.keys import load_keys
 from aggregator.store.segments import ReadingIndex

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from aggregator.errors import ConflictError
+from aggregator.model.binding.fact import FactId
 from aggregator.model.disposition import (
     TRANSITIONS,
     Disposition,
@@ -23,7 +24,6 @@ from aggregator.model.disposition import (
     sentence,
     step,
 )
-from aggregator.model.fact import FactId
 from aggregator.model.record.batch_record import RecordState
 
 LI: Final = UserId("li.wei")

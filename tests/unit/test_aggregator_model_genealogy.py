@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from aggregator.errors import InvalidError
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.balance import BalanceState, of_edge, of_item
 from aggregator.model.genealogy.edge import (
     Edge,

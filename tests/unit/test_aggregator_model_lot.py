@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from aggregator.errors import InvalidError
-from aggregator.model.equipment import EquipmentPath, check_path, is_at
-from aggregator.model.lot import (
+from aggregator.model.master.equipment import EquipmentPath, check_path, is_at
+from aggregator.model.master.lot import (
     check_digit,
     check_gtin,
     check_lot_id,
     check_lot_key,
     parse_element_string,
 )
-from aggregator.model.recipe import Limits, Sampling, SamplingContract
+from aggregator.model.master.recipe import Limits, Sampling, SamplingContract
 
 
 @pytest.mark.parametrize(

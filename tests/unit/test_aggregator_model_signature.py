@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.errors import EvidenceError, InvalidError
 from aggregator.model.disposition import UserId
-from aggregator.model.lot import check_lot_key
+from aggregator.model.master.lot import check_lot_key
 from aggregator.model.record.batch_record import content_hash
 from aggregator.model.signature import (
     Component,

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final, NewType
 
 from aggregator.errors import InvalidError
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.item import CONTEXT, MATERIAL, Item, ItemKind, parse_item
 from protocols.wire.dossier.file import canonical_json
 from protocols.wire.reading import Nanoseconds

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from aggregator.errors import InvalidError
-from aggregator.model.lot import LotKey, check_gtin, check_lot_id, check_lot_key
+from aggregator.model.master.lot import LotKey, check_gtin, check_lot_id, check_lot_key
 from protocols.identifiers import gs1
 from protocols.identifiers.errors import IdentifierError
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.edge import EdgeKind
 from aggregator.model.genealogy.graph import Graph, Ints, Side, gathered
 from protocols.wire.reading import Nanoseconds

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aggregator.errors import InvalidError
-from aggregator.model.fact import Authority, FactKind
+from aggregator.model.binding.fact import Authority, FactKind
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part
 from aggregator.model.genealogy.item import Item, ItemKind, check_item, lot_item
-from aggregator.model.lot import check_lot_key
+from aggregator.model.master.lot import check_lot_key
 from protocols.wire.dossier.instant import parse_time
 from protocols.wire.reading import Nanoseconds
 

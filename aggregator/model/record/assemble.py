@@ -11,24 +11,33 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from aggregator.model.binding import Binding, Span, Unbound, bind, in_order, nothing, spans, unbound
-from aggregator.model.completeness import ChainSpan, Finding, check_completeness, proven
-from aggregator.model.equipment import Equipment, SignalRole, SignalSpec, is_at
-from aggregator.model.excursion import excursions, limits_of
-from aggregator.model.fact import FOREVER, Fact, FactId, in_force
-from aggregator.model.figures import figures, increase
-from aggregator.model.gaps import gaps
-from aggregator.model.lot import Lot, LotKey
-from aggregator.model.occupancy import Bound, Occupied, Window, occupied
-from aggregator.model.order import Job, JobId, WorkOrder
-from aggregator.model.presence import (
+from aggregator.model.binding.bind import (
+    Binding,
+    Span,
+    Unbound,
+    bind,
+    in_order,
+    nothing,
+    spans,
+    unbound,
+)
+from aggregator.model.binding.fact import FOREVER, Fact, FactId, in_force
+from aggregator.model.binding.occupancy import Bound, Occupied, Window, occupied
+from aggregator.model.binding.presence import (
     Dwell,
     carrier_occupancy,
     dwells,
     lot_changes,
     resolver,
 )
-from aggregator.model.recipe import Criticality, ParameterName, ParameterSpec
+from aggregator.model.completeness import ChainSpan, Finding, check_completeness, proven
+from aggregator.model.excursion import excursions, limits_of
+from aggregator.model.figures import figures, increase
+from aggregator.model.gaps import gaps
+from aggregator.model.master.equipment import Equipment, SignalRole, SignalSpec, is_at
+from aggregator.model.master.lot import Lot, LotKey
+from aggregator.model.master.order import Job, JobId, WorkOrder
+from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec
 from aggregator.model.record import checks
 from aggregator.model.record.batch_record import (
     BatchRecord,

@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aggregator.model.binding import Span, Unbound
+from aggregator.model.binding.bind import Span, Unbound
+from aggregator.model.binding.fact import Fact
+from aggregator.model.binding.occupancy import Window
 from aggregator.model.completeness import ChainSpan, Finding
-from aggregator.model.equipment import SignalSpec
 from aggregator.model.excursion import Excursion, Limit
-from aggregator.model.fact import Fact
 from aggregator.model.figures import Figures, Number
 from aggregator.model.gaps import Missing
-from aggregator.model.lot import Lot
-from aggregator.model.occupancy import Window
-from aggregator.model.order import Job, WorkOrder
-from aggregator.model.recipe import ParameterSpec
+from aggregator.model.master.equipment import SignalSpec
+from aggregator.model.master.lot import Lot
+from aggregator.model.master.order import Job, WorkOrder
+from aggregator.model.master.recipe import ParameterSpec
 from aggregator.model.record.exceptions import ExceptionItem, ExceptionKind
 from aggregator.model.record.rule import Rule
 from protocols.wire.dossier.file import canonical_json

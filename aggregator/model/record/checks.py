@@ -7,15 +7,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from aggregator.model.binding import Binding
+from aggregator.model.binding.bind import Binding
+from aggregator.model.binding.fact import FOREVER, Fact
+from aggregator.model.binding.occupancy import Conflict, Window
+from aggregator.model.binding.presence import Dwell
 from aggregator.model.completeness import ChainSpan, Finding
-from aggregator.model.equipment import SignalRole, SignalSpec
-from aggregator.model.fact import FOREVER, Fact
 from aggregator.model.figures import increase
-from aggregator.model.lot import LotKey
-from aggregator.model.occupancy import Conflict, Window
-from aggregator.model.presence import Dwell
-from aggregator.model.recipe import Criticality, ParameterSpec
+from aggregator.model.master.equipment import SignalRole, SignalSpec
+from aggregator.model.master.lot import LotKey
+from aggregator.model.master.recipe import Criticality, ParameterSpec
 from aggregator.model.record.batch_record import (
     Earlier,
     ParameterResult,

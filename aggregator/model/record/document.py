@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aggregator.model.binding import Span
-from aggregator.model.equipment import SignalSpec
-from aggregator.model.fact import FOREVER, Fact
+from aggregator.model.binding.bind import Span
+from aggregator.model.binding.fact import FOREVER, Fact
+from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.figures import Figures
-from aggregator.model.lot import LotKey
-from aggregator.model.occupancy import Bound, Window
+from aggregator.model.master.equipment import SignalSpec
+from aggregator.model.master.lot import LotKey
 from aggregator.model.record.batch_record import (
     BatchRecord,
     ChainResult,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aggregator.model.binding import RULE
-from aggregator.model.presence import PresenceRule
+from aggregator.model.binding.bind import RULE
+from aggregator.model.binding.presence import PresenceRule
 from protocols.wire.reading import SECOND, Nanoseconds
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.edge import (
     HOLDING,
     Edge,

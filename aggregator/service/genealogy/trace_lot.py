@@ -8,7 +8,7 @@ from typing import Final
 
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import InvalidError, NotFoundError
-from aggregator.model.fact import FOREVER
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.edge import HOLDING, Edge, EdgeId
 from aggregator.model.genealogy.graph import Graph
 from aggregator.model.genealogy.item import Item, check_item

@@ -20,7 +20,7 @@ from aggregator.model.disposition import (
     hindrances,
     sentence,
 )
-from aggregator.model.lot import check_lot_key
+from aggregator.model.master.lot import check_lot_key
 from aggregator.model.record.batch_record import content_hash
 from aggregator.service.access.accounts import Session
 from aggregator.service.assemble_record import assemble_now

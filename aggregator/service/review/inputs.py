@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aggregator.model.genealogy.item import lot_item
 from aggregator.model.genealogy.trace import Direction
-from aggregator.model.lot import LotKey, check_lot_key
+from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.service.context import Context
 from aggregator.service.genealogy.trace_lot import Question, newest_graph, spread
 

@@ -10,7 +10,7 @@ from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError
 from aggregator.model.disposition import Event, Happening, Stage, UserId, step
-from aggregator.model.lot import check_lot_key
+from aggregator.model.master.lot import check_lot_key
 from aggregator.service.access.accounts import Session
 from aggregator.service.assemble_record import page
 from aggregator.service.context import Context

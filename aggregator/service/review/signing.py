@@ -18,9 +18,9 @@ from aggregator.access.accounts import Account
 from aggregator.access.roles import Act, Actor, allows, require
 from aggregator.errors import AccessError, ConflictError, InvalidError
 from aggregator.metrics import SIGNATURES
+from aggregator.model.binding.fact import FactId
 from aggregator.model.disposition import Event, ExceptionId, Happening, UserId, Verdict, step
-from aggregator.model.fact import FactId
-from aggregator.model.lot import LotKey, check_lot_key
+from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.batch_record import content_hash
 from aggregator.model.signature import (
     OF_VERDICT,

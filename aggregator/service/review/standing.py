@@ -12,6 +12,7 @@ from typing import Any
 
 from aggregator.access import accounts
 from aggregator.errors import EvidenceError
+from aggregator.model.binding.fact import FactId
 from aggregator.model.disposition import (
     Disposition,
     Event,
@@ -23,8 +24,7 @@ from aggregator.model.disposition import (
     Version,
     step,
 )
-from aggregator.model.fact import FactId
-from aggregator.model.lot import LotKey
+from aggregator.model.master.lot import LotKey
 from aggregator.model.record.batch_record import RecordState
 from aggregator.model.signature import (
     Meaning,

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from aggregator.access.roles import Actor, Role
 from aggregator.ingest.verify import Message
-from aggregator.model.equipment import EquipmentPath
-from aggregator.model.fact import Authority, Fact, FactKind
-from aggregator.model.lot import check_lot_key
-from aggregator.service import facts, master_data
+from aggregator.model.binding.fact import Authority, Fact, FactKind
+from aggregator.model.master.equipment import EquipmentPath
+from aggregator.model.master.lot import check_lot_key
+from aggregator.service import facts
 from aggregator.service.assemble_record import StoredRecord, assemble_record
 from aggregator.service.context import Context
-from aggregator.service.documents import EntityKind
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
 from aggregator.settings import Settings
 from aggregator.store.segments import ReadingIndex
 from protocols.wire.reading import SECOND, Reading

@@ -2,7 +2,7 @@
 -- Times are nanoseconds since 1970-01-01T00:00:00Z.
 
 CREATE TABLE facts (                 -- added, never changed; a correction supersedes
-    fact TEXT PRIMARY KEY,           -- aggregator.model.fact.FactId
+    fact TEXT PRIMARY KEY,           -- aggregator.model.binding.fact.FactId
     kind TEXT NOT NULL,
     equipment TEXT,
     gtin TEXT,

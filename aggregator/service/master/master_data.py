@@ -16,7 +16,7 @@ from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.service.context import Context
-from aggregator.service.documents import DOCUMENTS, Document, EntityKind, Model
+from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind, Model
 from aggregator.store.base import Row, Transaction
 from protocols.wire.reading import Nanoseconds
 

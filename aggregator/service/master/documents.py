@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.errors import InvalidError
-from aggregator.model.equipment import (
+from aggregator.model.master.equipment import (
     Equipment,
     Occupancy,
     SignalRole,
@@ -19,9 +19,16 @@ from aggregator.model.equipment import (
     check_gln,
     check_path,
 )
-from aggregator.model.lot import Lot, LotKey, Material, check_gtin, check_lot_id, check_lot_key
-from aggregator.model.order import Job, JobId, OrderId, WorkOrder
-from aggregator.model.recipe import (
+from aggregator.model.master.lot import (
+    Lot,
+    LotKey,
+    Material,
+    check_gtin,
+    check_lot_id,
+    check_lot_key,
+)
+from aggregator.model.master.order import Job, JobId, OrderId, WorkOrder
+from aggregator.model.master.recipe import (
     Criticality,
     Limits,
     ParameterName,

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from aggregator.model.equipment import SignalSpec, is_at
-from aggregator.model.lot import LotKey
-from aggregator.model.occupancy import Bound, Window
+from aggregator.model.binding.occupancy import Bound, Window
+from aggregator.model.master.equipment import SignalSpec, is_at
+from aggregator.model.master.lot import LotKey
 from aggregator.model.series import Series
 from protocols.wire.reading import Nanoseconds
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aggregator.model.equipment import EquipmentPath, SignalSpec
-from aggregator.model.fact import Authority, Fact, FactKind
-from aggregator.model.lot import LotId, LotKey, parse_element_string
+from aggregator.model.binding.fact import Authority, Fact, FactKind
+from aggregator.model.master.equipment import EquipmentPath, SignalSpec
+from aggregator.model.master.lot import LotId, LotKey, parse_element_string
 from aggregator.model.series import Series
 from protocols.wire.reading import Nanoseconds, Status, TagRead
 

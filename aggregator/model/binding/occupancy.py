@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from aggregator.model.equipment import EquipmentPath, Occupancy
-from aggregator.model.fact import FOREVER, Fact, FactId, FactKind
-from aggregator.model.lot import LotKey
-from aggregator.model.order import JobId
+from aggregator.model.binding.fact import FOREVER, Fact, FactId, FactKind
+from aggregator.model.master.equipment import EquipmentPath, Occupancy
+from aggregator.model.master.lot import LotKey
+from aggregator.model.master.order import JobId
 from protocols.wire.reading import Nanoseconds
 
 

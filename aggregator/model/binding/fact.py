@@ -13,9 +13,9 @@ from enum import IntEnum, StrEnum
 from typing import Final, NewType
 
 from aggregator.errors import InvalidError
-from aggregator.model.equipment import EquipmentPath
-from aggregator.model.lot import LotKey
-from aggregator.model.order import JobId
+from aggregator.model.master.equipment import EquipmentPath
+from aggregator.model.master.lot import LotKey
+from aggregator.model.master.order import JobId
 from protocols.wire.dossier.file import canonical_json
 from protocols.wire.reading import Nanoseconds
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NewType
 
-from aggregator.model.equipment import EquipmentPath
-from aggregator.model.lot import LotKey
+from aggregator.model.master.equipment import EquipmentPath
+from aggregator.model.master.lot import LotKey
 
 OrderId = NewType("OrderId", str)
 """A work order's id, as ERP or MES gave it."""

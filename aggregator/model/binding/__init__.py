@@ -1,0 +1,1 @@
+"""Which readings belong to which lot: facts, presence, occupancy and the rule over them."""
