@@ -38,7 +38,6 @@ from aggregator.model.master.equipment import Equipment, SignalRole, SignalSpec,
 from aggregator.model.master.lot import Lot, LotKey
 from aggregator.model.master.order import Job, JobId, WorkOrder
 from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec
-from aggregator.model.record import checks
 from aggregator.model.record.batch_record import (
     BatchRecord,
     ChainResult,
@@ -50,6 +49,7 @@ from aggregator.model.record.batch_record import (
     SeriesReference,
     SignalCount,
 )
+from aggregator.model.record.checks import evidence, place, values
 from aggregator.model.record.exceptions import Ledger
 from aggregator.model.record.rule import Rule
 from aggregator.model.series import Series, SignalKey
@@ -129,7 +129,7 @@ def locate(inputs: Inputs) -> Whereabouts:
             derived, strange = carrier_occupancy(seen, spec, known, doubt)
             known += derived
             unknown += [(spec, dwell) for dwell in strange]
-    modes = {place.path: place.occupancy for place in plant.equipment}
+    modes = {each.path: each.occupancy for each in plant.equipment}
     everything = occupied(known, modes, edge_tolerance=inputs.rule.edge_tolerance)
     own = tuple(
         _with_job(window, inputs.jobs)
@@ -178,16 +178,16 @@ def assemble(inputs: Inputs) -> BatchRecord:
     counts = tuple(_count(bindings[spec.key], spec, where) for spec in signals)
     unproved = _unproved(signals, inputs.chains, where)
     ledger = Ledger()
-    checks.windows(ledger, inputs.lot.key, where.windows, inputs.rule)
-    checks.facts(ledger, inputs.lot.key, where.windows, where.all.conflicts, where.facts.values())
-    checks.carriers(ledger, where.windows, where.unknown)
-    checks.parameters(ledger, inputs.parameters, parameters)
-    checks.signals(ledger, counts, bindings)
-    checks.boundaries(ledger, where.windows, (bindings[spec.key] for spec in signals))
-    checks.chains(ledger, inputs.chains, unproved, where.start, where.end)
-    checks.seals(ledger, inputs.seals)
+    place.windows(ledger, inputs.lot.key, where.windows, inputs.rule)
+    place.facts(ledger, inputs.lot.key, where.windows, where.all.conflicts, where.facts.values())
+    place.carriers(ledger, where.windows, where.unknown)
+    values.parameters(ledger, inputs.parameters, parameters)
+    values.signals(ledger, counts, bindings)
+    place.boundaries(ledger, where.windows, (bindings[spec.key] for spec in signals))
+    evidence.chains(ledger, inputs.chains, unproved, where.start, where.end)
+    evidence.seals(ledger, inputs.seals)
     earlier = _overtaken(inputs.earlier, sum(count.readings for count in counts))
-    checks.late(ledger, earlier, sum(count.readings for count in counts))
+    evidence.late(ledger, earlier, sum(count.readings for count in counts))
     closed = where.end is not None and bool(where.windows)
     return BatchRecord(
         lot=inputs.lot,
@@ -334,7 +334,7 @@ def _cited(where: Whereabouts) -> tuple[Fact, ...]:
     cited = {fact for window in where.windows for fact in window.facts}
     cited |= {
         fact
-        for conflict in checks.touching(where.windows, where.all.conflicts)
+        for conflict in place.touching(where.windows, where.all.conflicts)
         for fact in conflict.facts
     }
     facts = (where.facts[key] for key in cited)

@@ -1,0 +1,1 @@
+"""The checks of a record: each enters what it found into the ledger, or that it passed."""

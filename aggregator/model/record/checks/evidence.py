@@ -1,0 +1,96 @@
+"""Checks of what vouches for the readings: chains, epochs, clocks, settings, seals; late data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from aggregator.model.binding.fact import FOREVER
+from aggregator.model.completeness import ChainSpan, Finding
+from aggregator.model.record.batch_record import Earlier, SealResult
+from aggregator.model.record.exceptions import ExceptionItem as Item
+from aggregator.model.record.exceptions import ExceptionKind as Kind
+from aggregator.model.record.exceptions import Ledger
+from protocols.wire.header import ClockState
+from protocols.wire.reading import Nanoseconds
+
+
+def chains(
+    ledger: Ledger,
+    spans: Sequence[ChainSpan],
+    unproved: Sequence[Finding],
+    start: Nanoseconds | None,
+    end: Nanoseconds | None,
+) -> None:
+    """Check that the chains are whole, their epochs approved, their clock and settings steady."""
+    gateways = sorted({span.gateway for span in spans} | {each.gateway for each in unproved})
+    for gateway in gateways:
+        ledger.judge(
+            Kind.CHAIN,
+            (
+                Item(
+                    kind=Kind.CHAIN,
+                    subject=gateway,
+                    start=each.start,
+                    end=each.end,
+                    details={"flaw": each.flaw.value},
+                )
+                for each in unproved
+                if each.gateway == gateway
+            ),
+        )
+    for span in spans:
+        subject, epoch = span.gateway, {"epoch": span.epoch.hex()}
+        unapproved = Item(kind=Kind.EPOCH, subject=subject, details=epoch)
+        ledger.judge(Kind.EPOCH, [] if span.approved else [unapproved])
+        doubtful = Item(
+            kind=Kind.CLOCK, subject=subject, details={**epoch, "state": span.clock.name.lower()}
+        )
+        synchronised = span.clock is ClockState.SYNCHRONISED
+        ledger.judge(Kind.CLOCK, [] if synchronised else [doubtful])
+        ledger.judge(
+            Kind.SETTINGS,
+            (
+                Item(
+                    kind=Kind.SETTINGS,
+                    subject=subject,
+                    start=later.sealed_time,
+                    details={
+                        "before": earlier.settings_hash.hex(),
+                        "after": later.settings_hash.hex(),
+                    },
+                )
+                for earlier, later in pairwise(span.settings)
+                if start is not None and start < later.sealed_time < (end or FOREVER)
+            ),
+        )
+
+
+def seals(ledger: Ledger, result: SealResult) -> None:
+    """Check that every seal of the window holds."""
+    ledger.judge(
+        Kind.SEAL,
+        (
+            Item(
+                kind=Kind.SEAL,
+                subject=refused.gateway,
+                details={
+                    "epoch": refused.epoch.hex(),
+                    "number": refused.number,
+                    "reason": refused.reason,
+                },
+            )
+            for refused in result.refused
+        ),
+    )
+    ledger.passed[Kind.SEAL] += result.verified
+
+
+def late(ledger: Ledger, earlier: Earlier | None, readings: int) -> None:
+    """Check that nothing came after the record had been complete."""
+    found = Item(
+        kind=Kind.LATE_DATA,
+        subject="" if earlier is None else earlier.content_hash,
+        details={"readings": readings - (0 if earlier is None else earlier.readings)},
+    )
+    ledger.judge(Kind.LATE_DATA, [] if earlier is None else [found])
