@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, NamedTuple, NewType
 
 from aggregator.errors import InvalidError
+from protocols.identifiers.errors import Gs1Error
+from protocols.identifiers.gs1.elements import check_value
+from protocols.wire.reading import Nanoseconds
 
 Gtin = NewType("Gtin", str)
 """14 digits with a right check digit; shorter GTINs are filled with zeros on the left."""
 
 LotId = NewType("LotId", str)
 """1 to 20 characters of GS1's set 82, as printed behind AI (10)."""
+
+UnitId = NewType("UnitId", str)
+"""An SGTIN as ``(01)…(21)…``, an SSCC as ``(00)…`` or a GRAI as ``(8003)…``."""
 
 
 class LotKey(NamedTuple):
@@ -35,6 +42,7 @@ class Material:
 
     gtin: Gtin
     name: str
+    tolerance: Decimal | None = None  # of the mass balance, part of what went in; None: not judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +52,34 @@ class Lot:
     key: LotKey
     material: str  # the material's name when the lot was made
     quantity: str = ""  # as ordered, with its unit; text, since nothing is computed with it
+    manufactured: Nanoseconds | None = None
+    expires: Nanoseconds | None = None  # the first instant at which it must not be used any more
+
+
+class SubLotKey(NamedTuple):
+    """A part of a lot; the run of a rework is a part of its own."""
+
+    lot: LotKey
+    part: LotId  # of set 82, as a lot id is
+
+    def __str__(self) -> str:
+        return f"{self.lot}#{self.part}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubLot:
+    """A part of a lot that goes its own way: a split, a rework, a load of an oven."""
+
+    key: SubLotKey
+    quantity: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One piece, or one container, and the lot that it is of; None for a container of many."""
+
+    id: UnitId
+    lot: LotKey | None = None
 
 
 def check_gtin(text: str) -> Gtin:
@@ -74,6 +110,23 @@ def check_lot_key(gtin: str, lot: str) -> LotKey:
     return LotKey(check_gtin(gtin), check_lot_id(lot))
 
 
+def check_unit_id(text: str) -> UnitId:
+    """Return ``text`` as the id of a unit; InvalidError for a wrong form or check digit."""
+    found = _UNIT_ID.fullmatch(text)
+    try:
+        if found is None:
+            raise InvalidError(
+                f"{text[:60]!r} is no id of a unit",
+                hint="write (01)<GTIN>(21)<serial number>, (00)<SSCC> or (8003)<GRAI>",
+            )
+        if found["gtin"]:
+            return UnitId(f"(01){check_gtin(found['gtin'])}(21){check_lot_id(found['serial'])}")
+        check_value(found["ai"], found["value"])
+    except Gs1Error as error:
+        raise InvalidError(f"{text[:60]!r}: {error}", hint=error.hint) from None
+    return UnitId(text)
+
+
 def parse_element_string(text: str) -> LotKey | None:
     """Return the key in ``(01)…(10)…``, or None where ``text`` is not of that form."""
     found = re.fullmatch(r"\(01\)([0-9]{14})\(10\)(.+)", text)
@@ -92,3 +145,6 @@ def check_digit(digits: str) -> str:
 
 
 _LOT_ID: Final = re.compile(r"""[!"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}""")
+_UNIT_ID: Final = re.compile(
+    r"\(01\)(?P<gtin>[0-9]{14})\(21\)(?P<serial>.+)|\((?P<ai>00|8003)\)(?P<value>.+)"
+)
