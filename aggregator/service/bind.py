@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from aggregator.access.roles import Act, Actor, require
 from aggregator.model.binding.bind import Span, Unbound, in_order, spans, unbound
 from aggregator.model.binding.fact import FOREVER, FactKind
+from aggregator.model.binding.locate import Known, Plant, survey
 from aggregator.model.binding.presence import PresenceRule, Said, dwells, lot_changes
 from aggregator.model.master.equipment import Equipment, SignalRole, SignalSpec
 from aggregator.model.master.lot import Lot, LotKey
-from aggregator.model.record.assemble import Inputs, Plant, locate
 from aggregator.model.series import Series, SignalKey
 from aggregator.service.context import Context
 from aggregator.service.facts import fact_of
@@ -101,16 +101,8 @@ async def coverage(
         facts = [fact_of(row) for row in await tx.fetch("facts.between", start=start, stop=end)]
         gateways = sorted({key.gateway for key in keys})
         held = [span for each in gateways for span in await chains(tx, each, start, end)]
-    if not plant.lots:
-        return [_coverage(spec, series, [], start, end) for spec in plant.signals]
-    inputs = Inputs(
-        lot=Lot(key=plant.lots[0], material=""),
-        plant=plant,
-        facts=tuple(facts),
-        series=series,
-        chains=tuple(held),
-    )
-    windows = (await asyncio.to_thread(locate, inputs)).all.windows
+    known = Known(plant=plant, facts=tuple(facts), series=series, chains=tuple(held))
+    windows = (await asyncio.to_thread(survey, known)).occupied.windows
     return [
         _coverage(
             spec,

@@ -17,12 +17,13 @@ from aggregator.errors import NotFoundError
 from aggregator.export.evidence import Chain, Numbered, series_of
 from aggregator.model.binding.bind import spans
 from aggregator.model.binding.fact import FOREVER, Fact
+from aggregator.model.binding.locate import locate, observing
 from aggregator.model.binding.occupancy import Window
 from aggregator.model.completeness import ChainSpan
 from aggregator.model.master.lot import Lot, LotKey
 from aggregator.model.master.order import Job, WorkOrder
 from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec, Sampling
-from aggregator.model.record.assemble import Inputs, locate, observing
+from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.batch_record import (
     Earlier,
     RefusedSeal,
@@ -189,7 +190,7 @@ async def _windows(
             for span in await chains(tx, gateway, start, min(end, _BEHIND_ALL))
         ]
         here = replace(inputs, series=series, chains=tuple(held))
-        found += (await asyncio.to_thread(locate, here)).windows
+        found += (await asyncio.to_thread(locate, here.lot.key, here.known)).windows
     return found
 
 
@@ -257,7 +258,7 @@ async def _seals(tx: Transaction, held: Sequence[HeldChain]) -> SealResult:
 
 def _series(inputs: Inputs, held: Sequence[HeldChain]) -> dict[ParameterName, tuple[str, bytes]]:
     """Return the series of each critical parameter: its name in the dossier, and its bytes."""
-    where = locate(inputs)
+    where = locate(inputs.lot.key, inputs.known)
     specs = {spec.key: spec for spec in observing(inputs.plant, where.windows)}
     critical = [
         spec

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from aggregator.model.binding.fact import Authority, Fact, FactKind
+from aggregator.model.binding.locate import Plant
 from aggregator.model.completeness import ChainSpan, SettingsChange
 from aggregator.model.master.equipment import (
     Equipment,
@@ -33,7 +34,7 @@ from aggregator.model.master.recipe import (
     Sampling,
     SamplingContract,
 )
-from aggregator.model.record.assemble import Inputs, Plant
+from aggregator.model.record.assemble import Inputs
 from aggregator.model.series import Series, SignalKey
 from protocols.wire.header import ClockState, Epoch, GatewayId
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, SignalName, Status, TagRead

@@ -7,35 +7,29 @@ often and in whatever bundles the readings came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from aggregator.model.binding.bind import (
-    Binding,
-    Span,
-    Unbound,
-    bind,
-    in_order,
-    nothing,
-    spans,
-    unbound,
+from aggregator.model.binding.bind import Binding, Span, Unbound, bind, nothing, spans, unbound
+from aggregator.model.binding.fact import FOREVER, Fact
+from aggregator.model.binding.locate import (
+    Known,
+    Plant,
+    Whereabouts,
+    horizon,
+    locate,
+    observing,
+    uncertainty_of,
 )
-from aggregator.model.binding.fact import FOREVER, Fact, FactId, in_force
-from aggregator.model.binding.occupancy import Bound, Occupied, Window, occupied
-from aggregator.model.binding.presence import (
-    Dwell,
-    carrier_occupancy,
-    dwells,
-    lot_changes,
-    resolver,
-)
+from aggregator.model.binding.occupancy import Bound, Window
+from aggregator.model.binding.rule import Rule
 from aggregator.model.completeness import ChainSpan, Finding, check_completeness, proven
 from aggregator.model.excursion import excursions, limits_of
 from aggregator.model.figures import figures, increase
 from aggregator.model.gaps import gaps
-from aggregator.model.master.equipment import Equipment, SignalRole, SignalSpec, is_at
-from aggregator.model.master.lot import Lot, LotKey
+from aggregator.model.master.equipment import SignalRole, SignalSpec
+from aggregator.model.master.lot import Lot
 from aggregator.model.master.order import Job, JobId, WorkOrder
 from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec
 from aggregator.model.record.batch_record import (
@@ -51,20 +45,9 @@ from aggregator.model.record.batch_record import (
 )
 from aggregator.model.record.checks import evidence, place, values
 from aggregator.model.record.exceptions import Ledger
-from aggregator.model.record.rule import Rule
 from aggregator.model.series import Series, SignalKey
 from protocols.wire.dossier.series import Interval
-from protocols.wire.header import GatewayId
 from protocols.wire.reading import Nanoseconds, Status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plant:
-    """What is there and how it is arranged, as the master data say."""
-
-    equipment: tuple[Equipment, ...]
-    signals: tuple[SignalSpec, ...]
-    lots: tuple[LotKey, ...]  # every lot that a controller's lot id may mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,88 +68,28 @@ class Inputs:
     earlier: Earlier | None = None
     rule: Rule = field(default_factory=Rule)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whereabouts:
-    """Where the lot was, by all facts."""
-
-    windows: tuple[Window, ...]  # of the lot
-    all: Occupied  # of every lot in sight
-    facts: Mapping[FactId, Fact]  # in force, derived ones included
-    unknown: tuple[tuple[SignalSpec, Dwell], ...]  # carriers that hold no lot
-
     @property
-    def start(self) -> Nanoseconds | None:
-        """When the first window began."""
-        return min((window.start.time for window in self.windows), default=None)
-
-    @property
-    def end(self) -> Nanoseconds | None:
-        """When the last window ended; None where there is none, or one is open."""
-        end = max((window.end.time for window in self.windows), default=FOREVER)
-        return None if end == FOREVER else end
-
-
-def locate(inputs: Inputs) -> Whereabouts:
-    """Return where the lot was: by given facts, and by those that the readings give.
-
-    Of the series, only those of lot ids and tag reads are looked at.
-    """
-    chains, plant = inputs.chains, inputs.plant
-    known = list(in_force(inputs.facts))
-    resolve = resolver(plant.lots, known)
-    unknown: list[tuple[SignalSpec, Dwell]] = []
-    for spec in sorted(plant.signals, key=lambda spec: spec.key):
-        found = inputs.series.get(spec.key)
-        if found is None or spec.role not in (SignalRole.LOT_ID, SignalRole.TAG_READS):
-            continue
-        found = in_order(found)
-        doubt = uncertainty_of(chains, spec.key.gateway)
-        if spec.role is SignalRole.LOT_ID:
-            known += lot_changes(found, spec, resolve, doubt)
-        else:
-            seen = dwells(found, inputs.rule.presence, _horizon(chains, spec.key.gateway))
-            derived, strange = carrier_occupancy(seen, spec, known, doubt)
-            known += derived
-            unknown += [(spec, dwell) for dwell in strange]
-    modes = {each.path: each.occupancy for each in plant.equipment}
-    everything = occupied(known, modes, edge_tolerance=inputs.rule.edge_tolerance)
-    own = tuple(
-        _with_job(window, inputs.jobs)
-        for window in everything.windows
-        if window.lot == inputs.lot.key
-    )
-    return Whereabouts(
-        windows=own,
-        all=everything,
-        facts={fact.id: fact for fact in known},
-        unknown=tuple(unknown),
-    )
-
-
-def observing(plant: Plant, windows: Sequence[Window]) -> tuple[SignalSpec, ...]:
-    """Return the signals that observe the windows' equipment, from it or from above, in order."""
-    return tuple(
-        spec
-        for spec in sorted(plant.signals, key=lambda spec: spec.key)
-        if any(is_at(window.equipment, spec.equipment) for window in windows)
-    )
-
-
-def uncertainty_of(chains: Sequence[ChainSpan], gateway: GatewayId) -> Nanoseconds:
-    """Return the greatest uncertainty of a gateway's clock over the chains; 0 where none is."""
-    return max((span.uncertainty for span in chains if span.gateway == gateway), default=0)
+    def known(self) -> Known:
+        """What the lot is located by."""
+        return Known(
+            plant=self.plant,
+            jobs=self.jobs,
+            facts=self.facts,
+            series=self.series,
+            chains=self.chains,
+            rule=self.rule,
+        )
 
 
 def bound(inputs: Inputs) -> dict[SignalSpec, Binding]:
     """Return the readings of a lot, signal by signal: those that its record counts."""
-    where = locate(inputs)
+    where = locate(inputs.lot.key, inputs.known)
     return {spec: _bind(spec, inputs, where) for spec in observing(inputs.plant, where.windows)}
 
 
 def assemble(inputs: Inputs) -> BatchRecord:
     """Return the record of a lot."""
-    where = locate(inputs)
+    where = locate(inputs.lot.key, inputs.known)
     signals = observing(inputs.plant, where.windows)
     bindings = {spec.key: _bind(spec, inputs, where) for spec in signals}
     specs = {spec.key: spec for spec in signals}
@@ -216,16 +139,8 @@ def assemble(inputs: Inputs) -> BatchRecord:
     )
 
 
-def _with_job(window: Window, jobs: Sequence[Job]) -> Window:
-    """Name the window's job where no fact did and only one can be meant."""
-    fitting = [
-        job for job in jobs if job.lot == window.lot and is_at(window.equipment, job.equipment)
-    ]
-    return window if window.job or len(fitting) != 1 else replace(window, job=fitting[0].job)
-
-
 def _bind(spec: SignalSpec, inputs: Inputs, where: Whereabouts) -> Binding:
-    through = _horizon(inputs.chains, spec.key.gateway)
+    through = horizon(inputs.chains, spec.key.gateway)
     return bind(
         inputs.series.get(spec.key, nothing(spec)),
         tuple(_until(span, through, spec) for span in spans(where.windows, spec, inputs.lot.key)),
@@ -239,10 +154,6 @@ def _until(span: Span, through: Nanoseconds, spec: SignalSpec) -> Span:
     if span.end.time != FOREVER:
         return span
     return Span(span.start, Bound(max(through, span.start.time), clock=spec.clock_id))
-
-
-def _horizon(chains: Sequence[ChainSpan], gateway: GatewayId) -> Nanoseconds:
-    return max((span.sealed_through for span in chains if span.gateway == gateway), default=0)
 
 
 def _parameter(
@@ -304,7 +215,7 @@ def _unproved(
         end = where.end
         if end is None:
             past = uncertainty_of(chains, gateway) + 1
-            end = max(_horizon(chains, gateway) - past, where.start)
+            end = max(horizon(chains, gateway) - past, where.start)
         findings += check_completeness(chains, gateway, where.start, end)
     return tuple(findings)
 

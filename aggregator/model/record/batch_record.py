@@ -13,6 +13,7 @@ from enum import StrEnum
 from aggregator.model.binding.bind import Span, Unbound
 from aggregator.model.binding.fact import Fact
 from aggregator.model.binding.occupancy import Window
+from aggregator.model.binding.rule import Rule
 from aggregator.model.completeness import ChainSpan, Finding
 from aggregator.model.excursion import Excursion, Limit
 from aggregator.model.figures import Figures, Number
@@ -22,7 +23,6 @@ from aggregator.model.master.lot import Lot
 from aggregator.model.master.order import Job, WorkOrder
 from aggregator.model.master.recipe import ParameterSpec
 from aggregator.model.record.exceptions import ExceptionItem, ExceptionKind
-from aggregator.model.record.rule import Rule
 from protocols.wire.dossier.file import canonical_json
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import Epoch, GatewayId

@@ -12,6 +12,7 @@ from typing import Any, Final
 from aggregator.model.binding.bind import Span
 from aggregator.model.binding.fact import FOREVER, Fact
 from aggregator.model.binding.occupancy import Bound, Window
+from aggregator.model.binding.rule import Rule
 from aggregator.model.figures import Figures
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import LotKey
@@ -23,7 +24,6 @@ from aggregator.model.record.batch_record import (
     SignalCount,
     findings_hash,
 )
-from aggregator.model.record.rule import Rule
 from protocols.wire.dossier.file import canonical_json
 from protocols.wire.dossier.instant import format_time
 from protocols.wire.reading import Nanoseconds

@@ -9,12 +9,12 @@ from aggregator.model.binding.bind import Binding
 from aggregator.model.binding.fact import FOREVER, Fact
 from aggregator.model.binding.occupancy import Conflict, Window
 from aggregator.model.binding.presence import Dwell
+from aggregator.model.binding.rule import Rule
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import LotKey
 from aggregator.model.record.exceptions import ExceptionItem as Item
 from aggregator.model.record.exceptions import ExceptionKind as Kind
 from aggregator.model.record.exceptions import Ledger
-from aggregator.model.record.rule import Rule
 from protocols.wire.reading import Nanoseconds
 
 
