@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final, NewType
 
@@ -55,6 +55,7 @@ class Fact:
     source: str  # who says so: a person, a system, a signal
     equipment: EquipmentPath | None = None  # where, for occupancy and context
     lot: LotKey | None = None
+    part: str = ""  # the sublot's name, where it was not all of the lot
     carrier: str | None = None  # EPC in hexadecimal, for an association
     job: JobId | None = None
     text: str = ""  # what was read, where it names no lot we know; the name of a context
@@ -74,6 +75,8 @@ class Fact:
             raise InvalidError(f"a fact of {self.kind} needs its equipment")
         if self.kind is FactKind.ASSOCIATION and (self.carrier is None or self.lot is None):
             raise InvalidError("an association needs its carrier and its lot")
+        if self.part and self.lot is None:
+            raise InvalidError("a part is one of a lot", hint="name the lot, too")
         if self.supersedes is not None and not self.reason:
             raise InvalidError("a correction needs its reason", hint="say why in `reason`")
         if self.kind is FactKind.WITHDRAWAL and self.supersedes is None:
@@ -82,7 +85,9 @@ class Fact:
     @property
     def id(self) -> FactId:
         """The name of what is said, whenever it was recorded."""
-        said = [getattr(self, field.name) for field in fields(self) if field.name != "recorded"]
+        said = [getattr(self, name) for name in _FIRST]
+        # What came to be said later stands behind, where it is said: older facts keep their names.
+        said += [{name: getattr(self, name)} for name in _LATER if getattr(self, name)]
         return FactId(f"f-{hashlib.sha256(canonical_json(said)).hexdigest()[:32]}")
 
     @property
@@ -108,3 +113,22 @@ def in_force(facts: Iterable[Fact], as_of: Nanoseconds = FOREVER) -> tuple[Fact,
         if key not in superseded and fact.kind is not FactKind.WITHDRAWAL
     )
     return tuple(sorted(holding, key=lambda fact: (fact.start, fact.authority, fact.id)))
+
+
+_FIRST: Final = (
+    "kind",
+    "start",
+    "end",
+    "authority",
+    "source",
+    "equipment",
+    "lot",
+    "carrier",
+    "job",
+    "text",
+    "uncertainty",
+    "clock",
+    "supersedes",
+    "reason",
+)
+_LATER: Final = ("part",)

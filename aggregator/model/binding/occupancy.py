@@ -36,6 +36,8 @@ class Window:
     start: Bound
     end: Bound
     facts: tuple[FactId, ...]  # those that say so, in order
+    part: str = ""  # the sublot's name, where it was not all of the lot
+    origin: LotKey | None = None  # the lot that was there, where this one came out of it later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,11 @@ class Conflict:
     lots: tuple[LotKey, ...]  # those that the readings were bound to
     facts: tuple[FactId, ...]  # all that take part, in order
     others: tuple[LotKey, ...]  # lots named by those that were overruled
+
+
+def window_order(window: Window) -> tuple[Nanoseconds, Nanoseconds, LotKey, str, str]:
+    """Return what windows of one place are sorted by."""
+    return (window.start.time, window.end.time, window.lot, window.part, window.job or "")
 
 
 class Occupied(NamedTuple):
@@ -129,12 +136,12 @@ def _cell(start: int, end: int, active: Sequence[Fact], occupancy: Occupancy) ->
 def _windows(path: EquipmentPath, claims: Sequence[Fact], cells: Sequence[_Cell]) -> list[Window]:
     """Join neighbouring cells of one lot and job; a fact of no length is a window of none."""
     edges = _edges(claims)
-    runs: dict[tuple[LotKey, JobId | None], list[tuple[int, int, set[FactId]]]] = {}
+    runs: dict[tuple[LotKey, str, JobId | None], list[tuple[int, int, set[FactId]]]] = {}
     for cell in cells:
         for lot in cell.held:
             own = [fact for fact in cell.agreeing if fact.lot == lot]
             jobs = {fact.job for fact in own if fact.job is not None}
-            key = (lot, jobs.pop() if len(jobs) == 1 else None)
+            key = (lot, _part(own), jobs.pop() if len(jobs) == 1 else None)
             run = runs.setdefault(key, [])
             cited = {fact.id for fact in own}
             if run and run[-1][1] == cell.start:
@@ -144,23 +151,30 @@ def _windows(path: EquipmentPath, claims: Sequence[Fact], cells: Sequence[_Cell]
                 run.append((cell.start, cell.end, cited))
     for fact in claims:
         if fact.lot is not None and fact.until == fact.start:
-            run = runs.setdefault((fact.lot, fact.job), [])
+            run = runs.setdefault((fact.lot, fact.part, fact.job), [])
             run.append((fact.start, fact.start, {fact.id}))
     return sorted(
         (
             Window(
                 equipment=path,
                 lot=lot,
+                part=part,
                 job=job,
                 start=edges[start],
                 end=edges[end],
                 facts=tuple(sorted(cited)),
             )
-            for (lot, job), run in runs.items()
+            for (lot, part, job), run in runs.items()
             for start, end, cited in run
         ),
-        key=lambda window: (window.start.time, window.end.time, window.lot, window.job or ""),
+        key=window_order,
     )
+
+
+def _part(own: Sequence[Fact]) -> str:
+    """Return the one part that facts about a lot name; where they name several, it is the lot."""
+    parts = {fact.part for fact in own if fact.part}
+    return parts.pop() if len(parts) == 1 else ""
 
 
 def _edges(claims: Sequence[Fact]) -> dict[Nanoseconds, Bound]:

@@ -1,0 +1,150 @@
+"""Where a lot was: the windows that facts give, said by people and by the readings themselves.
+
+The one place where all rules of binding meet. A pure function: whoever has the same facts, readings
+and rule gets the same windows (record rule 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from aggregator.model.binding.bind import in_order
+from aggregator.model.binding.descent import Descent, inherited
+from aggregator.model.binding.fact import FOREVER, Fact, FactId, in_force
+from aggregator.model.binding.occupancy import Occupied, Window, occupied, window_order
+from aggregator.model.binding.presence import (
+    Dwell,
+    carrier_occupancy,
+    dwells,
+    lot_changes,
+    resolver,
+)
+from aggregator.model.binding.rule import Rule
+from aggregator.model.completeness import ChainSpan
+from aggregator.model.master.equipment import Equipment, SignalRole, SignalSpec, is_at
+from aggregator.model.master.lot import LotKey
+from aggregator.model.master.order import Job
+from aggregator.model.series import Series, SignalKey
+from protocols.wire.header import GatewayId
+from protocols.wire.reading import Nanoseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plant:
+    """What is there and how it is arranged, as the master data say."""
+
+    equipment: tuple[Equipment, ...]
+    signals: tuple[SignalSpec, ...]
+    lots: tuple[LotKey, ...]  # every lot that a controller's lot id may mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What lots are located by. Of the series, only lot ids and tag reads are looked at."""
+
+    plant: Plant
+    jobs: tuple[Job, ...] = ()
+    facts: tuple[Fact, ...] = ()  # as recorded, superseded ones included
+    series: Mapping[SignalKey, Series] = field(default_factory=dict)
+    chains: tuple[ChainSpan, ...] = ()
+    descents: tuple[Descent, ...] = ()  # what came out of what, as far as it is in sight
+    rule: Rule = field(default_factory=Rule)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """Where the lot was, by all facts."""
+
+    windows: tuple[Window, ...]  # of the lot, and those that it has from its ancestors
+    all: Occupied  # of every lot in sight
+    facts: Mapping[FactId, Fact]  # in force, derived ones included
+    unknown: tuple[tuple[SignalSpec, Dwell], ...]  # carriers that hold no lot
+
+    @property
+    def start(self) -> Nanoseconds | None:
+        """When the first window began."""
+        return min((window.start.time for window in self.windows), default=None)
+
+    @property
+    def end(self) -> Nanoseconds | None:
+        """When the last window ended; None where there is none, or one is open."""
+        end = max((window.end.time for window in self.windows), default=FOREVER)
+        return None if end == FOREVER else end
+
+
+def locate(lot: LotKey, known: Known) -> Whereabouts:
+    """Return where the lot was: by given facts, and by those that the readings give."""
+    scene = survey(known)
+    everywhere = scene.occupied.windows
+    own = [_with_job(window, known.jobs) for window in everywhere if window.lot == lot]
+    own += inherited(lot, everywhere, known.descents)
+    return Whereabouts(
+        windows=tuple(sorted(own, key=lambda window: (window.equipment, *window_order(window)))),
+        all=scene.occupied,
+        facts={fact.id: fact for fact in scene.facts},
+        unknown=scene.unknown,
+    )
+
+
+class Scene(NamedTuple):
+    """What all facts say together, of whatever lot."""
+
+    occupied: Occupied
+    facts: tuple[Fact, ...]  # in force, derived ones included
+    unknown: tuple[tuple[SignalSpec, Dwell], ...]  # carriers that hold no lot
+
+
+def survey(known: Known) -> Scene:
+    """Return where every lot in sight was."""
+    chains, plant = known.chains, known.plant
+    facts = list(in_force(known.facts))
+    resolve = resolver(plant.lots, facts)
+    unknown: list[tuple[SignalSpec, Dwell]] = []
+    for spec in sorted(plant.signals, key=lambda spec: spec.key):
+        found = known.series.get(spec.key)
+        if found is None or spec.role not in (SignalRole.LOT_ID, SignalRole.TAG_READS):
+            continue
+        found = in_order(found)
+        doubt = uncertainty_of(chains, spec.key.gateway)
+        if spec.role is SignalRole.LOT_ID:
+            facts += lot_changes(found, spec, resolve, doubt)
+        else:
+            seen = dwells(found, known.rule.presence, horizon(chains, spec.key.gateway))
+            derived, strange = carrier_occupancy(seen, spec, facts, doubt)
+            facts += derived
+            unknown += [(spec, dwell) for dwell in strange]
+    modes = {place.path: place.occupancy for place in plant.equipment}
+    return Scene(
+        occupied=occupied(facts, modes, edge_tolerance=known.rule.edge_tolerance),
+        facts=tuple(facts),
+        unknown=tuple(unknown),
+    )
+
+
+def observing(plant: Plant, windows: Sequence[Window]) -> tuple[SignalSpec, ...]:
+    """Return the signals that observe the windows' equipment, from it or from above, in order."""
+    return tuple(
+        spec
+        for spec in sorted(plant.signals, key=lambda spec: spec.key)
+        if any(is_at(window.equipment, spec.equipment) for window in windows)
+    )
+
+
+def uncertainty_of(chains: Sequence[ChainSpan], gateway: GatewayId) -> Nanoseconds:
+    """Return the greatest uncertainty of a gateway's clock over the chains; 0 where none is."""
+    return max((span.uncertainty for span in chains if span.gateway == gateway), default=0)
+
+
+def horizon(chains: Sequence[ChainSpan], gateway: GatewayId) -> Nanoseconds:
+    """Return the time up to which a gateway's chains are sealed; 0 where none is."""
+    return max((span.sealed_through for span in chains if span.gateway == gateway), default=0)
+
+
+def _with_job(window: Window, jobs: Sequence[Job]) -> Window:
+    """Name the window's job where no fact did and only one can be meant."""
+    fitting = [
+        job for job in jobs if job.lot == window.lot and is_at(window.equipment, job.equipment)
+    ]
+    return window if window.job or len(fitting) != 1 else replace(window, job=fitting[0].job)
