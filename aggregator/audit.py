@@ -14,6 +14,8 @@ from typing import Final
 
 from aggregator.clock import Clock
 from aggregator.errors import EvidenceError, InvalidError
+from aggregator.model.integration.event import happenings
+from aggregator.store import outbox
 from aggregator.store.base import Row, Transaction
 from aggregator.store.log import EntryKind, append_entry
 
@@ -34,7 +36,7 @@ class Entry:
 
 
 async def record(tx: Transaction, entry: Entry, clock: Clock) -> int:
-    """Write ``entry`` into ``tx`` and return its sequence number.
+    """Write ``entry`` into ``tx``, with the events that tell of it, and return its number.
 
     Raises InvalidError for an entry without a name, an act, a subject or a reason.
     """
@@ -46,9 +48,10 @@ async def record(tx: Transaction, entry: Entry, clock: Clock) -> int:
     last = await tx.fetch_one("audit.last")
     sequence = 0 if last is None else last["sequence"] + 1
     previous = FIRST_PREVIOUS if last is None else last["hash"]
+    now = clock.now()
     fields = {
         "sequence": sequence,
-        "record_time": clock.now(),
+        "record_time": now,
         "who": entry.who,
         "act": entry.act,
         "what": entry.what,
@@ -65,6 +68,8 @@ async def record(tx: Transaction, entry: Entry, clock: Clock) -> int:
         previous=previous,
         hash=hashlib.sha256(data).digest(),
     )
+    told = happenings(entry.act, entry.what, entry.before, entry.after)
+    await outbox.tell(tx, told, now=now)
     return sequence
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,7 +11,9 @@ import structlog
 
 from aggregator import metrics
 from aggregator.ingest.verify import Refused
+from aggregator.model.integration.event import quarantined
 from aggregator.store.base import Transaction
+from aggregator.store.outbox import tell
 from protocols.wire.reading import Nanoseconds
 
 _log: Final = structlog.get_logger(__name__)
@@ -64,6 +67,8 @@ class Quarantine:
                 record_time=now,
             )
         self._kept = kept
+        claims = Counter(_claimed(each.message.topic) or "unknown" for each in fresh)
+        await tell(tx, (quarantined(name, count) for name, count in claims.items()), now=now)
         return fresh
 
 

@@ -1,0 +1,60 @@
+-- name: receivers.add
+-- A receiver; it gets what happens from now on.
+INSERT INTO receivers (id, name, url, types, secret, position, failures, retry_time, error,
+    created_time, created_by)
+SELECT :id, :name, :url, :types, :secret, COALESCE(MAX(sequence), 0), 0, 0, '',
+    :created_time, :created_by
+FROM events;
+
+-- name: receivers.one
+-- A receiver, ended or not.
+SELECT id, name, url, types, secret, position, failures, retry_time, error, created_time,
+    created_by, ended_time
+FROM receivers WHERE id = :id;
+
+-- name: receivers.active
+-- Those that have not ended.
+SELECT id, name, url, types, secret, position, failures, retry_time, error, created_time,
+    created_by, ended_time
+FROM receivers WHERE ended_time IS NULL ORDER BY created_time, id;
+
+-- name: receivers.end
+-- Deliver nothing more; tells by its count whether it was this call that ended it.
+UPDATE receivers SET ended_time = :ended_time WHERE id = :id AND ended_time IS NULL;
+
+-- name: receivers.advance
+-- Events up to a number are delivered, or given up.
+UPDATE receivers SET position = :position, failures = 0, retry_time = 0, error = :error
+WHERE id = :id;
+
+-- name: receivers.fail
+-- The event after the position was not taken.
+UPDATE receivers SET failures = :failures, retry_time = :retry_time, error = :error
+WHERE id = :id;
+
+-- name: receivers.give_up
+-- An event becomes a dead letter.
+INSERT INTO dead_letters (receiver, sequence, attempts, error, given_up_time)
+VALUES (:receiver, :sequence, :attempts, :error, :given_up_time)
+ON CONFLICT (receiver, sequence) DO UPDATE
+    SET attempts = dead_letters.attempts + excluded.attempts, error = excluded.error,
+        given_up_time = excluded.given_up_time;
+
+-- name: receivers.dead_letters
+-- What was given up, oldest first.
+SELECT d.receiver, d.sequence, d.attempts, d.error, d.given_up_time, e.type, e.subject,
+    e.record_time, e.data
+FROM dead_letters d JOIN events e ON e.sequence = d.sequence
+WHERE d.receiver = :receiver AND d.sequence > :after ORDER BY d.sequence LIMIT :count;
+
+-- name: receivers.revive
+-- A dead letter was delivered after all.
+DELETE FROM dead_letters WHERE receiver = :receiver AND sequence = :sequence;
+
+-- name: receivers.counts
+-- How many events wait for the receiver that is furthest behind, and how many were given up.
+SELECT
+    CAST(COALESCE((SELECT MAX(sequence) FROM events) - MIN(position), 0) AS BIGINT) AS waiting,
+    (SELECT COUNT(*) FROM dead_letters d JOIN receivers r ON r.id = d.receiver
+     WHERE r.ended_time IS NULL) AS dead
+FROM receivers WHERE ended_time IS NULL;
