@@ -13,10 +13,7 @@ import secrets
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from aggregator.errors import EvidenceError
+from aggregator.access import wrapping
 from protocols.wire.reading import SECOND, Nanoseconds
 
 STEP_SECONDS: Final = 30
@@ -64,19 +61,9 @@ def enrolment_address(secret: bytes, user: str, issuer: str) -> str:
 
 def wrap(secret: bytes, key: bytes, user: str) -> bytes:
     """Return ``secret`` encrypted for the store; it serves this user id alone."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, secret, user.encode())
+    return wrapping.wrap(secret, key, user)
 
 
 def unwrap(wrapped: bytes, key: bytes, user: str) -> bytes:
     """Return the secret; EvidenceError where it was wrapped by another key or for another user."""
-    try:
-        return AESGCM(key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], user.encode())
-    except (InvalidTag, ValueError):
-        raise EvidenceError(
-            f"the second factor of {user} cannot be read with this aggregator's key",
-            hint="restore keys_folder with the store, or reset the account",
-        ) from None
-
-
-_NONCE_BYTES: Final = 12
+    return wrapping.unwrap(wrapped, key, user)

@@ -15,12 +15,20 @@ FROM receivers WHERE id = :id;
 -- name: receivers.active
 -- Those that have not ended.
 SELECT id, name, url, types, secret, position, failures, retry_time, error, created_time,
-    created_by, ended_time
+    created_by, ended_time,
+    EXISTS (SELECT 1 FROM dead_letters d WHERE d.receiver = receivers.id
+            AND d.asked_time IS NOT NULL) AS asked
 FROM receivers WHERE ended_time IS NULL ORDER BY created_time, id;
 
 -- name: receivers.end
 -- Deliver nothing more; tells by its count whether it was this call that ended it.
 UPDATE receivers SET ended_time = :ended_time WHERE id = :id AND ended_time IS NULL;
+
+-- name: receivers.resume
+-- Deliver again, from now on.
+UPDATE receivers SET ended_time = NULL, failures = 0, retry_time = 0, error = '',
+    position = (SELECT COALESCE(MAX(sequence), 0) FROM events)
+WHERE id = :id AND ended_time IS NOT NULL;
 
 -- name: receivers.advance
 -- Events up to a number are delivered, or given up.
@@ -33,19 +41,30 @@ UPDATE receivers SET failures = :failures, retry_time = :retry_time, error = :er
 WHERE id = :id;
 
 -- name: receivers.give_up
--- An event becomes a dead letter.
+-- An event becomes a dead letter, or stays one.
 INSERT INTO dead_letters (receiver, sequence, attempts, error, given_up_time)
 VALUES (:receiver, :sequence, :attempts, :error, :given_up_time)
 ON CONFLICT (receiver, sequence) DO UPDATE
     SET attempts = dead_letters.attempts + excluded.attempts, error = excluded.error,
-        given_up_time = excluded.given_up_time;
+        given_up_time = excluded.given_up_time, asked_time = NULL;
 
 -- name: receivers.dead_letters
 -- What was given up, oldest first.
-SELECT d.receiver, d.sequence, d.attempts, d.error, d.given_up_time, e.type, e.subject,
+SELECT d.sequence, d.attempts, d.error, d.given_up_time, d.asked_time, e.type, e.subject,
     e.record_time, e.data
 FROM dead_letters d JOIN events e ON e.sequence = d.sequence
 WHERE d.receiver = :receiver AND d.sequence > :after ORDER BY d.sequence LIMIT :count;
+
+-- name: receivers.ask
+-- A person asks that dead letters be sent again.
+UPDATE dead_letters SET asked_time = :now
+WHERE receiver = :receiver AND sequence BETWEEN :first AND :last AND asked_time IS NULL;
+
+-- name: receivers.asked
+-- The oldest dead letter that is to be sent again.
+SELECT e.sequence, e.type, e.subject, e.record_time, e.data
+FROM dead_letters d JOIN events e ON e.sequence = d.sequence
+WHERE d.receiver = :receiver AND d.asked_time IS NOT NULL ORDER BY d.sequence LIMIT 1;
 
 -- name: receivers.revive
 -- A dead letter was delivered after all.

@@ -31,6 +31,7 @@ CREATE TABLE dead_letters (          -- given up after so many attempts; sent ag
     attempts INTEGER NOT NULL,
     error TEXT NOT NULL,
     given_up_time INTEGER NOT NULL,
+    asked_time INTEGER,              -- when a person asked that it be sent again
     PRIMARY KEY (receiver, sequence)
 ) STRICT;
 
