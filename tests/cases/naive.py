@@ -125,6 +125,24 @@ def silence_is_a_gap(case: Mapping[str, Any], readings: Sequence[Arrived]) -> ob
     return int((np.diff(times) > 10 * SECOND).sum())
 
 
+def own_key_alone(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Count what was bound under the lot's own key: what it came out of has another."""
+    return len(_inside(case, readings))
+
+
+def whole_parent(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Take all that a parent has ever seen for the child's history; go one level back."""
+    parents = [each["parent"] for each in case["descents"] if each["child"] == case["lot"]]
+    both = [_inside({**case, "lot": lot}, readings) for lot in [case["lot"], *parents]]
+    return sum(map(len, both))
+
+
+def one_run(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Key the runs of an operation by lot: the first one entered stays."""
+    (low, high), *_ = _windows(case)
+    return sum(low <= each.time < high for each in _inside(case, readings))
+
+
 RULES: Final[Mapping[str, Rule]] = {
     rule.__name__: rule
     for rule in (
@@ -142,5 +160,8 @@ RULES: Final[Mapping[str, Rule]] = {
         good_rows,
         exact_time,
         silence_is_a_gap,
+        own_key_alone,
+        whole_parent,
+        one_run,
     )
 }

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aggregator.model.binding.descent import Descent, Portion
 from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.binding.locate import Plant
 from aggregator.model.completeness import ChainSpan, SettingsChange
@@ -90,6 +91,7 @@ def inputs_of(case: Mapping[str, Any], readings: Sequence[Arrived]) -> Inputs:
         ),
         parameters=tuple(_parameter(spec) for spec in case["parameters"]),
         facts=tuple(_fact(each) for each in case.get("facts", [])),
+        descents=tuple(_descent(each) for each in case.get("descents", [])),
         series={spec.key: series_of(spec, readings) for spec in signals},
         chains=(chain_of(case.get("chain", {})),),
     )
@@ -228,6 +230,13 @@ def _parameter(spec: Mapping[str, Any]) -> ParameterSpec:
     )
 
 
+def _descent(spec: Mapping[str, Any]) -> Descent:
+    child, parent = (
+        Portion(_lot(names[:2]), *names[2:]) for names in (spec["child"], spec["parent"])
+    )
+    return Descent(child=child, parent=parent, until=at(spec["until"]), edge=spec.get("edge", ""))
+
+
 def _fact(spec: Mapping[str, Any]) -> Fact:
     return Fact(
         kind=FactKind(spec.get("kind", "occupancy")),
@@ -237,6 +246,8 @@ def _fact(spec: Mapping[str, Any]) -> Fact:
         source=spec.get("source", "mes"),
         equipment=EquipmentPath(spec.get("equipment", UNIT)),
         lot=_lot(spec["lot"]) if spec.get("lot") else None,
+        part=spec.get("part", ""),
+        job=spec.get("job"),
         carrier=spec.get("carrier"),
         text=spec.get("text", ""),
         recorded=at(spec.get("recorded", 0)),

@@ -34,17 +34,8 @@ class Descent:
     edge: str = ""  # of the genealogy, that says so
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ancestor:
-    """A portion whose history up to a time is a lot's own."""
-
-    portion: Portion
-    until: Bound
-    edges: tuple[str, ...]  # the way there, nearest first
-
-
-def ancestors(lot: LotKey, descents: Iterable[Descent]) -> tuple[Ancestor, ...]:
-    """Return every portion that a lot came out of, however far back, in order.
+def ancestors(lot: LotKey, descents: Iterable[Descent]) -> dict[Portion, Bound]:
+    """Return every portion that a lot came out of, however far back, and up to when.
 
     Where several ways lead to one ancestor, the longest history counts: of a lot that was split and
     merged again, all that either part has seen.
@@ -52,40 +43,41 @@ def ancestors(lot: LotKey, descents: Iterable[Descent]) -> tuple[Ancestor, ...]:
     by_child: dict[LotKey, list[Descent]] = {}
     for each in sorted(descents, key=lambda each: (each.until, each.edge, each.parent)):
         by_child.setdefault(each.child.lot, []).append(each)
-    found: dict[Portion, Ancestor] = {}
-    waiting: list[tuple[Portion, Bound, tuple[str, ...]]] = [(Portion(lot), Bound(FOREVER), ())]
+    found: dict[Portion, Bound] = {}
+    waiting = [(Portion(lot), Bound(FOREVER))]
     while waiting:
-        portion, until, way = waiting.pop()
+        portion, until = waiting.pop()
         for each in by_child.get(portion.lot, []):
-            if not _share(portion.part, each.child.part):
+            if each.parent.lot == lot or not _share(portion.part, each.child.part):
                 continue
-            reach = min(until, Bound(each.until, each.uncertainty), key=lambda bound: bound.time)
-            known = found.get(each.parent)
-            if each.parent.lot == lot or (known is not None and known.until.time >= reach.time):
-                continue
-            edges = (*way, each.edge)
-            found[each.parent] = Ancestor(portion=each.parent, until=reach, edges=edges)
-            waiting.append((each.parent, reach, edges))
-    return tuple(found[portion] for portion in sorted(found))
+            reach = min(until, Bound(each.until, each.uncertainty), key=_time)
+            if each.parent not in found or found[each.parent].time < reach.time:
+                found[each.parent] = reach
+                waiting.append((each.parent, reach))
+    return dict(sorted(found.items()))
 
 
 def inherited(
     lot: LotKey, windows: Sequence[Window], descents: Iterable[Descent]
 ) -> tuple[Window, ...]:
     """Return the windows that a lot has from its ancestors: cut off where it went its own way."""
-    return tuple(
-        replace(
-            window,
-            lot=lot,
-            origin=window.lot,
-            end=min(window.end, each.until, key=lambda bound: bound.time),
-        )
-        for each in ancestors(lot, descents)
-        for window in windows
-        if window.lot == each.portion.lot
-        and window.start.time < each.until.time
-        and _share(window.part, each.portion.part)
-    )
+    reaches = ancestors(lot, descents)
+    found = []
+    for window in windows:
+        ends = [
+            until
+            for portion, until in reaches.items()
+            if portion.lot == window.lot and _share(window.part, portion.part)
+        ]
+        until = max(ends, key=_time, default=None)
+        if until is not None and window.start.time < until.time:
+            end = min(window.end, until, key=_time)
+            found.append(replace(window, lot=lot, origin=window.lot, end=end))
+    return tuple(found)
+
+
+def _time(bound: Bound) -> Nanoseconds:
+    return bound.time
 
 
 def _share(one: str, other: str) -> bool:

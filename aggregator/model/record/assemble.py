@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aggregator.model.binding.bind import Binding, Span, Unbound, bind, nothing, spans, unbound
+from aggregator.model.binding.descent import Descent
 from aggregator.model.binding.fact import FOREVER, Fact
 from aggregator.model.binding.locate import (
     Known,
@@ -62,6 +63,7 @@ class Inputs:
     facts: tuple[Fact, ...] = ()  # as recorded, superseded ones included
     series: Mapping[SignalKey, Series] = field(default_factory=dict)
     chains: tuple[ChainSpan, ...] = ()
+    descents: tuple[Descent, ...] = ()  # what the lot came out of, however far back
     seals: SealResult = field(default_factory=lambda: SealResult(verified=0))
     references: Mapping[ParameterName, SeriesReference] = field(default_factory=dict)
     master: Mapping[str, int] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class Inputs:
             facts=self.facts,
             series=self.series,
             chains=self.chains,
+            descents=self.descents,
             rule=self.rule,
         )
 
@@ -122,6 +125,7 @@ def assemble(inputs: Inputs) -> BatchRecord:
         end=where.end,
         windows=where.windows,
         facts=_cited(where),
+        descents=tuple(sorted(inputs.descents, key=lambda each: (each.until, each.edge))),
         parameters=parameters,
         signals=counts,
         exceptions=ledger.in_order(),

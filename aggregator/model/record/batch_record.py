@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aggregator.model.binding.bind import Span, Unbound
+from aggregator.model.binding.descent import Descent
 from aggregator.model.binding.fact import Fact
 from aggregator.model.binding.occupancy import Window
 from aggregator.model.binding.rule import Rule
@@ -127,6 +128,7 @@ class BatchRecord:
     end: Nanoseconds | None  # of the last window; None while one is open
     windows: tuple[Window, ...]
     facts: tuple[Fact, ...]  # those that windows and conflicts rest on
+    descents: tuple[Descent, ...]  # what the lot came out of
     parameters: tuple[ParameterResult, ...]
     signals: tuple[SignalCount, ...]
     exceptions: tuple[ExceptionItem, ...]

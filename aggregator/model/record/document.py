@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aggregator.model.binding.bind import Span
+from aggregator.model.binding.descent import Descent
 from aggregator.model.binding.fact import FOREVER, Fact
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.binding.rule import Rule
@@ -57,6 +58,7 @@ def to_document(record: BatchRecord) -> Json:
         "window": {"start": _time(record.start), "end": _time(record.end)},
         "windows": [_window(each) for each in record.windows],
         "facts": [_fact(each) for each in record.facts],
+        "descents": [_descent(each) for each in record.descents],
         "parameters": [_parameter(each) for each in critical],
         "other_parameters": [_parameter(each) for each in others],
         "signals": [_count(each) for each in record.signals],
@@ -237,6 +239,7 @@ def _fact(fact: Fact) -> Json:
         "source": fact.source,
         "equipment": fact.equipment,
         "lot": None if fact.lot is None else _lot(fact.lot),
+        "part": fact.part,
         "carrier": fact.carrier,
         "job": fact.job,
         "text": fact.text,
@@ -251,10 +254,22 @@ def _fact(fact: Fact) -> Json:
 def _window(window: Window) -> Json:
     return {
         "equipment": window.equipment,
+        "origin": None if window.origin is None else _lot(window.origin),
+        "part": window.part,
         "job": window.job,
         "start": _bound(window.start),
         "end": _bound(window.end),
         "facts": list(window.facts),
+    }
+
+
+def _descent(descent: Descent) -> Json:
+    return {
+        "edge": descent.edge,
+        "child": {**_lot(descent.child.lot), "part": descent.child.part},
+        "parent": {**_lot(descent.parent.lot), "part": descent.parent.part},
+        "until": _time(descent.until),
+        "uncertainty_ns": descent.uncertainty,
     }
 
 

@@ -28,7 +28,10 @@ def windows(ledger: Ledger, lot: LotKey, found: Sequence[Window], rule: Rule) ->
         empty = Item(kind=Kind.EMPTY_WINDOW, subject=window.equipment, start=start)
         ledger.judge(Kind.OPEN_WINDOW, [still] if end == FOREVER else [])
         ledger.judge(Kind.EMPTY_WINDOW, [empty] if end == start else [])
-    ordered = sorted(found, key=lambda window: window.start.time)
+    ordered = sorted(
+        (window for window in found if window.origin is None),
+        key=lambda window: window.start.time,
+    )
     ledger.judge(
         Kind.LOT_REUSED,
         (
