@@ -19,8 +19,9 @@ class Act(StrEnum):
 
     READ_GATEWAYS = "read_gateways"  # health of gateways and sources
     MANAGE_GATEWAYS = "manage_gateways"  # register, approve an epoch, revoke a key
-    READ_MASTER = "read_master"  # equipment, signals, limits, materials, lots, orders
+    READ_MASTER = "read_master"  # equipment, signals, recipes, limits, lots, orders, people
     MANAGE_MASTER = "manage_master"  # create and change them
+    APPROVE_MASTER = "approve_master"  # be the second person of a recipe, a limit and the like
     WRITE_FACTS = "write_facts"  # say when which lot was where
     READ_READINGS = "read_readings"  # readings as stored
     READ_RECORDS = "read_records"  # batch records
@@ -29,10 +30,16 @@ class Act(StrEnum):
     REVIEW_RECORD = "review_record"  # decide exceptions, sign a review
     HOLD_LOT = "hold_lot"  # stop a lot, let it go on
     DECIDE_LOT = "decide_lot"  # release or reject a lot, sign an addendum
+    APPROVE_EXPORT = "approve_export"  # be the second person where confidential data leave
     WRITE_GENEALOGY = "write_genealogy"  # say what became of what
     MANAGE_RECALL = "manage_recall"  # open and carry on a recall, or drill one
+    WRITE_RESULTS = "write_results"  # test results of lots, as a laboratory found them
+    READ_EVENTS = "read_events"  # the stream of events, each where its subject may be read
+    MANAGE_RECEIVERS = "manage_receivers"  # whom events are delivered to
+    CORRECT_IMPORTS = "correct_imports"  # see to what came from other systems and does not fit
     READ_AUDIT = "read_audit"  # the audit trail
     MANAGE_ACCESS = "manage_access"  # service tokens, accounts and their roles
+    APPROVE_ACCESS = "approve_access"  # be the second person where those change
 
 
 class Role(StrEnum):
@@ -49,7 +56,15 @@ class Role(StrEnum):
 
 POLICY: Final[Mapping[Role, frozenset[Act]]] = {
     Role.ADMIN: frozenset(
-        {Act.READ_GATEWAYS, Act.MANAGE_GATEWAYS, Act.READ_AUDIT, Act.MANAGE_ACCESS}
+        {
+            Act.READ_GATEWAYS,
+            Act.MANAGE_GATEWAYS,
+            Act.READ_AUDIT,
+            Act.MANAGE_ACCESS,
+            Act.APPROVE_ACCESS,
+            Act.MANAGE_RECEIVERS,
+            Act.READ_EVENTS,
+        }
     ),
     Role.ENGINEER: frozenset(
         {
@@ -58,6 +73,8 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.READ_MASTER,
             Act.MANAGE_MASTER,
             Act.READ_READINGS,
+            Act.READ_EVENTS,
+            Act.CORRECT_IMPORTS,
         }
     ),
     Role.OPERATOR: frozenset(
@@ -68,6 +85,7 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.READ_GATEWAYS,
             Act.READ_MASTER,
             Act.MANAGE_MASTER,
+            Act.APPROVE_MASTER,
             Act.WRITE_FACTS,
             Act.READ_READINGS,
             Act.READ_RECORDS,
@@ -77,19 +95,27 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.MANAGE_RECALL,
             Act.REVIEW_RECORD,
             Act.HOLD_LOT,
+            Act.APPROVE_EXPORT,
+            Act.APPROVE_ACCESS,
             Act.READ_AUDIT,
+            Act.WRITE_RESULTS,
+            Act.READ_EVENTS,
+            Act.CORRECT_IMPORTS,
         }
     ),
     Role.RELEASER: frozenset(
         {
             Act.READ_GATEWAYS,
             Act.READ_MASTER,
+            Act.APPROVE_MASTER,
             Act.READ_READINGS,
             Act.READ_RECORDS,
             Act.EXPORT_RECORD,
             Act.HOLD_LOT,
             Act.DECIDE_LOT,
+            Act.APPROVE_EXPORT,
             Act.READ_AUDIT,
+            Act.READ_EVENTS,
         }
     ),
     Role.AUDITOR: frozenset(
@@ -100,6 +126,7 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.READ_RECORDS,
             Act.EXPORT_RECORD,
             Act.READ_AUDIT,
+            Act.READ_EVENTS,
         }
     ),
     Role.INTEGRATION: frozenset(
@@ -111,6 +138,8 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.ASSEMBLE_RECORD,
             Act.EXPORT_RECORD,
             Act.WRITE_GENEALOGY,
+            Act.READ_EVENTS,
+            Act.WRITE_RESULTS,
         }
     ),
 }
