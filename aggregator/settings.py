@@ -251,6 +251,33 @@ class ImportSettings(_Table):
     )
 
 
+class MasterKind(StrEnum):
+    """Kinds of master data that can be made to take a second person."""
+
+    EQUIPMENT = "equipment"
+    SIGNAL = "signal"
+    PHYSICAL_ASSET = "physical_asset"
+    INSTALLATION = "installation"
+    CALIBRATION = "calibration"
+    MATERIAL = "material"
+    RECIPE = "recipe"
+    LIMIT = "limit"
+    QUALIFICATION = "qualification"
+
+
+class MasterSettings(_Table):
+    """Master data."""
+
+    approval: tuple[MasterKind, ...] = Field(
+        default=(MasterKind.RECIPE, MasterKind.LIMIT),
+        description="kinds of which a new version waits until another person approves it",
+    )
+    dictionary_folder: UserPath = Field(
+        default=Path("config/dictionary"),
+        description="folder of the data dictionary, a TOML file for each kind of document",
+    )
+
+
 class ApiSettings(_Table):
     """The interface for programs and people."""
 
@@ -286,6 +313,7 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     events: EventSettings = EventSettings()
     imports: ImportSettings = ImportSettings()
+    master: MasterSettings = MasterSettings()
     api: ApiSettings = ApiSettings()
 
     @classmethod

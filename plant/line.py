@@ -101,7 +101,7 @@ class Line:
         )
 
 
-def table(heading: str, /, **fields: str | float | bool) -> str:
+def table(heading: str, /, **fields: str | float | bool | list[str]) -> str:
     """Return a TOML table; TOML's basic strings and JSON's agree for what stands here."""
     lines = (f"{key} = {json.dumps(value)}" for key, value in fields.items())
     return f"[{heading}]\n" + "\n".join(lines) + "\n"

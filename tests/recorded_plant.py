@@ -9,23 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import SecretStr
-
 from aggregator.access.roles import Actor, Role
-from aggregator.app import make_store
-from aggregator.clock import SystemClock
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.verify import Message
 from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
-from aggregator.settings import Settings, StoreSettings
 from aggregator.store import registry
-from aggregator.store.keys import load_keys
-from aggregator.store.segments import ReadingIndex
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.reading import SECOND, Kind, Reading, SignalName, Status, TagRead
 from protocols.wire.topics import Channel, topic
+from tests.context_rig import running_context
 from tests.sealed import START, SealedGateway
 from verifier.policy import Policy
 
@@ -131,30 +125,17 @@ class RecordedPlant:
 @asynccontextmanager
 async def recorded_plant(folder: Path, url: str = "") -> AsyncIterator[RecordedPlant]:
     """Open a store (by default SQLite in ``folder``) with the plant's master data and a gateway."""
-    place = url or f"sqlite:///{folder}/aggregator.db"
-    store = make_store(StoreSettings(url=SecretStr(place)))
-    await store.open()
-    await store.migrate()
-    context = Context(
-        store=store,
-        index=ReadingIndex(),
-        clock=SystemClock(),
-        settings=Settings(),
-        keys=load_keys(folder / "keys"),
-    )
     gateway = SealedGateway("gw-01")
-    try:
+    async with running_context(folder, url) as context:
+        store = context.store
         async with store.write() as tx:
             await registry.add_gateway(tx, "gw-01", gateway.key.public, by="test", now=1)
         for kind, data in MASTER:
             document = master_data.parse(kind, data)
             await master_data.put(context, ENGINEER, document, expected_version=None, why="set up")
-        plant = RecordedPlant(
+        yield RecordedPlant(
             context=context, gateway=gateway, intake=Intake(store, context.keys, context.clock)
         )
-        yield plant
-    finally:
-        await store.close()
 
 
 def bundles_of(plant: RecordedPlant, *, seconds: int = 160, each: int = 5) -> list[bytes]:

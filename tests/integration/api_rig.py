@@ -13,13 +13,10 @@ from fastapi import FastAPI
 from aggregator.access import tokens
 from aggregator.access.roles import Actor, Role
 from aggregator.access.tokens import TokenKind
-from aggregator.clock import SystemClock
 from aggregator.service.context import Context
-from aggregator.settings import Settings
+from aggregator.settings import MasterKind
 from aggregator.site import create_app
-from aggregator.store.keys import load_keys
-from aggregator.store.segments import ReadingIndex
-from aggregator.store.sqlite import SqliteStore
+from tests.context_rig import running_context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,22 +47,13 @@ class Api:
 
 
 @contextlib.asynccontextmanager
-async def running_api(folder: Path, *, timeout_seconds: float = 10.0) -> AsyncIterator[Api]:
+async def running_api(
+    folder: Path, *, timeout_seconds: float = 10.0, approval: tuple[MasterKind, ...] = ()
+) -> AsyncIterator[Api]:
     """Yield the application over a fresh SQLite store in ``folder``."""
-    store = SqliteStore(folder / "aggregator.db", timeout_seconds=timeout_seconds)
-    await store.open()
-    await store.migrate()
-    context = Context(
-        store=store,
-        index=ReadingIndex(),
-        clock=SystemClock(),
-        settings=Settings(),
-        keys=load_keys(folder / "keys"),
-    )
-    app = create_app(context)
-    transport = httpx.ASGITransport(app=app)
-    try:
+    rig = running_context(folder, timeout_seconds=timeout_seconds, approval=approval)
+    async with rig as context:
+        app = create_app(context)
+        transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             yield Api(app=app, context=context, http=http)
-    finally:
-        await store.close()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from aggregator.access.roles import Actor, Role
-from aggregator.clock import SystemClock
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from aggregator.model.master.equipment import Occupancy, SignalSpec
 from aggregator.model.master.lot import Lot
@@ -19,10 +18,7 @@ from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.master_data import Versioned
-from aggregator.settings import Settings
-from aggregator.store.keys import load_keys
-from aggregator.store.segments import ReadingIndex
-from aggregator.store.sqlite import SqliteStore
+from tests.context_rig import running_context
 
 ENGINEER = Actor(name="engineer", roles=frozenset({Role.ENGINEER}))
 QA = Actor(name="qa", roles=frozenset({Role.QA}))
@@ -51,17 +47,8 @@ LIMIT = {
 
 @pytest.fixture
 async def context(tmp_path: Path) -> AsyncIterator[Context]:
-    store = SqliteStore(tmp_path / "aggregator.db")
-    await store.open()
-    await store.migrate()
-    yield Context(
-        store=store,
-        index=ReadingIndex(),
-        clock=SystemClock(),
-        settings=Settings(),
-        keys=load_keys(tmp_path / "keys"),
-    )
-    await store.close()
+    async with running_context(tmp_path) as opened:
+        yield opened
 
 
 async def put(

@@ -145,7 +145,7 @@ def check_physical_asset_id(text: str) -> PhysicalAssetId:
     """Return ``text`` as an id; InvalidError for what is neither a GIAI nor a serial number.
 
     A GIAI is written behind its AI, ``(8004)0950600…``; anything else is a serial number of 1 to 60
-    printable characters without a slash.
+    printable characters without a space or ``@``.
     """
     serial = text.removeprefix("(8004)")
     try:
@@ -153,9 +153,9 @@ def check_physical_asset_id(text: str) -> PhysicalAssetId:
             check_value("8004", serial)
     except Gs1Error as error:
         raise InvalidError(f"{text[:60]!r} is not a GIAI: {error}", hint=error.hint) from None
-    if not 1 <= len(serial) <= 60 or not serial.isprintable() or set(serial) & set("/ "):
+    if not 1 <= len(serial) <= 60 or not serial.isprintable() or set(serial) & set("@ "):
         raise InvalidError(
             f"{text[:60]!r} is no id of a physical asset",
-            hint="a GIAI as (8004)…, or a serial number of 1 to 60 characters without a slash",
+            hint="a GIAI as (8004)…, or a serial number of 1 to 60 characters, no space, no @",
         )
     return PhysicalAssetId(text)

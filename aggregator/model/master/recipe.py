@@ -120,7 +120,7 @@ class ParameterSpec:
     revision: str = "1"  # of the recipe that says so
     phase: PhaseName | None = None  # None: over the whole of the lot's time
     aggregation: Aggregation = Aggregation.TIME_WEIGHTED_MEAN
-    classification: Classification = Classification.CONFIDENTIAL
+    classification: Classification = Classification.INTERNAL
     stuck_after: Nanoseconds | None = None  # how long a value may stay the same; None: not judged
 
     def __post_init__(self) -> None:

@@ -1,14 +1,13 @@
-"""Master data: every version of every entity kept for ever, the newest the current one.
+"""Use cases: put, read and list master data; every version of every entity is kept for ever.
 
 A change names the version that it changes, so nobody overwrites what he has not seen; it stands in
-the audit trail with what was before and after, in the transaction of the change.
+the audit trail with what was before and after, in the transaction of the change. What a new version
+of some kinds waits for is in ``approval``; which version is in force when, in ``versions``.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Final
 
 from pydantic import ValidationError
 
@@ -16,22 +15,48 @@ from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.service.context import Context
-from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind, Model
-from aggregator.store.base import Row, Transaction
+from aggregator.service.master.document import EFFECTIVE_DATED
+from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind
+from aggregator.service.master.versions import (
+    PAGE_MAX,
+    Versioned,
+    VersionState,
+    models,
+    models_at,
+    version_at,
+    versioned,
+    versions_at,
+)
+from aggregator.store.base import Transaction
+from protocols.wire.dossier.instant import format_time
 from protocols.wire.reading import Nanoseconds
 
-PAGE_MAX: Final = 1_000
+__all__ = [
+    "NO_TIMES",
+    "PAGE_MAX",
+    "Times",
+    "Versioned",
+    "get",
+    "models",
+    "models_at",
+    "page",
+    "parse",
+    "put",
+    "put_in",
+    "version_at",
+    "versions_at",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Versioned:
-    """One version of an entity."""
+class Times:
+    """From when until when a version shall be in force; None where nobody said."""
 
-    document: Document
-    key: str
-    version: int  # from 1
-    recorded_at: Nanoseconds
-    recorded_by: str
+    start: Nanoseconds | None = None
+    end: Nanoseconds | None = None
+
+
+NO_TIMES = Times()
 
 
 async def put(
@@ -41,87 +66,124 @@ async def put(
     *,
     expected_version: int | None,
     why: str,
+    times: Times = NO_TIMES,
 ) -> Versioned:
-    """Make ``document`` the current version of its entity and return it.
+    """Add ``document`` as a version of its entity and return it, proposed or approved.
 
-    ``expected_version`` is the version that the caller saw (None: none). The same document again is
-    no change. Raises ConflictError where another version is current, InvalidError where the
-    document contradicts itself or refers to what is not there.
+    ``expected_version`` is the newest version that the caller knows of (None: none). Without a
+    start the first version holds since ever, a later one from now on or from its approval. The same
+    document again is no change. Raises ConflictError where another version is the newest or one
+    waits for approval, InvalidError where the document contradicts itself or refers to what is not
+    there.
     """
     require(actor, Act.MANAGE_MASTER)
-    key = document.key
-    document.model()
     async with context.store.write() as tx:
-        row = await tx.fetch_one("master.current", kind=document.kind.value, key=key)
-        current = None if row is None else _versioned(row)
-        if current is not None and current.document == document:
-            return current
-        seen = 0 if current is None else current.version
-        if (expected_version or 0) != seen:
-            raise ConflictError(
-                f"{document.kind} {key} is at version {seen}, not {expected_version or 'new'}",
-                hint="read it again and repeat the change with its ETag in If-Match",
-            )
-        await _check_references(tx, document)
-        now = context.clock.now()
-        await tx.execute(
-            "master.insert",
-            kind=document.kind.value,
-            key=key,
-            version=seen + 1,
-            document=audit.canonical(document.model_dump(mode="json")),
-            recorded_at=now,
-            recorded_by=actor.name,
+        return await put_in(
+            context, tx, actor, document, expected_version=expected_version, why=why, times=times
         )
-        entry = audit.Entry(
-            who=actor.name,
-            act=Act.MANAGE_MASTER.value,
-            what=f"{document.kind} {key}",
-            before=None if current is None else current.document.model_dump(mode="json"),
-            after=document.model_dump(mode="json"),
-            why=why,
-        )
-        await audit.record(tx, entry, context.clock)
-    return Versioned(
-        document=document, key=key, version=seen + 1, recorded_at=now, recorded_by=actor.name
+
+
+async def put_in(
+    context: Context,
+    tx: Transaction,
+    actor: Actor,
+    document: Document,
+    *,
+    expected_version: int | None,
+    why: str,
+    times: Times = NO_TIMES,
+) -> Versioned:
+    """Do as ``put`` does, in a transaction with other changes."""
+    require(actor, Act.MANAGE_MASTER)
+    document.model()
+    kind, key = document.kind.value, document.key
+    row = await tx.fetch_one("master.newest_standing", kind=kind, key=key)
+    standing = None if row is None else versioned(row)
+    if standing is not None and _is_same(standing, document, times):
+        return standing
+    _check_expected(document, standing, expected_version)
+    _check_times(document, times)
+    await _check_references(tx, document)
+    newest = await tx.fetch_one("master.newest", kind=kind, key=key)
+    now = context.clock.now()
+    waits = kind in {each.value for each in context.settings.master.approval}
+    added = Versioned(
+        document=document,
+        key=key,
+        version=1 if newest is None else newest["version"] + 1,
+        recorded_at=now,
+        recorded_by=actor.name,
+        state=VersionState.PROPOSED if waits else VersionState.APPROVED,
+        effective_from=_start(document, standing, times, None if waits else now),
+        effective_to=times.end,
+        decided_at=None,
+        decided_by=None,
+        in_place_of=None,
     )
+    await tx.execute(
+        "master.insert",
+        kind=kind,
+        key=key,
+        version=added.version,
+        document=audit.canonical(document.model_dump(mode="json")),
+        recorded_at=now,
+        recorded_by=actor.name,
+        state=added.state.value,
+        effective_from=added.effective_from,
+        effective_to=added.effective_to,
+    )
+    entry = audit.Entry(
+        who=actor.name,
+        act="propose_master" if waits else Act.MANAGE_MASTER.value,
+        what=added.name,
+        before=None if standing is None else standing.document.model_dump(mode="json"),
+        after={**document.model_dump(mode="json"), **_said(times)},
+        why=why,
+    )
+    await audit.record(tx, entry, context.clock)
+    return added
 
 
 async def get(
     context: Context, actor: Actor, kind: EntityKind, key: str, *, version: int | None = None
 ) -> Versioned:
-    """Return an entity's current version, or the one asked for; NotFoundError if there is none."""
+    """Return the version of an entity that is in force now, or the one asked for.
+
+    Raises NotFoundError if there is none.
+    """
     require(actor, Act.READ_MASTER)
     async with context.store.read() as tx:
         if version is None:
-            row = await tx.fetch_one("master.current", kind=kind.value, key=key)
+            found = await version_at(tx, kind, key, context.clock.now())
         else:
             row = await tx.fetch_one("master.version", kind=kind.value, key=key, version=version)
-    if row is None:
-        raise NotFoundError(f"there is no {kind} {key}" + (f" version {version}" * bool(version)))
-    return _versioned(row)
+            found = None if row is None else versioned(row)
+        newest = await tx.fetch_one("master.newest", kind=kind.value, key=key)
+    if found is None:
+        raise NotFoundError(
+            f"there is no {kind} {key}" + (f" version {version}" if version else ""),
+            hint=""
+            if newest is None
+            else f"version {newest['version']} is {newest['state']}; it may not be in force now",
+        )
+    return found
 
 
 async def page(
     context: Context, actor: Actor, kind: EntityKind, *, after: str = "", count: int = 100
 ) -> list[Versioned]:
-    """Return up to ``count`` entities of a kind whose key follows ``after``, in order of keys."""
+    """Return up to ``count`` entities of a kind whose key follows ``after``, in order of keys.
+
+    Each by its version in force now.
+    """
     require(actor, Act.READ_MASTER)
     if not 0 < count <= PAGE_MAX:
         raise InvalidError(f"a page has 1 to {PAGE_MAX} entries")
     async with context.store.read() as tx:
-        rows = await tx.fetch("master.list", kind=kind.value, after=after, count=count)
-    return [_versioned(row) for row in rows]
-
-
-async def models(tx: Transaction, kind: EntityKind) -> list[Model]:
-    """Return the current model of every entity of a kind, for rules that need them all."""
-    found: list[Model] = []
-    after = ""
-    while rows := await tx.fetch("master.list", kind=kind.value, after=after, count=PAGE_MAX):
-        found += [_versioned(row).document.model() for row in rows]
-        after = rows[-1]["key"]
-    return found
+        rows = await tx.fetch(
+            "master.list_at", kind=kind.value, after=after, at=context.clock.now(), count=count
+        )
+    return [versioned(row) for row in rows]
 
 
 def parse(kind: EntityKind, data: object) -> Document:
@@ -129,11 +191,57 @@ def parse(kind: EntityKind, data: object) -> Document:
     try:
         return DOCUMENTS[kind].model_validate(data)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
-            for fault in error.errors()
-        )
+        faults = "; ".join(f"{field or 'document'}: {text}" for field, text in faults_of(error))
         raise InvalidError(f"this is no {kind}: {faults}", hint="see /docs for its form") from None
+
+
+def faults_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Return each field that is wrong, as ``lots.0.gtin``, and what is wrong with it."""
+    return [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+
+
+def _is_same(standing: Versioned, document: Document, times: Times) -> bool:
+    return standing.document == document and (
+        times == NO_TIMES
+        or times == Times(start=standing.effective_from, end=standing.effective_to)
+    )
+
+
+def _check_expected(document: Document, standing: Versioned | None, expected: int | None) -> None:
+    seen = 0 if standing is None else standing.version
+    if (expected or 0) != seen:
+        raise ConflictError(
+            f"{document.kind} {document.key} is at version {seen}, not {expected or 'new'}",
+            hint="read it again and repeat the change with its ETag in If-Match",
+        )
+    if standing is not None and standing.state is VersionState.PROPOSED:
+        raise ConflictError(
+            f"version {seen} of {standing.name} waits for approval",
+            hint="have it approved or rejected first; who proposed it may take it back",
+        )
+
+
+def _check_times(document: Document, times: Times) -> None:
+    if times != NO_TIMES and document.kind not in EFFECTIVE_DATED:
+        raise InvalidError(
+            f"a {document.kind} has its times in its document, and is in force by them alone",
+            hint="leave the effective times out: a new version corrects it for all time",
+        )
+    if times.start is not None and times.end is not None and times.end <= times.start:
+        raise InvalidError("a version ends after it comes into force")
+
+
+def _start(
+    document: Document, standing: Versioned | None, times: Times, otherwise: Nanoseconds | None
+) -> Nanoseconds | None:
+    if times.start is not None:
+        return times.start
+    return 0 if standing is None or document.kind not in EFFECTIVE_DATED else otherwise
+
+
+def _said(times: Times) -> dict[str, str]:
+    said = {"effective_from": times.start, "effective_to": times.end}
+    return {name: format_time(time) for name, time in said.items() if time is not None}
 
 
 async def _check_references(tx: Transaction, document: Document) -> None:
@@ -144,13 +252,3 @@ async def _check_references(tx: Transaction, document: Document) -> None:
                 f"{document.kind} {document.key} needs {reference.kind} {reference.key}",
                 hint=f"put the {reference.kind} first",
             )
-
-
-def _versioned(row: Row) -> Versioned:
-    return Versioned(
-        document=DOCUMENTS[EntityKind(row["kind"])].model_validate(json.loads(row["document"])),
-        key=row["key"],
-        version=row["version"],
-        recorded_at=row["recorded_at"],
-        recorded_by=row["recorded_by"],
-    )

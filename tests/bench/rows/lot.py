@@ -22,7 +22,7 @@ from aggregator.service.assemble_record import StoredRecord, assemble_record
 from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
-from aggregator.settings import Settings
+from aggregator.settings import MasterSettings, Settings
 from aggregator.store.segments import ReadingIndex
 from protocols.wire.reading import SECOND, Reading
 from protocols.wire.topics import Channel, topic
@@ -61,7 +61,7 @@ async def run(folder: Path, scale: Scale) -> list[Entry]:
         store=store.store,
         index=ReadingIndex(),
         clock=store.clock,
-        settings=Settings(),
+        settings=Settings(master=MasterSettings(approval=())),
         keys=store.keys,
     )
     await _set_up(context, readings)

@@ -1,29 +1,125 @@
 -- name: master.current
--- The newest version of one entity.
-SELECT kind, key, version, document, recorded_at, recorded_by
+-- The approved version of an entity that comes into force last, be it later than now.
+SELECT kind, key, version, document, recorded_at, recorded_by,
+       state, effective_from, effective_to, decided_at, decided_by, in_place_of
+FROM master_versions
+WHERE kind = :kind AND key = :key AND state = 'approved'
+ORDER BY effective_from DESC, version DESC
+LIMIT 1;
+
+-- name: master.at
+-- The version of an entity that is in force at a time.
+SELECT kind, key, version, document, recorded_at, recorded_by,
+       state, effective_from, effective_to, decided_at, decided_by, in_place_of
+FROM (
+    SELECT *
+    FROM master_versions
+    WHERE kind = :kind AND key = :key AND state = 'approved' AND effective_from <= :at
+    ORDER BY effective_from DESC, version DESC
+    LIMIT 1
+) AS newest
+WHERE effective_to IS NULL OR effective_to > :at;
+
+-- name: master.version
+-- One version of one entity, however old.
+SELECT kind, key, version, document, recorded_at, recorded_by,
+       state, effective_from, effective_to, decided_at, decided_by, in_place_of
+FROM master_versions
+WHERE kind = :kind AND key = :key AND version = :version;
+
+-- name: master.history
+-- Every version of one entity, the newest first.
+SELECT kind, key, version, document, recorded_at, recorded_by,
+       state, effective_from, effective_to, decided_at, decided_by, in_place_of
+FROM master_versions
+WHERE kind = :kind AND key = :key
+ORDER BY version DESC;
+
+-- name: master.newest
+-- The newest version of one entity, whatever its state.
+SELECT kind, key, version, document, recorded_at, recorded_by,
+       state, effective_from, effective_to, decided_at, decided_by, in_place_of
 FROM master_versions
 WHERE kind = :kind AND key = :key
 ORDER BY version DESC
 LIMIT 1;
 
--- name: master.version
--- One version of one entity, however old.
-SELECT kind, key, version, document, recorded_at, recorded_by
+-- name: master.newest_standing
+-- The newest version of one entity that nobody has rejected.
+SELECT kind, key, version, document, recorded_at, recorded_by,
+       state, effective_from, effective_to, decided_at, decided_by, in_place_of
 FROM master_versions
-WHERE kind = :kind AND key = :key AND version = :version;
+WHERE kind = :kind AND key = :key AND state <> 'rejected'
+ORDER BY version DESC
+LIMIT 1;
 
 -- name: master.list
--- The newest version of each entity of a kind after a key, in order of keys.
-SELECT m.kind, m.key, m.version, m.document, m.recorded_at, m.recorded_by
+-- Of each entity of a kind after a key the approved version that comes into force last.
+SELECT m.kind, m.key, m.version, m.document, m.recorded_at, m.recorded_by,
+       m.state, m.effective_from, m.effective_to, m.decided_at, m.decided_by, m.in_place_of
 FROM master_versions m
-WHERE m.kind = :kind AND m.key > :after
-  AND m.version = (
-      SELECT max(n.version) FROM master_versions n WHERE n.kind = m.kind AND n.key = m.key
+WHERE m.kind = :kind AND m.key > :after AND m.state = 'approved'
+  AND NOT EXISTS (
+      SELECT 1 FROM master_versions n
+      WHERE n.kind = m.kind AND n.key = m.key AND n.state = 'approved'
+        AND (n.effective_from > m.effective_from
+             OR (n.effective_from = m.effective_from AND n.version > m.version))
   )
 ORDER BY m.key
 LIMIT :count;
 
+-- name: master.list_at
+-- Of each entity of a kind after a key the version in force at a time, in order of keys.
+SELECT m.kind, m.key, m.version, m.document, m.recorded_at, m.recorded_by,
+       m.state, m.effective_from, m.effective_to, m.decided_at, m.decided_by, m.in_place_of
+FROM master_versions m
+WHERE m.kind = :kind AND m.key > :after AND m.state = 'approved'
+  AND m.effective_from <= :at AND (m.effective_to IS NULL OR m.effective_to > :at)
+  AND NOT EXISTS (
+      SELECT 1 FROM master_versions n
+      WHERE n.kind = m.kind AND n.key = m.key AND n.state = 'approved'
+        AND n.effective_from <= :at
+        AND (n.effective_from > m.effective_from
+             OR (n.effective_from = m.effective_from AND n.version > m.version))
+  )
+ORDER BY m.key
+LIMIT :count;
+
+-- name: master.proposed
+-- Versions that wait for a second person, the oldest first.
+SELECT kind, key, version, document, recorded_at, recorded_by,
+       state, effective_from, effective_to, decided_at, decided_by, in_place_of
+FROM master_versions
+WHERE state = 'proposed'
+ORDER BY recorded_at, kind, key
+LIMIT :count;
+
 -- name: master.insert
 -- Add a version; the primary key refuses a second one of the same number.
-INSERT INTO master_versions (kind, key, version, document, recorded_at, recorded_by)
-VALUES (:kind, :key, :version, :document, :recorded_at, :recorded_by);
+INSERT INTO master_versions (
+    kind, key, version, document, recorded_at, recorded_by, state, effective_from, effective_to
+)
+VALUES (
+    :kind, :key, :version, :document, :recorded_at, :recorded_by, :state, :effective_from,
+    :effective_to
+);
+
+-- name: master.decide
+-- A second person has approved or rejected a version.
+UPDATE master_versions
+SET state = :state, effective_from = :effective_from, decided_at = :decided_at,
+    decided_by = :decided_by, in_place_of = :in_place_of
+WHERE kind = :kind AND key = :key AND version = :version AND state = 'proposed';
+
+-- name: master.dictionary
+-- One version of the data dictionary.
+SELECT version, hash FROM dictionary_versions WHERE version = :version;
+
+-- name: master.newest_dictionary
+-- The newest version of the data dictionary that the aggregator has worked with.
+SELECT version, hash FROM dictionary_versions ORDER BY version DESC LIMIT 1;
+
+-- name: master.add_dictionary
+-- The aggregator begins to work with a version of the data dictionary.
+INSERT INTO dictionary_versions (version, hash, content, recorded_at)
+VALUES (:version, :hash, :content, :recorded_at);

@@ -1,0 +1,20 @@
+-- Master data by time and by approval. Of a version nothing changes but its state, once, when a second
+-- person decides. In force at a time is the approved version that came into force last before it,
+-- unless that has ended.
+ALTER TABLE master_versions ADD COLUMN state TEXT NOT NULL DEFAULT 'approved';  -- proposed, approved, rejected
+ALTER TABLE master_versions ADD COLUMN effective_from BIGINT DEFAULT 0;  -- 0: since ever; NULL: since its approval
+ALTER TABLE master_versions ADD COLUMN effective_to BIGINT;  -- NULL: until another takes its place
+ALTER TABLE master_versions ADD COLUMN decided_at BIGINT;  -- NULL: nobody has decided, or had to
+ALTER TABLE master_versions ADD COLUMN decided_by TEXT;
+ALTER TABLE master_versions ADD COLUMN in_place_of TEXT;  -- whose delegate decided; NULL: in their own right
+
+CREATE INDEX master_versions_by_time ON master_versions (kind, key, effective_from, version);
+CREATE INDEX master_versions_proposed ON master_versions (kind, key) WHERE state = 'proposed';
+
+-- Versions of the data dictionary (config/dictionary) that the aggregator has worked with.
+CREATE TABLE dictionary_versions (
+    version     BIGINT PRIMARY KEY,
+    hash        TEXT    NOT NULL,  -- SHA-256 of the content, hexadecimal
+    content     TEXT    NOT NULL,  -- canonical JSON
+    recorded_at BIGINT NOT NULL   -- nanoseconds since the Unix epoch
+);
