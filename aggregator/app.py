@@ -21,6 +21,7 @@ from aggregator.ingest.checkpointer import Checkpointer
 from aggregator.ingest.indexer import Indexer
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.link import BrokerLink, take_messages
+from aggregator.ops.events.delivery import Delivery
 from aggregator.service.context import Context
 from aggregator.settings import Settings, StoreSettings
 from aggregator.store.base import Store
@@ -83,6 +84,7 @@ async def run(settings: Settings) -> None:
                 group.create_task(
                     Checkpointer(store, keys, clock, settings.log).run(), name="checkpoints"
                 ),
+                *_deliveries(group, context, link),
                 group.create_task(_serve(context, stopped), name="web"),
             ]
             await stopped.wait()
@@ -114,6 +116,15 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
+
+
+def _deliveries(
+    group: asyncio.TaskGroup, context: Context, link: BrokerLink
+) -> list[asyncio.Task[None]]:
+    """Begin to deliver events, where this worker is the one that does."""
+    if not context.settings.events.deliver:
+        return []
+    return [group.create_task(Delivery(context, link).run(), name="events")]
 
 
 async def _serve(context: Context, stopped: asyncio.Event) -> None:

@@ -69,3 +69,25 @@ DRILL_SECONDS: Final = Histogram(
     "Time that a drill took to locate everything that was made of a lot drawn by chance.",
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60),
 )
+EVENTS_DELIVERED: Final = Counter(
+    "lotproof_aggregator_events_delivered_total",
+    "Events that a receiver or the broker has taken, by the way they went.",
+    ["way"],
+)
+EVENT_FAILURES: Final = Counter(
+    "lotproof_aggregator_event_failures_total", "Attempts at a webhook that took no event."
+)
+EVENTS_WAITING: Final = Gauge(
+    "lotproof_aggregator_waiting_events", "Events that the receiver furthest behind has not had."
+)
+DEAD_LETTERS: Final = Gauge(
+    "lotproof_aggregator_dead_letters", "Events that were given up and not sent again since."
+)
+IMPORTED: Final = Counter(
+    "lotproof_aggregator_imported_items_total",
+    "Items that came from other systems, by interface and what became of them.",
+    ["interface", "outcome"],
+)
+MISFITS: Final = Gauge(
+    "lotproof_aggregator_waiting_misfits", "Items that do not fit and wait for a person."
+)

@@ -56,6 +56,7 @@ class BrokerLink:
         self._arrived = asyncio.Event()
         self._client: Client | None = None
         self.connected = asyncio.Event()
+        self.refused: set[int] = set()  # ids of messages of this connection that may not be sent
 
     async def run(self, on_connect: Callable[[], Awaitable[Sequence[OutgoingReceipt]]]) -> None:
         """Hold the connection; ``on_connect`` gives the receipts to publish on each new one."""
@@ -67,6 +68,7 @@ class BrokerLink:
                 why = await connection.open()
                 if why is None:
                     self._client, failures = connection.client, 0
+                    self.refused.clear()
                     self.connected.set()
                     metrics.CONNECTED.set(1)
                     _log.info("the broker is connected", version=connection.version.name)
@@ -121,6 +123,25 @@ class BrokerLink:
                 topic(receipt.gateway, Channel.RECEIPT), receipt.data, qos=1, retain=True
             )
             metrics.RECEIPTS.inc()
+
+    async def send(self, messages: Sequence[tuple[str, bytes]], *, timeout_seconds: float) -> int:
+        """Publish (topic, payload) pairs in order and return how many the broker has taken."""
+        client = self._client
+        if client is None:
+            return 0
+        sent = [client.publish(name, data, qos=1) for name, data in messages]
+
+        def taken() -> int:
+            for at, each in enumerate(sent):
+                try:
+                    each.wait_for_publish(timeout_seconds)
+                except (ValueError, RuntimeError):  # its queue is full, or the connection is gone
+                    return at
+                if not each.is_published() or each.mid in self.refused:
+                    return at
+            return len(sent)
+
+        return await asyncio.to_thread(taken)
 
     def acknowledge(self, received: Sequence[Received]) -> None:
         """Tell the broker that messages are stored, each on the connection that it came by."""
@@ -201,6 +222,7 @@ class _Connection:
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect
         self.client.on_message = self._on_message
+        self.client.on_publish = self._on_publish
 
     async def open(self) -> str | None:
         """Connect and subscribe; return None, or why it failed."""
@@ -226,7 +248,7 @@ class _Connection:
         client.disconnect()
         await asyncio.to_thread(client.loop_stop)
         # paho closes its pair of sockets when it is collected: let no circle put that off.
-        client.on_connect = client.on_disconnect = client.on_message = None
+        client.on_connect = client.on_disconnect = client.on_message = client.on_publish = None
 
     def _connect(self) -> None:
         settings = self._link.settings
@@ -265,6 +287,10 @@ class _Connection:
             name = "?"
         received = Received(Message(name, bytes(message.payload)), client, message.mid, message.qos)
         self._link.take(received, self._loop)
+
+    def _on_publish(self, _client: Client, _data: Any, mid: int, reason: Any, _: Any) -> None:
+        if reason.is_failure:  # MQTT 5 says it of what the access list forbids, 3.1.1 never does
+            self._link.refused.add(mid)
 
     def _tell(self, future: asyncio.Future[Any], result: str | None) -> None:
         def set_result() -> None:

@@ -27,7 +27,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
         "aggregator/site.py",
         "aggregator/caller.py",
     ),
-    "httpx": ("plant/client.py",),
+    "httpx": ("plant/client.py", "aggregator/ops/events/webhook.py"),
     "jinja2": ("aggregator/web/*",),
     "llrpkit": ("protocols/field/llrp*", "plant/equipment/llrp_reader.py"),
     "msgspec": ("aggregator/api/*",),

@@ -1,0 +1,1 @@
+"""Delivers events: by webhook, by MQTT and as a stream."""
