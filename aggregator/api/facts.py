@@ -27,6 +27,7 @@ class Statement(StrEnum):
     OCCUPANCY = "occupancy"  # a lot was at equipment; without a lot: none was
     ASSOCIATION = "association"  # a carrier held a lot
     CONTEXT = "context"  # changeover, purge, line clearance
+    PHASE = "phase"  # a phase of the recipe ran
 
 
 class Word(StrEnum):
@@ -49,13 +50,13 @@ class FactRequest(BaseModel):
     end: Annotated[
         int | None, Field(ge=0, description="Nanoseconds since 1970; left out: it lasts.")
     ] = None
-    equipment: Annotated[str, Field(description="Path, for occupancy and context.")] = ""
+    equipment: Annotated[str, Field(description="Path, for all but an association.")] = ""
     lot: LotReference | None = None
     carrier: Annotated[
         str, Field(pattern="^([0-9a-f]{2})*$", description="EPC in hexadecimal.")
     ] = ""
     job: str = ""
-    text: Annotated[str, Field(max_length=200, description="Name of a context.")] = ""
+    text: Annotated[str, Field(max_length=200, description="Name of a context or phase.")] = ""
     uncertainty: Annotated[int, Field(ge=0, description="Nanoseconds, of start and end.")] = 0
     authority: Word = Word.OPERATOR
 

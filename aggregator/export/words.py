@@ -59,6 +59,7 @@ ENGLISH: Final[Words] = {
     "page": "page {page} of {pages}",
     # How an exception is told; the names are those of its details.
     "excursion": "{limit} {value}: {extreme} at worst, {duration} long ({readings}\u00a0readings)",
+    "excursion.entry": "{limit} {value}: {extreme}, typed by a person (entry {entry})",
     "gap.detail": "no valid data for {duration} ({causes})",
     "status": "{status} (readings: {readings}; by the source's code: {codes})",
     "boundary": "{readings} of {signals} so near to the bound that clocks do not decide",
@@ -71,6 +72,19 @@ ENGLISH: Final[Words] = {
     "lot_reused": "the lot's windows lie so far apart that its id may have been given twice",
     "missing_parameter": "required, and without a valid reading ({signal})",
     "unit_mismatch": "limits are in {limits}, the signal is in {signal}",
+    "unit_changed": "the signal's unit was changed from {before} to {after}",
+    "stuck_value": "stood still at {value} for {duration} ({readings}\u00a0readings)",
+    "key_revoked": "key {key} was revoked from bundle {number} of epoch {epoch} on: {reason}",
+    "calibration": "the calibration of {sensor} had run out ({certificate})",
+    "calibration.as_found": "{sensor} was found outside of its tolerance later ({certificate})",
+    "calibration.as_left": "{sensor} was left outside of its tolerance ({certificate})",
+    "calibration.none": "sensor {sensor} was never calibrated",
+    "operator_not_qualified": "{person} was not qualified for {operation}",
+    "operator_not_qualified.nobody": "nobody is known to have done {operation}",
+    "expired_material": "used after its last day, {expires}",
+    "held_material": "used while it was held or rejected",
+    "mass_balance": "{into} went in, {out} came out; allowed is a part of {tolerance}",
+    "unchecked_entry": "{typed} {unit}, typed by {by}; nobody else has checked it",
     "counter_reset": "a value that only rises fell",
     "clock_in_doubt": "the gateway's clock was {state}",
     "chain": "{flaw}",
@@ -96,6 +110,7 @@ ENGLISH: Final[Words] = {
     "agent_stopped": "agent stopped",
     "subscription_lost": "subscription lost",
     "overrun": "overrun",
+    "unreadable": "lost on the gateway's disk",
     # Kinds of exceptions.
     "kind.excursion": "Excursion",
     "kind.gap": "Gap",
@@ -115,6 +130,15 @@ ENGLISH: Final[Words] = {
     "kind.epoch_unapproved": "Epoch not approved",
     "kind.seal_not_verified": "Seal",
     "kind.settings_changed": "Settings changed",
+    "kind.stuck_value": "Value stood still",
+    "kind.unit_changed": "Unit changed",
+    "kind.key_revoked": "Key revoked",
+    "kind.calibration": "Calibration",
+    "kind.operator_not_qualified": "Operator not qualified",
+    "kind.expired_material": "Expired material",
+    "kind.held_material": "Held material",
+    "kind.mass_balance": "Mass balance",
+    "kind.unchecked_entry": "Manual entry unchecked",
     "kind.late_data": "Late data",
     # Limits by id.
     "action-high": "high action limit",
@@ -205,14 +229,34 @@ def describe(item: Mapping[str, Any], words: Words = ENGLISH) -> str:
     for name in ("value", "extreme"):
         if name in details:
             details[name] = number(details[name])
-    for name in ("epoch", "after"):
+    short = ("epoch", "after") if kind == "settings_changed" else ("epoch",)
+    for name in (*short, "key", "entry"):
         if name in details:
-            details[name] = details[name][:8]
-    key = {"gap": "gap.detail"}.get(kind, kind)
-    if kind == "binding_conflict" and not details["overruled"]:
-        key = "binding_conflict.rivals"
-    sentence: str = words.get(key, kind)
+            details[name] = details[name].removeprefix("m-")[:8]
+    if details.get("expires"):
+        details["expires"] = moment(details["expires"], words)
+    for name in ("sensor", "certificate", "unit"):
+        if name in details:
+            details[name] = details[name] or "–"
+    sentence: str = words.get(_sentence(kind, item["details"]), kind)
     return sentence.format(**details) if details else sentence
+
+
+def _sentence(kind: str, details: Mapping[str, Any]) -> str:
+    """Return the key of the sentence that tells of a finding; some kinds have several."""
+    match kind:
+        case "gap":
+            return "gap.detail"
+        case "excursion" if "entry" in details:
+            return "excursion.entry"
+        case "binding_conflict" if not details["overruled"]:
+            return "binding_conflict.rivals"
+        case "calibration" if details["state"] != "overdue":
+            return f"calibration.{details['reason'] or details['state']}"
+        case "operator_not_qualified" if not details["person"]:
+            return "operator_not_qualified.nobody"
+        case _:
+            return kind
 
 
 def number(value: float | None) -> str:

@@ -16,11 +16,13 @@ import numpy.typing as npt
 from aggregator.model.binding.bind import Binding, Slice
 from aggregator.model.excursion import Valid, valid_readings
 from aggregator.model.gaps import Missing, merged
-from aggregator.model.master.recipe import SamplingContract
+from aggregator.model.master.equipment import SignalRole
+from aggregator.model.master.recipe import Aggregation, ParameterSpec, SamplingContract
 from aggregator.model.series import Integers, Series
 from protocols.wire.reading import Nanoseconds, Status
 
 Number = float | int
+Result = Number | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,27 @@ def figures(binding: Binding, contract: SamplingContract, missing: Sequence[Miss
     )
 
 
+def aggregate(binding: Binding, found: Figures, spec: ParameterSpec, role: SignalRole) -> Result:
+    """Return the one figure that the specification asks for; None where nothing is known.
+
+    It is made of the readings themselves, never of other such figures: a mean over two spans is no
+    mean of two means. A total is the sum of the valid readings; of a counter, by how much it rose.
+    """
+    match spec.aggregation:
+        case Aggregation.TIME_WEIGHTED_MEAN:
+            return found.mean
+        case Aggregation.MAX:
+            return found.max
+        case Aggregation.MIN:
+            return found.min
+        case Aggregation.LAST:
+            return found.last
+        case Aggregation.TOTAL if role is SignalRole.COUNTER:
+            return increase(binding)[0]
+        case Aggregation.MEAN | Aggregation.TOTAL:
+            return _of_each(binding, spec.aggregation)
+
+
 def increase(binding: Binding) -> tuple[Number, tuple[Nanoseconds, ...]]:
     """Return how far a counter rose over the spans, and when it was reset.
 
@@ -87,6 +110,20 @@ def increase(binding: Binding) -> tuple[Number, tuple[Nanoseconds, ...]]:
             if step < 0:
                 resets.append(int(valid.times[at]))
     return total, tuple(resets)
+
+
+def _of_each(binding: Binding, rule: Aggregation) -> float | None:
+    """Return the sum or the plain mean of the valid readings, added one by one in order."""
+    parts = [
+        valid_readings(binding.series, part.first, part.stop).values for part in binding.slices
+    ]
+    values = np.concatenate([np.empty(0), *(each.astype(np.float64) for each in parts)])
+    if not len(values):
+        return None
+    if rule is Aggregation.TOTAL:
+        return float(np.cumsum(values)[-1])
+    reference = float(values[0])
+    return reference + float(np.cumsum(values - reference)[-1]) / len(values)
 
 
 def _mean(

@@ -95,7 +95,7 @@ def test_no_chain_at_all_proves_nothing() -> None:
         ({"chain": {"approved": False}}, "epoch_unapproved"),
         ({"chain": {"clock": "FREE_RUNNING"}}, "clock_in_doubt"),
         ({"chain": {"settings": [[-100, "00"], [5, "01"]]}}, "settings_changed"),
-        ({"signals": [{"signal": SIGNAL, "unit": "K"}]}, "unit_mismatch"),
+        ({"signals": [{"signal": SIGNAL, "unit": "bar"}]}, "unit_mismatch"),
         ({"chain": {"gaps": [["press-1", 4, 5, "SUBSCRIPTION_LOST"]]}}, "gap"),
         ({"facts": [{"lot": [GTIN, "L-1"], "start": 0, "end": None}]}, "open_window"),
         ({"facts": []}, "open_window"),

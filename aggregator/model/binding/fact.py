@@ -32,6 +32,7 @@ class FactKind(StrEnum):
     OCCUPANCY = "occupancy"  # a lot was at equipment; without a lot: none was
     ASSOCIATION = "association"  # a carrier held a lot
     CONTEXT = "context"  # changeover, purge, line clearance: time that belongs to no lot
+    PHASE = "phase"  # a phase of a recipe ran at equipment; its name is the text
     WITHDRAWAL = "withdrawal"  # what it supersedes was wrong, and nothing takes its place
 
 
@@ -71,8 +72,11 @@ class Fact:
             raise InvalidError("a fact ends before it starts")
         if self.start < 0 or self.uncertainty < 0:
             raise InvalidError("a fact's times and uncertainty are not below zero")
-        if self.kind in (FactKind.OCCUPANCY, FactKind.CONTEXT) and self.equipment is None:
+        placed = (FactKind.OCCUPANCY, FactKind.CONTEXT, FactKind.PHASE)
+        if self.kind in placed and self.equipment is None:
             raise InvalidError(f"a fact of {self.kind} needs its equipment")
+        if self.kind is FactKind.PHASE and not self.text:
+            raise InvalidError("a fact of a phase names it", hint="give its name in `text`")
         if self.kind is FactKind.ASSOCIATION and (self.carrier is None or self.lot is None):
             raise InvalidError("an association needs its carrier and its lot")
         if self.part and self.lot is None:

@@ -25,27 +25,34 @@ from aggregator.model.binding.locate import (
 )
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.binding.rule import Rule
-from aggregator.model.completeness import ChainSpan, Finding, check_completeness, proven
-from aggregator.model.excursion import excursions, limits_of
-from aggregator.model.figures import figures, increase
-from aggregator.model.gaps import gaps
-from aggregator.model.master.equipment import SignalRole, SignalSpec
+from aggregator.model.completeness import ChainSpan, Finding, check_completeness
+from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import Lot
 from aggregator.model.master.order import Job, JobId, WorkOrder
-from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec
+from aggregator.model.master.recipe import ParameterName, ParameterSpec
 from aggregator.model.record.batch_record import (
     BatchRecord,
     ChainResult,
     Earlier,
     JobResult,
-    ParameterResult,
     RecordState,
     SealResult,
     SeriesReference,
     SignalCount,
 )
-from aggregator.model.record.checks import evidence, place, values
+from aggregator.model.record.checks import (
+    evidence,
+    instruments,
+    materials,
+    people,
+    place,
+    values,
+)
+from aggregator.model.record.circumstances import Circumstances
+from aggregator.model.record.entry import Entry, EntryId
 from aggregator.model.record.exceptions import Ledger
+from aggregator.model.record.parameters import Judged, judge
+from aggregator.model.record.sections import phases, sections, windows_of
 from aggregator.model.series import Series, SignalKey
 from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import Nanoseconds, Status
@@ -67,6 +74,8 @@ class Inputs:
     seals: SealResult = field(default_factory=lambda: SealResult(verified=0))
     references: Mapping[ParameterName, SeriesReference] = field(default_factory=dict)
     master: Mapping[str, int] = field(default_factory=dict)
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    entries: tuple[Entry, ...] = ()  # typed by persons, superseded ones included
     earlier: Earlier | None = None
     rule: Rule = field(default_factory=Rule)
 
@@ -87,31 +96,40 @@ class Inputs:
 def bound(inputs: Inputs) -> dict[SignalSpec, Binding]:
     """Return the readings of a lot, signal by signal: those that its record counts."""
     where = locate(inputs.lot.key, inputs.known)
-    return {spec: _bind(spec, inputs, where) for spec in observing(inputs.plant, where.windows)}
+    return {
+        spec: _bind(spec, inputs, where.windows) for spec in observing(inputs.plant, where.windows)
+    }
 
 
 def assemble(inputs: Inputs) -> BatchRecord:
     """Return the record of a lot."""
     where = locate(inputs.lot.key, inputs.known)
     signals = observing(inputs.plant, where.windows)
-    bindings = {spec.key: _bind(spec, inputs, where) for spec in signals}
-    specs = {spec.key: spec for spec in signals}
-    parameters = tuple(
-        _parameter(spec, specs[spec.signal], bindings[spec.signal], inputs)
-        for spec in sorted(inputs.parameters, key=lambda spec: spec.parameter)
-        if spec.signal in bindings
+    bindings = {spec.key: _bind(spec, inputs, where.windows) for spec in signals}
+    judged = _bound_parameters(inputs, where, bindings)
+    by = Judged(
+        chains=inputs.chains, circumstances=inputs.circumstances, references=inputs.references
     )
+    parameters = tuple(judge(spec, signal, binding, by) for spec, signal, binding in judged)
     counts = tuple(_count(bindings[spec.key], spec, where) for spec in signals)
     unproved = _unproved(signals, inputs.chains, where)
     ledger = Ledger()
     place.windows(ledger, inputs.lot.key, where.windows, inputs.rule)
     place.facts(ledger, inputs.lot.key, where.windows, where.all.conflicts, where.facts.values())
     place.carriers(ledger, where.windows, where.unknown)
-    values.parameters(ledger, inputs.parameters, parameters)
+    known, typed = inputs.circumstances, tuple(sorted(inputs.entries, key=_entry_order))
+    steps, consumed = known.steps(inputs.lot.key), known.consumed(inputs.lot.key)
+    values.parameters(ledger, inputs.parameters, parameters, known.unit_changes)
+    instruments.calibrations(ledger, parameters)
     values.signals(ledger, counts, bindings)
     place.boundaries(ledger, where.windows, (bindings[spec.key] for spec in signals))
     evidence.chains(ledger, inputs.chains, unproved, where.start, where.end)
+    evidence.keys(ledger, inputs.chains, known.revoked)
     evidence.seals(ledger, inputs.seals)
+    people.operators(ledger, where.windows, inputs.jobs, where.facts, known)
+    people.entries(ledger, typed, inputs.parameters)
+    materials.consumed(ledger, consumed)
+    materials.balances(ledger, steps)
     earlier = _overtaken(inputs.earlier, sum(count.readings for count in counts))
     evidence.late(ledger, earlier, sum(count.readings for count in counts))
     closed = where.end is not None and bool(where.windows)
@@ -127,7 +145,18 @@ def assemble(inputs: Inputs) -> BatchRecord:
         facts=_cited(where),
         descents=tuple(sorted(inputs.descents, key=lambda each: (each.until, each.edge))),
         parameters=parameters,
+        sections=sections(
+            where.windows,
+            inputs.jobs,
+            where.facts.values(),
+            parameters,
+            {spec.parameter: binding for spec, _, binding in judged},
+        ),
         signals=counts,
+        materials=consumed,
+        steps=steps,
+        entries=typed,
+        recipe=known.recipe,
         exceptions=ledger.in_order(),
         passed=ledger.passed,
         chains=tuple(
@@ -143,11 +172,26 @@ def assemble(inputs: Inputs) -> BatchRecord:
     )
 
 
-def _bind(spec: SignalSpec, inputs: Inputs, where: Whereabouts) -> Binding:
+def _bound_parameters(
+    inputs: Inputs, where: Whereabouts, bindings: Mapping[SignalKey, Binding]
+) -> list[tuple[ParameterSpec, SignalSpec, Binding]]:
+    """Return each parameter whose signal observed the lot, with the readings it is judged by."""
+    signals = {spec.key: spec for spec in inputs.plant.signals}
+    facts, found = where.facts.values(), []
+    for spec in sorted(inputs.parameters, key=lambda spec: spec.parameter):
+        if spec.signal in bindings:
+            binding, windows = bindings[spec.signal], windows_of(spec, where.windows, facts)
+            if windows != where.windows:
+                binding = _bind(signals[spec.signal], inputs, windows)
+            found.append((spec, signals[spec.signal], binding))
+    return found
+
+
+def _bind(spec: SignalSpec, inputs: Inputs, windows: Sequence[Window]) -> Binding:
     through = horizon(inputs.chains, spec.key.gateway)
     return bind(
         inputs.series.get(spec.key, nothing(spec)),
-        tuple(_until(span, through, spec) for span in spans(where.windows, spec, inputs.lot.key)),
+        tuple(_until(span, through, spec) for span in spans(windows, spec, inputs.lot.key)),
         spec,
         uncertainty_of(inputs.chains, spec.key.gateway),
     )
@@ -158,29 +202,6 @@ def _until(span: Span, through: Nanoseconds, spec: SignalSpec) -> Span:
     if span.end.time != FOREVER:
         return span
     return Span(span.start, Bound(max(through, span.start.time), clock=spec.clock_id))
-
-
-def _parameter(
-    spec: ParameterSpec, signal: SignalSpec, binding: Binding, inputs: Inputs
-) -> ParameterResult:
-    limits = limits_of(spec.limits, binding.series.kind)
-    declared = [
-        gap for span in inputs.chains if span.gateway == spec.signal.gateway for gap in span.gaps
-    ]
-    missing = gaps(binding, spec.sampling, proven(inputs.chains, spec.signal.gateway), declared)
-    critical = spec.criticality is Criticality.CRITICAL
-    return ParameterResult(
-        spec=spec,
-        signal=signal,
-        spans=tuple(part.span for part in binding.slices),
-        limits=limits,
-        figures=figures(binding, spec.sampling, missing),
-        increase=increase(binding)[0] if signal.role is SignalRole.COUNTER else None,
-        excursions=excursions(binding, limits),
-        gaps=missing,
-        boundary=sum(len(part.head) + len(part.tail) for part in binding.slices),
-        series=inputs.references.get(spec.parameter) if critical else None,
-    )
 
 
 def _count(binding: Binding, spec: SignalSpec, where: Whereabouts) -> SignalCount:
@@ -244,13 +265,18 @@ def _job_order(job: Job) -> tuple[str, int, JobId]:
     return (job.operation, job.run, job.job)
 
 
+def _entry_order(entry: Entry) -> tuple[Nanoseconds, Nanoseconds, EntryId]:
+    return entry.time, entry.recorded or 0, entry.id
+
+
 def _cited(where: Whereabouts) -> tuple[Fact, ...]:
-    """Return the facts that the lot's windows and the conflicts over them rest on, in order."""
+    """Return the facts that windows, phases and the conflicts over them rest on, in order."""
     cited = {fact for window in where.windows for fact in window.facts}
     cited |= {
         fact
         for conflict in place.touching(where.windows, where.all.conflicts)
         for fact in conflict.facts
     }
+    cited |= {fact.id for fact in phases(where.windows, where.facts.values())}
     facts = (where.facts[key] for key in cited)
     return tuple(sorted(facts, key=lambda fact: (fact.start, fact.authority, fact.id)))

@@ -17,13 +17,17 @@ from aggregator.model.binding.occupancy import Window
 from aggregator.model.binding.rule import Rule
 from aggregator.model.completeness import ChainSpan, Finding
 from aggregator.model.excursion import Excursion, Limit
-from aggregator.model.figures import Figures, Number
+from aggregator.model.figures import Figures, Number, Result
 from aggregator.model.gaps import Missing
-from aggregator.model.master.equipment import SignalSpec
+from aggregator.model.master.equipment import EquipmentPath, SignalSpec
 from aggregator.model.master.lot import Lot
 from aggregator.model.master.order import Job, WorkOrder
-from aggregator.model.master.recipe import ParameterSpec
+from aggregator.model.master.recipe import ParameterName, ParameterSpec, PhaseName, Recipe
+from aggregator.model.record.circumstances import Consumption, Step
+from aggregator.model.record.entry import Entry
 from aggregator.model.record.exceptions import ExceptionItem, ExceptionKind
+from aggregator.model.record.instruments import Instrument
+from aggregator.model.stuck import Stuck
 from protocols.wire.dossier.file import canonical_json
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import Epoch, GatewayId
@@ -49,14 +53,18 @@ class SeriesReference:
 class ParameterResult:
     """What was specified of a parameter and what was found."""
 
-    spec: ParameterSpec
+    spec: ParameterSpec  # in the signal's unit, where that measures the same
+    stated: ParameterSpec  # as it was specified
     signal: SignalSpec
     spans: tuple[Span, ...]
     limits: tuple[Limit, ...]
     figures: Figures
     increase: Number | None  # of a counter
     excursions: tuple[Excursion, ...]
+    result: Result  # the one figure that the specification asks for
     gaps: tuple[Missing, ...]
+    stuck: tuple[Stuck, ...]
+    instruments: tuple[Instrument, ...]  # by which sensor it was read, calibrated or not
     boundary: int  # readings within the clocks' uncertainty of a bound
     series: SeriesReference | None  # of a critical parameter
 
@@ -108,6 +116,26 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SectionFigures:
+    """A parameter within a section."""
+
+    parameter: ParameterName
+    figures: Figures
+    result: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One run of an operation at one place, or of a phase in it."""
+
+    job: Job | None  # None: nobody has said which it was
+    phase: PhaseName | None  # None: the operation as a whole
+    equipment: EquipmentPath
+    intervals: tuple[Span, ...]
+    parameters: tuple[SectionFigures, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
     """The first version of this record that was complete: what came later is late data."""
 
@@ -130,7 +158,12 @@ class BatchRecord:
     facts: tuple[Fact, ...]  # those that windows and conflicts rest on
     descents: tuple[Descent, ...]  # what the lot came out of
     parameters: tuple[ParameterResult, ...]
+    sections: tuple[Section, ...]
     signals: tuple[SignalCount, ...]
+    materials: tuple[Consumption, ...]  # what went in
+    steps: tuple[Step, ...]  # that made it, with their balances
+    entries: tuple[Entry, ...]  # typed by persons; the superseded ones too
+    recipe: Recipe | None  # that the lot was begun by
     exceptions: tuple[ExceptionItem, ...]
     passed: Mapping[ExceptionKind, int]  # checks that found nothing
     chains: tuple[ChainResult, ...]

@@ -6,17 +6,14 @@ text that reads back the same; durations as whole nanoseconds (docs/specs/record
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-from aggregator.model.binding.bind import Span
 from aggregator.model.binding.descent import Descent
-from aggregator.model.binding.fact import FOREVER, Fact
+from aggregator.model.binding.fact import Fact
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.binding.rule import Rule
-from aggregator.model.figures import Figures
 from aggregator.model.master.equipment import SignalSpec
-from aggregator.model.master.lot import LotKey
+from aggregator.model.record import document_parts as parts
 from aggregator.model.record.batch_record import (
     BatchRecord,
     ChainResult,
@@ -25,9 +22,8 @@ from aggregator.model.record.batch_record import (
     SignalCount,
     findings_hash,
 )
+from aggregator.model.record.exceptions import CHECKS
 from protocols.wire.dossier.file import canonical_json
-from protocols.wire.dossier.instant import format_time
-from protocols.wire.reading import Nanoseconds
 
 FORMAT: Final = "lotproof-record-v1"
 Json = dict[str, Any]
@@ -46,7 +42,7 @@ def to_document(record: BatchRecord) -> Json:
     return {
         "format": FORMAT,
         "lot": {
-            **_lot(record.lot.key),
+            **parts.lot(record.lot.key),
             "material": record.lot.material,
             "quantity": record.lot.quantity,
         },
@@ -55,15 +51,21 @@ def to_document(record: BatchRecord) -> Json:
         "state": record.state.value,
         "rule": record.rule.version,
         "rule_settings": _rule(record.rule),
-        "window": {"start": _time(record.start), "end": _time(record.end)},
+        "window": {"start": parts.time(record.start), "end": parts.time(record.end)},
         "windows": [_window(each) for each in record.windows],
         "facts": [_fact(each) for each in record.facts],
         "descents": [_descent(each) for each in record.descents],
         "parameters": [_parameter(each) for each in critical],
         "other_parameters": [_parameter(each) for each in others],
+        "sections": [parts.section(each) for each in record.sections],
         "signals": [_count(each) for each in record.signals],
+        "recipe": parts.recipe(record.recipe),
+        "materials": [parts.material(each) for each in record.materials],
+        "balances": [parts.balance(each) for each in record.steps],
+        "entries": [parts.entry(each) for each in record.entries],
         "exceptions": [{"id": each.id, **each.to_json()} for each in record.exceptions],
         "checks": {
+            "rule": CHECKS,
             "passed": sum(record.passed.values()),
             "by_kind": {kind.value: count for kind, count in record.passed.items() if count},
         },
@@ -73,8 +75,8 @@ def to_document(record: BatchRecord) -> Json:
             {
                 "gateway": each.gateway,
                 "flaw": each.flaw.value,
-                "start": _time(each.start),
-                "end": _time(each.end),
+                "start": parts.time(each.start),
+                "end": parts.time(each.end),
             }
             for each in record.unproved
         ],
@@ -108,6 +110,7 @@ def _parameter(result: ParameterResult) -> Json:
         "unit": spec.unit,
         "criticality": spec.criticality.value,
         "revision": spec.revision,
+        "phase": spec.phase,
         "specified": {
             "target": spec.limits.target,
             "alert_low": spec.limits.alert_low,
@@ -115,60 +118,56 @@ def _parameter(result: ParameterResult) -> Json:
             "action_low": spec.limits.action_low,
             "action_high": spec.limits.action_high,
         },
+        "stated": parts.stated(result),
         "sampling": {
             "mode": spec.sampling.sampling.value,
             "gap_max_ns": spec.sampling.gap_max,
             "period_ns": spec.sampling.period,
         },
-        "intervals": [_interval(each) for each in result.spans],
+        "intervals": [parts.interval(each) for each in result.spans],
         "limits": [
             {"id": limit.id, "side": limit.side.value, "value": limit.value}
             for limit in result.limits
         ],
-        "figures": _figures(result.figures),
+        "figures": parts.figures(result.figures),
         "increase": result.increase,
+        "aggregation": spec.aggregation.value,
+        "result": result.result,
         "excursions": [
             {
                 "limit": each.limit,
-                "start": _time(each.start),
-                "end": _time(each.end),
+                "start": parts.time(each.start),
+                "end": parts.time(each.end),
                 "readings": each.readings,
                 "extreme": each.extreme,
-                "extreme_time": _time(each.extreme_time),
+                "extreme_time": parts.time(each.extreme_time),
                 "duration_ns": each.duration,
             }
             for each in result.excursions
         ],
         "gaps": [
             {
-                "start": _time(each.start),
-                "end": _time(each.end),
+                "start": parts.time(each.start),
+                "end": parts.time(each.end),
                 "causes": [cause.value for cause in each.causes],
             }
             for each in result.gaps
         ],
+        "stuck": [
+            {
+                "start": parts.time(each.start),
+                "end": parts.time(each.end),
+                "value": each.value,
+                "readings": each.readings,
+            }
+            for each in result.stuck
+        ],
+        "stuck_after_ns": spec.stuck_after,
+        "instruments": parts.instruments(result),
         "boundary": result.boundary,
         "series": None
         if result.series is None
         else {"name": result.series.name, "sha256": result.series.sha256},
-    }
-
-
-def _figures(figures: Figures) -> Json:
-    return {
-        "readings": figures.readings,
-        "good": figures.good,
-        "uncertain": figures.uncertain,
-        "bad": figures.bad,
-        "min": figures.min,
-        "min_time": _time(figures.min_time),
-        "max": figures.max,
-        "max_time": _time(figures.max_time),
-        "mean": figures.mean,
-        "first": figures.first,
-        "last": figures.last,
-        "window_ns": figures.window,
-        "covered_ns": figures.covered,
     }
 
 
@@ -180,7 +179,11 @@ def _count(count: SignalCount) -> Json:
         "uncertain": count.uncertain,
         "bad": count.bad,
         "unbound": [
-            {"first": _time(each.start), "last": _time(each.end), "readings": each.readings}
+            {
+                "first": parts.time(each.start),
+                "last": parts.time(each.end),
+                "readings": each.readings,
+            }
             for each in count.unbound
         ],
     }
@@ -213,14 +216,14 @@ def _chain(result: ChainResult) -> Json:
         "clock": span.clock.name.lower(),
         "clock_uncertainty_ns": span.uncertainty,
         "settings": [
-            {"sealed_time": _time(each.sealed_time), "hash": each.settings_hash.hex()}
+            {"sealed_time": parts.time(each.sealed_time), "hash": each.settings_hash.hex()}
             for each in span.settings
         ],
         "gaps": [
             {
                 "subject": gap.subject,
-                "start": _time(gap.start),
-                "end": _time(gap.end),
+                "start": parts.time(gap.start),
+                "end": parts.time(gap.end),
                 "reason": gap.reason.name.lower(),
                 "count": gap.count,
             }
@@ -233,19 +236,19 @@ def _fact(fact: Fact) -> Json:
     return {
         "id": fact.id,
         "kind": fact.kind.value,
-        "start": _time(fact.start),
-        "end": _time(fact.end),
+        "start": parts.time(fact.start),
+        "end": parts.time(fact.end),
         "authority": fact.authority.name.lower(),
         "source": fact.source,
         "equipment": fact.equipment,
-        "lot": None if fact.lot is None else _lot(fact.lot),
+        "lot": None if fact.lot is None else parts.lot(fact.lot),
         "part": fact.part,
         "carrier": fact.carrier,
         "job": fact.job,
         "text": fact.text,
         "uncertainty_ns": fact.uncertainty,
         "clock": fact.clock,
-        "recorded": _time(fact.recorded),
+        "recorded": parts.time(fact.recorded),
         "supersedes": fact.supersedes,
         "reason": fact.reason,
     }
@@ -254,7 +257,7 @@ def _fact(fact: Fact) -> Json:
 def _window(window: Window) -> Json:
     return {
         "equipment": window.equipment,
-        "origin": None if window.origin is None else _lot(window.origin),
+        "origin": None if window.origin is None else parts.lot(window.origin),
         "part": window.part,
         "job": window.job,
         "start": _bound(window.start),
@@ -266,16 +269,16 @@ def _window(window: Window) -> Json:
 def _descent(descent: Descent) -> Json:
     return {
         "edge": descent.edge,
-        "child": {**_lot(descent.child.lot), "part": descent.child.part},
-        "parent": {**_lot(descent.parent.lot), "part": descent.parent.part},
-        "until": _time(descent.until),
+        "child": {**parts.lot(descent.child.lot), "part": descent.child.part},
+        "parent": {**parts.lot(descent.parent.lot), "part": descent.parent.part},
+        "until": parts.time(descent.until),
         "uncertainty_ns": descent.uncertainty,
     }
 
 
 def _bound(bound: Bound) -> Json:
     return {
-        "time": _time(bound.time),
+        "time": parts.time(bound.time),
         "uncertainty_ns": bound.uncertainty,
         "clock": bound.clock,
     }
@@ -289,7 +292,7 @@ def _job(result: JobResult) -> Json:
         "operation": job.operation,
         "run": job.run,
         "equipment": job.equipment,
-        "intervals": [[_time(start), _time(end)] for start, end in result.intervals],
+        "intervals": [[parts.time(start), parts.time(end)] for start, end in result.intervals],
     }
 
 
@@ -300,16 +303,3 @@ def _rule(rule: Rule) -> Json:
         "exit_timeout_ns": rule.presence.exit_timeout,
         "reuse_after_ns": rule.reuse_after,
     }
-
-
-def _interval(span: Span) -> list[str | None]:
-    return [_time(span.start.time), _time(span.end.time)]
-
-
-def _lot(key: LotKey) -> Mapping[str, str]:
-    return {"gtin": key.gtin, "lot": key.lot}
-
-
-def _time(time: Nanoseconds | None) -> str | None:
-    """Return a time as text; None where nobody knows it."""
-    return None if time is None or time == FOREVER else format_time(time)

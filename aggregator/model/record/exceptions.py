@@ -11,10 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from protocols.wire.dossier.file import canonical_json
 from protocols.wire.dossier.instant import format_time
 from protocols.wire.reading import Nanoseconds
+
+CHECKS: Final = "checks/2"
+"""Id and version of the set of checks; a record names the one that it was judged by."""
 
 Detail = str | int | float | None | tuple[str, ...]
 
@@ -24,6 +28,7 @@ class ExceptionKind(StrEnum):
 
     EXCURSION = "excursion"  # a parameter was outside a limit
     GAP = "gap"  # valid data are missing
+    STUCK = "stuck_value"  # a value stood still for longer than it can
     STATUS = "status"  # readings that their source calls BAD or UNCERTAIN
     BOUNDARY = "boundary"  # readings that a clock's uncertainty may put into another lot
     CONFLICT = "binding_conflict"  # facts that cannot all be true
@@ -33,13 +38,21 @@ class ExceptionKind(StrEnum):
     EMPTY_WINDOW = "empty_window"  # began and ended in one instant
     LOT_REUSED = "lot_reused"  # windows so far apart that the lot id may have been given twice
     MISSING_PARAMETER = "missing_parameter"  # required, and not one valid reading
-    UNIT_MISMATCH = "unit_mismatch"  # limits in another unit than the signal
+    UNIT_MISMATCH = "unit_mismatch"  # limits in a unit that measures something else
+    UNIT_CHANGED = "unit_changed"  # the signal's unit was changed while the lot was made
     COUNTER_RESET = "counter_reset"  # a value that only rises fell
     CLOCK = "clock_in_doubt"  # the gateway's clock was not synchronised
     CHAIN = "chain"  # bundles missing, a fork, or not sealed past the end
     EPOCH = "epoch_unapproved"  # nobody has approved the gateway's epoch
     SEAL = "seal_not_verified"  # a bundle's seal does not hold
+    KEY_REVOKED = "key_revoked"  # a key that sealed the readings was revoked among them
     SETTINGS = "settings_changed"  # the gateway took new settings while the lot was made
+    CALIBRATION = "calibration"  # overdue, failed, or none where the sensor is known
+    QUALIFICATION = "operator_not_qualified"  # for the operation, at that place and time
+    EXPIRED = "expired_material"  # what went in was used after its last day
+    HELD = "held_material"  # what went in was held or rejected when it was used
+    BALANCE = "mass_balance"  # more or less came out than the tolerance allows
+    ENTRY = "unchecked_entry"  # nobody else has checked what a person typed
     LATE_DATA = "late_data"  # data came after the record had been complete
 
 

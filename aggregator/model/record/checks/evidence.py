@@ -8,6 +8,7 @@ from itertools import pairwise
 from aggregator.model.binding.fact import FOREVER
 from aggregator.model.completeness import ChainSpan, Finding
 from aggregator.model.record.batch_record import Earlier, SealResult
+from aggregator.model.record.circumstances import RevokedKey
 from aggregator.model.record.exceptions import ExceptionItem as Item
 from aggregator.model.record.exceptions import ExceptionKind as Kind
 from aggregator.model.record.exceptions import Ledger
@@ -48,22 +49,59 @@ def chains(
         )
         synchronised = span.clock is ClockState.SYNCHRONISED
         ledger.judge(Kind.CLOCK, [] if synchronised else [doubtful])
+    for gateway in gateways:
+        _settings(ledger, [span for span in spans if span.gateway == gateway], start, end)
+
+
+def keys(ledger: Ledger, spans: Sequence[ChainSpan], revoked: Sequence[RevokedKey]) -> None:
+    """Check that no key that sealed the window's readings was revoked among them or before them.
+
+    A revocation is counted in bundles, never by a wall clock: from that one on the key opens
+    nothing, and a lot whose bundles lie on both sides is looked at by a person.
+    """
+    for gateway in sorted({span.gateway for span in spans}):
+        own = [each for each in revoked if each.gateway == gateway]
         ledger.judge(
-            Kind.SETTINGS,
+            Kind.KEY_REVOKED,
             (
                 Item(
-                    kind=Kind.SETTINGS,
-                    subject=subject,
-                    start=later.sealed_time,
+                    kind=Kind.KEY_REVOKED,
+                    subject=gateway,
                     details={
-                        "before": earlier.settings_hash.hex(),
-                        "after": later.settings_hash.hex(),
+                        "key": each.kid,
+                        "epoch": each.epoch.hex(),
+                        "number": each.number,
+                        "reason": each.reason,
                     },
                 )
-                for earlier, later in pairwise(span.settings)
-                if start is not None and start < later.sealed_time < (end or FOREVER)
+                for each in sorted(own, key=lambda each: (each.epoch, each.number, each.kid))
             ),
         )
+
+
+def _settings(
+    ledger: Ledger, spans: Sequence[ChainSpan], start: Nanoseconds | None, end: Nanoseconds | None
+) -> None:
+    """Check that a gateway kept its settings, over whatever epochs the window has."""
+    changes = sorted(change for span in spans for change in span.settings)
+    ledger.judge(
+        Kind.SETTINGS,
+        (
+            Item(
+                kind=Kind.SETTINGS,
+                subject=spans[0].gateway,
+                start=later.sealed_time,
+                details={
+                    "before": earlier.settings_hash.hex(),
+                    "after": later.settings_hash.hex(),
+                },
+            )
+            for earlier, later in pairwise(changes)
+            if earlier.settings_hash != later.settings_hash
+            and start is not None
+            and start < later.sealed_time < (end or FOREVER)
+        ),
+    )
 
 
 def seals(ledger: Ledger, result: SealResult) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from aggregator.model.figures import increase
 from aggregator.model.master.equipment import SignalRole, SignalSpec
 from aggregator.model.master.recipe import Criticality, ParameterSpec
 from aggregator.model.record.batch_record import ParameterResult, SignalCount
+from aggregator.model.record.circumstances import UnitChange
 from aggregator.model.record.exceptions import ExceptionItem as Item
 from aggregator.model.record.exceptions import ExceptionKind as Kind
 from aggregator.model.record.exceptions import Ledger
@@ -19,9 +20,15 @@ from protocols.wire.reading import Status
 
 
 def parameters(
-    ledger: Ledger, specs: Sequence[ParameterSpec], results: Sequence[ParameterResult]
+    ledger: Ledger,
+    specs: Sequence[ParameterSpec],
+    results: Sequence[ParameterResult],
+    changes: Sequence[UnitChange],
 ) -> None:
-    """Check each parameter: there, in its unit, within its limits, without gaps or doubt."""
+    """Check each parameter: there, in its unit, within its limits, moving, without gaps.
+
+    The specification of a result is in its signal's unit already, where that measures the same.
+    """
     found = {result.spec.parameter: result for result in results}
     for spec in specs:
         result = found.get(spec.parameter)
@@ -34,9 +41,11 @@ def parameters(
         )
         ledger.judge(Kind.MISSING_PARAMETER, [missing] if required and not valid else [])
         if result is not None:
-            _unit(ledger, result)
+            _unit(ledger, result, changes)
             _limits(ledger, result)
             _gaps(ledger, result)
+            if spec.stuck_after is not None:
+                _stuck(ledger, result)
 
 
 def signals(
@@ -57,7 +66,7 @@ def signals(
             )
 
 
-def _unit(ledger: Ledger, result: ParameterResult) -> None:
+def _unit(ledger: Ledger, result: ParameterResult, changes: Iterable[UnitChange]) -> None:
     spec, signal = result.spec, result.signal
     differs = Item(
         kind=Kind.UNIT_MISMATCH,
@@ -65,6 +74,39 @@ def _unit(ledger: Ledger, result: ParameterResult) -> None:
         details={"limits": spec.unit, "signal": signal.unit},
     )
     ledger.judge(Kind.UNIT_MISMATCH, [differs] if spec.unit != signal.unit else [])
+    ledger.judge(
+        Kind.UNIT_CHANGED,
+        (
+            Item(
+                kind=Kind.UNIT_CHANGED,
+                subject=spec.parameter,
+                start=change.time,
+                details={"before": change.before, "after": change.after},
+            )
+            for change in changes
+            if change.signal == signal.key
+        ),
+    )
+
+
+def _stuck(ledger: Ledger, result: ParameterResult) -> None:
+    ledger.judge(
+        Kind.STUCK,
+        (
+            Item(
+                kind=Kind.STUCK,
+                subject=result.spec.parameter,
+                start=each.start,
+                end=each.end,
+                details={
+                    "value": each.value,
+                    "readings": each.readings,
+                    "duration_ns": each.end - each.start,
+                },
+            )
+            for each in result.stuck
+        ),
+    )
 
 
 def _limits(ledger: Ledger, result: ParameterResult) -> None:
