@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from asyncua import ua
 
-from protocols.field.opcua.convert import has_overflowed, reading_of, refused_reading
+from protocols.field.opcua.change import change_of
+from protocols.field.opcua.convert import reading_of, refused_reading
 from protocols.field.opcua.settings import OpcuaSignal
 from protocols.wire.limits import VALUE_BYTES_MAX
 from protocols.wire.reading import SECOND, Doubt, Kind, Reading, Status
@@ -38,7 +39,8 @@ def read(
         ServerTimestamp=server,
     )
     signal = OpcuaSignal(name="s", address="i=1", kind=kind)
-    return reading_of(signal, data, gateway_time=NOW, skew_max=skew_max, initial=initial)
+    change = change_of(1, data)
+    return reading_of(signal, change, gateway_time=NOW, skew_max=skew_max, initial=initial)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +178,10 @@ def test_overflow_is_seen_only_among_a_data_values_info_bits() -> None:
     def data(code: int) -> ua.DataValue:
         return ua.DataValue(ua.Variant(1.0), StatusCode=ua.StatusCode(code))
 
-    assert has_overflowed(data(0x0480))
-    assert has_overflowed(data(0x40900480))
-    assert not has_overflowed(data(0x0080))
-    assert not has_overflowed(data(0x0400))
+    assert change_of(1, data(0x0480)).overflowed
+    assert change_of(1, data(0x40900480)).overflowed
+    assert not change_of(1, data(0x0080)).overflowed
+    assert not change_of(1, data(0x0400)).overflowed
 
 
 def test_a_refused_signal_is_bad_with_the_servers_code() -> None:

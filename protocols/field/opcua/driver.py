@@ -17,7 +17,9 @@ from asyncua import ua
 
 from protocols.field.driver import Delivery, DriverError, DriverSettings, FieldClock, SettingsError
 from protocols.field.opcua.address import parse_address
-from protocols.field.opcua.convert import has_overflowed, reading_of, refused_reading
+from protocols.field.opcua.change import Change
+from protocols.field.opcua.convert import reading_of, refused_reading
+from protocols.field.opcua.notification import Notification
 from protocols.field.opcua.refusal import RefusedError, code_name
 from protocols.field.opcua.requests import Item
 from protocols.field.opcua.sequence import Sequence
@@ -242,8 +244,8 @@ class OpcuaDriver:
                     raise
                 continue
             async with self._in_turn:
-                if int(result.SubscriptionId) == subscription.number:
-                    await self._take(session, subscription, result.NotificationMessage)
+                if result.subscription == subscription.number:
+                    await self._take(session, subscription, result.notification)
 
     async def _renew(self, session: Session) -> None:
         while True:
@@ -271,15 +273,15 @@ class OpcuaDriver:
                 await self._monitor(session, subscription, tuple(self._refused))
 
     async def _take(
-        self, session: Session, subscription: Subscription, message: ua.NotificationMessage
+        self, session: Session, subscription: Subscription, message: Notification
     ) -> None:
         """Take a message in its turn: fetch what is missing before it, drop what came already."""
         self._heard = self._clock.monotonic()
-        number = int(message.SequenceNumber)
+        number = message.number
         ahead = self._sequence.ahead(number)
         if ahead > 0:
             await self._fetch(session, subscription, ahead)
-        if not message.NotificationData:  # a keep-alive, with the number of the next message
+        if message.is_keepalive:  # a keep-alive, with the number of the next message
             self._observed = self._clock.gateway_time()
         elif ahead >= 0:
             self._sequence.take(number)
@@ -310,38 +312,36 @@ class OpcuaDriver:
         if lost:
             self._declare_lost(since, self._clock.gateway_time())
 
-    def _deliver(self, subscription: Subscription, message: ua.NotificationMessage) -> None:
+    def _deliver(self, subscription: Subscription, message: Notification) -> None:
         """Turn a message into readings, and acknowledge it."""
         now = self._clock.gateway_time()
-        self._acks.append((subscription.number, int(message.SequenceNumber)))
+        self._acks.append((subscription.number, message.number))
         self._observed = now
-        for notification in message.NotificationData:
-            if isinstance(notification, ua.DataChangeNotification):
-                for item in notification.MonitoredItems:
-                    self._receive(int(item.ClientHandle), item.Value, now)
-            elif isinstance(notification, ua.StatusChangeNotification):
-                self._give_up_subscription()
-                code = int(notification.Status.value)
-                raise RefusedError(
-                    f"the server ended the subscription: {code_name(code)}",
-                    hint="none needed: the driver subscribes anew",
-                    code=code,
-                )
+        for change in message.changes:
+            self._receive(change, now)
+        if message.ended is not None:
+            self._give_up_subscription()
+            raise RefusedError(
+                f"the server ended the subscription: {code_name(message.ended)}",
+                hint="none needed: the driver subscribes anew",
+                code=message.ended,
+            )
 
-    def _receive(self, handle: int, data: ua.DataValue, now: Nanoseconds) -> None:
+    def _receive(self, change: Change, now: Nanoseconds) -> None:
+        handle = change.handle
         signal = self._signals.get(handle)
         if signal is None:
             return  # a number that we never gave is the server's own confusion
         reading = reading_of(
             signal,
-            data,
+            change,
             gateway_time=now,
             skew_max=self._clock.skew_max(),
             initial=handle in self._initial,
         )
         self._initial.discard(handle)
         gap = None
-        if has_overflowed(data):
+        if change.overflowed:
             gap = Gap(
                 subject=signal.name,
                 start=self._seen.get(handle, now),

@@ -12,18 +12,25 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from asyncua import Client, ua
+from asyncua.common.utils import Buffer
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.ua_binary import struct_from_binary
 
 from protocols.field.driver import DriverError
 from protocols.field.opcua.address import Address, PathAddress
+from protocols.field.opcua.notification import (
+    Notification,
+    Published,
+    read_publish,
+    read_republish,
+)
 from protocols.field.opcua.refusal import RefusedError, told
 from protocols.field.opcua.requests import (
     BAD_NODE_UNKNOWN,
@@ -154,7 +161,7 @@ class Session:
         params.MaxNotificationsPerPublish = 0
         params.PublishingEnabled = True
         with told("creating the subscription"):
-            granted = (await self._ask(request, ua.CreateSubscriptionResponse)).Parameters
+            granted = await self._ask(request, _read_granted)
         interval = float(granted.RevisedPublishingInterval) / 1000
         return Subscription(
             number=int(granted.SubscriptionId),
@@ -195,25 +202,24 @@ class Session:
             return False
         return bool(results) and all(result.StatusCode.is_good() for result in results)
 
-    async def publish(self, acks: Sequence[tuple[int, int]]) -> ua.PublishResult:
+    async def publish(self, acks: Sequence[tuple[int, int]]) -> Published:
         """Wait for the next message of any subscription; acknowledge (subscription, sequence)."""
-        request = [
+        request = ua.PublishRequest()
+        request.Parameters.SubscriptionAcknowledgements = [
             ua.SubscriptionAcknowledgement(SubscriptionId=subscription, SequenceNumber=sequence)
             for subscription, sequence in acks
         ]
         with told("waiting for notifications"):
-            return (await self._services.publish(request)).Parameters
+            return await self._ask(request, read_publish, timeout=0)
 
-    async def republish(
-        self, subscription: Subscription, sequence: int
-    ) -> ua.NotificationMessage | None:
+    async def republish(self, subscription: Subscription, sequence: int) -> Notification | None:
         """Return a message once more, or None where the server no longer has it."""
         request = ua.RepublishRequest()
         request.Parameters.SubscriptionId = subscription.number
         request.Parameters.RetransmitSequenceNumber = sequence
         try:
             with told("asking for a message once more"):
-                response = await self._ask(request, ua.RepublishResponse)
+                message = await self._ask(request, read_republish)
         except UnreadableError:
             return None  # asking again would bring the same, for ever
         except RefusedError as refusal:
@@ -221,8 +227,7 @@ class Session:
                 return None
             raise
         # Some servers answer with an empty message instead of BadMessageNotAvailable.
-        message = response.NotificationMessage
-        return message if message.NotificationData else None
+        return None if message.is_keepalive else message
 
     async def close(self) -> None:
         """Close session and channel as well as the line allows; never raises."""
@@ -272,20 +277,23 @@ class Session:
         value = values[0].Value if values else None
         return value.Value if value is not None else None
 
-    async def _ask(self, request: Any, answer: type[Any]) -> Any:
+    async def _ask(
+        self, request: Any, read: Callable[[Buffer], _T], timeout: float | None = None
+    ) -> _T:
+        """Send a request and return its answer; ``timeout`` 0: however long it takes."""
         protocol = self._client.uaclient.protocol
         if protocol is None:
             raise ConnectionError("the line is not open")
-        octets = await protocol.send_request(request)
+        octets = await protocol.send_request(request, timeout)
         try:
-            response = struct_from_binary(answer, octets)
+            return read(octets)
+        except ua.UaStatusCodeError:
+            raise
         except Exception as error:  # whatever a decoder of hostile bytes may raise
             raise UnreadableError(
-                f"the server's {answer.__name__} cannot be read: {error}",
+                f"the server's answer to {type(request).__name__} cannot be read: {error}",
                 hint="keep a capture of the line and report it",
             ) from error
-        response.ResponseHeader.ServiceResult.check()
-        return response
 
     def _parts(self, whole: Sequence[_T], limit: int) -> Iterator[Sequence[_T]]:
         size = min(self._per_call[limit], _PER_CALL_MAX)
@@ -302,6 +310,12 @@ _LIMIT_TRANSLATE: Final = int(
     getattr(ua.ObjectIds, _LIMITS + "MaxNodesPerTranslateBrowsePathsToNodeIds")
 )
 _LIMIT_MONITOR: Final = int(getattr(ua.ObjectIds, _LIMITS + "MaxMonitoredItemsPerCall"))
+
+
+def _read_granted(data: Buffer) -> Any:
+    response = struct_from_binary(ua.CreateSubscriptionResponse, data)
+    response.ResponseHeader.ServiceResult.check()
+    return response.Parameters
 
 
 def _count(seconds: float, publishing_s: float) -> int:
