@@ -10,7 +10,8 @@
     ├── ExportError             a record could not be put into the form asked for
     ├── AccessError             nobody known asks                               401
     ├── DeniedError             the actor may not do this                       403
-    │   └── PasswordIssuedError     the password must be changed first
+    │   ├── PasswordIssuedError     the password must be changed first
+    │   └── SecondPersonError       it takes a second person
     ├── NotFoundError           there is no such thing                          404
     ├── ConflictError           it is otherwise than the caller believed        409
     └── InvalidError            what was given cannot be taken                  422
@@ -68,6 +69,10 @@ class DeniedError(AggregatorError):
 
 class PasswordIssuedError(DeniedError):
     """The password was given by an administrator and must be changed first."""
+
+
+class SecondPersonError(DeniedError):
+    """What was tried takes a second person: it must be asked for, and approved by another."""
 
 
 class NotFoundError(AggregatorError):

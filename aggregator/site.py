@@ -17,6 +17,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from aggregator.access.roles import Act, require
 from aggregator.api import (
     accounts,
+    approvals,
     audit,
     facts,
     gateways,
@@ -78,6 +79,7 @@ def create_app(context: Context) -> FastAPI:
         audit.routes,
         tokens.routes,
         accounts.routes,
+        approvals.routes,
         reviews.routes,
         genealogy.routes,
         trace.routes,

@@ -113,6 +113,12 @@ async def is_name_used(tx: Transaction, name: str) -> bool:
     return await tx.fetch_one("tokens.of_name", name=name) is not None
 
 
+async def in_force(tx: Transaction, name: str, kind: TokenKind, *, now: Nanoseconds) -> list[Token]:
+    """Return the tokens of a kind with which somebody acts now, newest first."""
+    rows = await tx.fetch("tokens.in_force", name=name, kind=kind.value, now=now)
+    return [_token(row) for row in rows]
+
+
 async def list_of_kind(tx: Transaction, kind: TokenKind) -> list[Token]:
     """Return the tokens of a kind, newest first, the ended ones too."""
     return [_token(row) for row in await tx.fetch("tokens.of_kind", kind=kind.value)]

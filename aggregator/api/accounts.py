@@ -1,4 +1,4 @@
-"""Accounts of persons: log in and out, change a password; make, reset, end; name a delegate."""
+"""Accounts of persons: log in and out, what proves oneself; make, change, end; name a delegate."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from aggregator.access.accounts import Account
 from aggregator.access.passwords import CHARACTERS_MAX
 from aggregator.access.roles import Role
 from aggregator.caller import Caller, ContextOf, Person
-from aggregator.service.access import accounts
+from aggregator.service.access import accounts, delegations, own, people
 from aggregator.service.access.accounts import Issued, Proof
-from aggregator.service.review import decide_lot
-from aggregator.service.review.decide_lot import Delegation
+from aggregator.service.access.delegations import Delegation
 
 routes = APIRouter(tags=["accounts"])
 
@@ -55,6 +54,21 @@ class ReasonRequest(_Request):
     """Why something is done."""
 
     reason: Reason
+
+
+class RolesRequest(ReasonRequest):
+    """Roles that an account is to have."""
+
+    roles: Annotated[frozenset[Role], Field(min_length=1)]
+
+
+class SecondFactorRequest(_Request):
+    """What replaces a second factor."""
+
+    offer: Annotated[str, Field(max_length=200, description="As it was offered.")]
+    new_code: Annotated[Code, Field(description="Code of the new authenticator.")]
+    password: Password
+    code: Code
 
 
 class DelegationRequest(_Request):
@@ -104,7 +118,7 @@ async def make_account(context: ContextOf, actor: Caller, asked: AccountRequest)
     issued = await accounts.create(
         context, actor, asked.user, asked.printed_name, asked.roles, why=asked.reason
     )
-    return _issued(issued)
+    return issued_once(issued)
 
 
 @routes.post("/accounts/{user}/reset", summary="Give an account a new password and second factor")
@@ -112,7 +126,7 @@ async def reset_account(
     context: ContextOf, actor: Caller, user: str, asked: ReasonRequest
 ) -> dict[str, Any]:
     """Return what the next login takes; it is shown this once."""
-    return _issued(await accounts.reset(context, actor, user, why=asked.reason))
+    return issued_once(await accounts.reset(context, actor, user, why=asked.reason))
 
 
 @routes.delete("/accounts/{user}", status_code=204, summary="End an account for good")
@@ -121,17 +135,76 @@ async def end_account(context: ContextOf, actor: Caller, user: str, reason: str)
     await accounts.disable(context, actor, user, why=reason)
 
 
-@routes.get("/delegations", summary="List who may release in whose place")
+@routes.put("/accounts/{user}/roles", status_code=204, summary="Give an account other roles")
+async def set_roles(context: ContextOf, actor: Caller, user: str, asked: RolesRequest) -> None:
+    """Change the roles of an account; its sessions end."""
+    await people.set_roles(context, actor, user, asked.roles, why=asked.reason)
+
+
+@routes.post("/accounts/{user}/lock", status_code=204, summary="Lock an account at once")
+async def lock_account(context: ContextOf, actor: Caller, user: str, asked: ReasonRequest) -> None:
+    """Lock an account until somebody takes the lock off; its sessions end."""
+    await people.lock(context, actor, user, why=asked.reason)
+
+
+@routes.post("/accounts/{user}/unlock", status_code=204, summary="Take a lock off an account")
+async def unlock_account(
+    context: ContextOf, actor: Caller, user: str, asked: ReasonRequest
+) -> None:
+    """Unlock an account, whoever or whatever locked it."""
+    await people.unlock(context, actor, user, why=asked.reason)
+
+
+@routes.get("/sessions", summary="List one's own sessions")
+async def read_sessions(context: ContextOf, person: Person) -> dict[str, Any]:
+    """Return one's sessions that have not ended, newest first."""
+    found = await own.sessions(context, person)
+    return {
+        "items": [
+            {
+                "id": each.id,
+                "created_at": each.created_at,
+                "expires_at": each.expires_at,
+                "current": each.id == person.id,
+            }
+            for each in found
+        ]
+    }
+
+
+@routes.delete("/sessions/{session}", status_code=204, summary="End a session of one's own")
+async def end_session(context: ContextOf, person: Person, session: str, reason: str) -> None:
+    """End a session, here or elsewhere."""
+    await own.end_session(context, person, session, why=reason)
+
+
+@routes.post("/second-factor/offer", summary="Begin with another authenticator")
+async def offer_second_factor(context: ContextOf, person: Person) -> dict[str, str]:
+    """Return a new second factor, which is not in force until its first code comes back."""
+    offer = own.offer_second_factor(context, person)
+    return {"offer": offer.sealed, "enrolment": offer.enrolment}
+
+
+@routes.post("/second-factor", status_code=204, summary="Put another authenticator in force")
+async def replace_second_factor(
+    context: ContextOf, person: Person, asked: SecondFactorRequest
+) -> None:
+    """Replace the second factor of one's own account; every session of it ends."""
+    proof = Proof(password=asked.password, code=asked.code)
+    await own.replace_second_factor(context, person, proof, asked.offer, asked.new_code)
+
+
+@routes.get("/delegations", summary="List who decides in whose place")
 async def read_delegations(context: ContextOf, actor: Caller) -> dict[str, Any]:
     """Return every delegation, newest first, the ended ones too."""
-    found = await decide_lot.delegations(context, actor)
+    found = await delegations.delegations(context, actor)
     return {"items": [_delegation(each) for each in found]}
 
 
-@routes.post("/delegations", status_code=201, summary="Name who releases in one's place")
+@routes.post("/delegations", status_code=201, summary="Name who decides in one's place")
 async def delegate(context: ContextOf, person: Person, asked: DelegationRequest) -> dict[str, Any]:
     """Return the delegation."""
-    given = await decide_lot.delegate(
+    given = await delegations.delegate(
         context, person, asked.delegate, asked.start, asked.end, why=asked.reason
     )
     return _delegation(given)
@@ -140,10 +213,11 @@ async def delegate(context: ContextOf, person: Person, asked: DelegationRequest)
 @routes.delete("/delegations/{delegation}", status_code=204, summary="End a delegation")
 async def end_delegation(context: ContextOf, person: Person, delegation: str, reason: str) -> None:
     """End a delegation that one gave oneself."""
-    await decide_lot.end_delegation(context, person, delegation, why=reason)
+    await delegations.end_delegation(context, person, delegation, why=reason)
 
 
-def _issued(issued: Issued) -> dict[str, Any]:
+def issued_once(issued: Issued) -> dict[str, Any]:
+    """Return an account with what opens it, which is shown this once."""
     secrets = {"password": issued.password, "enrolment": issued.enrolment}
     return _shown(issued.account) | secrets
 

@@ -15,6 +15,7 @@ from aggregator.export.words import ENGLISH, Words
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.batch_record import BatchRecord, content_hash
 from aggregator.model.series import Series, SignalKey
+from aggregator.service.access.second_person import Leaving, guard_export
 from aggregator.service.assemble_record import (
     Assembled,
     StoredRecord,
@@ -122,13 +123,23 @@ def charts_of(record: BatchRecord, series: Mapping[SignalKey, Series]) -> dict[s
 async def told(
     context: Context, tx: Transaction, actor: Actor, found: StoredRecord, form: str
 ) -> None:
-    """Tell the audit trail that a version left the system."""
+    """Let a version leave the system, and tell the audit trail.
+
+    Raises SecondPersonError for a confidential one whose leaving nobody has approved.
+    """
     summary = found.summary
+    leaving = Leaving(lot=summary.lot, record=summary.content_hash, form=form)
+    approval = await guard_export(context, tx, actor, leaving)
+    after: dict[str, audit.JsonValue] = {
+        "version": summary.version,
+        "hash": summary.content_hash,
+        "form": form,
+    }
     entry = audit.Entry(
         who=actor.name,
         act=Act.EXPORT_RECORD.value,
         what=f"record {summary.lot}",
-        after={"version": summary.version, "hash": summary.content_hash, "form": form},
+        after=after if approval is None else after | {"approval": approval},
         why=f"exported as {form}",
     )
     await audit.record(tx, entry, context.clock)

@@ -28,6 +28,7 @@ from aggregator.model.master.equipment import EquipmentPath
 from aggregator.model.master.lot import check_lot_key
 from aggregator.model.signature import Component, Meaning, check_signature, encode_signature
 from aggregator.service import assemble_record, audit_trail, facts
+from aggregator.service.access import delegations
 from aggregator.service.access.accounts import Proof
 from aggregator.service.genealogy import edges
 from aggregator.service.review import decide_lot, review_record, signing
@@ -235,27 +236,27 @@ async def test_a_delegate_releases_in_their_own_name_and_for_a_time(floor: Floor
         await floor.sign(zhao_person, zhao, Meaning.RELEASED)
     now = floor.clock.now()
     with pytest.raises(ConflictError, match="their own delegate"):
-        await decide_lot.delegate(
+        await delegations.delegate(
             floor.context, chen, "chen.jie", now, now + SECOND, why="on leave"
         )
     with pytest.raises(NotFoundError):
-        await decide_lot.delegate(floor.context, chen, "nobody", now, now + SECOND, why="on leave")
+        await delegations.delegate(floor.context, chen, "nobody", now, now + SECOND, why="on leave")
     with pytest.raises(InvalidError):
-        await decide_lot.delegate(floor.context, chen, "zhao.min", now, now, why="on leave")
+        await delegations.delegate(floor.context, chen, "zhao.min", now, now, why="on leave")
     with pytest.raises(DeniedError):
-        await decide_lot.delegate(floor.context, li, "zhao.min", now, now + SECOND, why="on leave")
-    given = await decide_lot.delegate(
+        await delegations.delegate(floor.context, zhao, "li.wei", now, now + SECOND, why="on leave")
+    given = await delegations.delegate(
         floor.context, chen, "zhao.min", now, now + 86_400 * SECOND, why="on leave"
     )
-    assert await decide_lot.delegations(floor.context, QA) == [given]
-    await decide_lot.end_delegation(floor.context, chen, given.id, why="back early")
+    assert await delegations.delegations(floor.context, QA) == [given]
+    await delegations.end_delegation(floor.context, chen, given.id, why="back early")
     with pytest.raises(DeniedError):
         await floor.sign(zhao_person, zhao, Meaning.RELEASED)
-    await decide_lot.delegate(
+    await delegations.delegate(
         floor.context, chen, "zhao.min", now, now + 86_400 * SECOND, why="on leave"
     )
     # A delegate is another person, not another reviewer: the reviewer is none for the releaser.
-    await decide_lot.delegate(
+    await delegations.delegate(
         floor.context, chen, "li.wei", now, now + 86_400 * SECOND, why="on leave"
     )
     with pytest.raises(ConflictError, match="another person"):

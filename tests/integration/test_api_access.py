@@ -144,7 +144,24 @@ CALLS: Final = (
         "/accounts/{user}",
         query={"reason": "left"},
     ),
-    Call("GET", "/api/v1/delegations", Act.READ_RECORDS, "/delegations"),
+    *(
+        Call(
+            "POST",
+            f"/api/v1/accounts/none/{what}",
+            Act.MANAGE_ACCESS,
+            f"/accounts/{{user}}/{what}",
+            {"reason": "doubt"},
+        )
+        for what in ("lock", "unlock")
+    ),
+    Call(
+        "PUT",
+        "/api/v1/accounts/none/roles",
+        Act.MANAGE_ACCESS,
+        "/accounts/{user}/roles",
+        {"roles": ["qa"], "reason": "moved"},
+    ),
+    Call("GET", "/api/v1/delegations", Act.READ_AUDIT, "/delegations"),
     Call("GET", "/api/v1/reviews", Act.READ_RECORDS, "/reviews"),
     Call("GET", REVIEW, Act.READ_RECORDS, REVIEW_PATH),
     Call("GET", f"{REVIEW}/if-released", Act.READ_RECORDS, f"{REVIEW_PATH}/if-released"),

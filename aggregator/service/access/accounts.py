@@ -26,6 +26,7 @@ from aggregator.errors import (
 )
 from aggregator.metrics import LOCKED
 from aggregator.model.signature import Component
+from aggregator.service.access.second_person import guard_access
 from aggregator.service.context import Context
 from aggregator.store.base import Transaction
 from protocols.wire.reading import Nanoseconds
@@ -58,6 +59,24 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A new account as it is asked for."""
+
+    user: str
+    printed_name: str
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """What opens an account at its first login."""
+
+    password: str
+    kept: str  # its hash
+    secret: bytes  # of the second factor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A person who has logged in: the only one that can sign."""
 
@@ -79,69 +98,92 @@ async def create(
     Raises ConflictError for a user id that anybody ever had, be it a person or a service.
     """
     require(actor, Act.MANAGE_ACCESS)
-    name, printed = accounts.check_user_id(user), accounts.check_printed_name(printed_name)
+    fresh = await make_components()
+    async with context.store.write() as tx:
+        await guard_access(context, tx, "a new account")
+        wanted = Wanted(user=user, printed_name=printed_name, roles=roles)
+        return await add(context, tx, actor, wanted, fresh, why=why)
+
+
+async def add(
+    context: Context, tx: Transaction, actor: Actor, wanted: Wanted, fresh: Components, *, why: str
+) -> Issued:
+    """Make an account within a transaction, as ``create`` does."""
+    name = accounts.check_user_id(wanted.user)
+    printed, roles = accounts.check_printed_name(wanted.printed_name), wanted.roles
     if not roles:
         raise InvalidError("an account needs a role", hint=f"roles: {', '.join(Role)}")
-    password, secret = passwords.make_password(), second_factor.make_secret()
-    kept = await passwords.hash_password(password)
-    async with context.store.write() as tx:
-        if await accounts.find(tx, name) or await tokens.is_name_used(tx, name):
-            raise ConflictError(
-                f"the user id {name} was given before, and is never given again",
-                hint="take another one",
-            )
-        await tx.execute(
-            "accounts.add",
-            user_id=name,
-            printed_name=printed,
-            roles=json.dumps(sorted(roles)),
-            password_hash=kept,
-            password_state=PasswordState.ISSUED.value,
-            second_factor=second_factor.wrap(secret, context.keys.access, name),
-            created_at=context.clock.now(),
+    if await accounts.find(tx, name) or await tokens.is_name_used(tx, name):
+        raise ConflictError(
+            f"the user id {name} was given before, and is never given again",
+            hint="take another one",
         )
-        after: audit.JsonValue = {"printed_name": printed, "roles": [*sorted(roles)]}
-        await audit.record(
-            tx, _entry(actor.name, "create an account", name, why, after=after), context.clock
-        )
-        account = await _present(tx, name)
-    return Issued(account=account, password=password, enrolment=_address(context, name, secret))
+    await tx.execute(
+        "accounts.add",
+        user_id=name,
+        printed_name=printed,
+        roles=json.dumps(sorted(roles)),
+        password_hash=fresh.kept,
+        password_state=PasswordState.ISSUED.value,
+        second_factor=second_factor.wrap(fresh.secret, context.keys.access, name),
+        created_at=context.clock.now(),
+    )
+    after: audit.JsonValue = {"printed_name": printed, "roles": [*sorted(roles)]}
+    entry = account_entry(actor.name, "create an account", name, why, after=after)
+    await audit.record(tx, entry, context.clock)
+    return _issued(context, await present(tx, name), fresh)
 
 
 async def reset(context: Context, actor: Actor, user: str, *, why: str) -> Issued:
     """Give an account a new password and second factor, lift its lock and end its sessions."""
     require(actor, Act.MANAGE_ACCESS)
-    password, secret = passwords.make_password(), second_factor.make_secret()
-    kept = await passwords.hash_password(password)
+    fresh = await make_components()
     async with context.store.write() as tx:
-        account = await _present(tx, user)
-        await tx.execute(
-            "accounts.reset",
-            user_id=account.user,
-            password_hash=kept,
-            password_state=PasswordState.ISSUED.value,
-            second_factor=second_factor.wrap(secret, context.keys.access, account.user),
-        )
-        await tokens.end_all(tx, account.user, now=context.clock.now())
-        await audit.record(
-            tx, _entry(actor.name, "reset an account", account.user, why), context.clock
-        )
-        account = await _present(tx, user)
-    enrolment = _address(context, account.user, secret)
-    return Issued(account=account, password=password, enrolment=enrolment)
+        await guard_access(context, tx, "what opens an account")
+        return await renew(context, tx, actor, user, fresh, why=why)
+
+
+async def renew(
+    context: Context, tx: Transaction, actor: Actor, user: str, fresh: Components, *, why: str
+) -> Issued:
+    """Reset an account within a transaction, as ``reset`` does."""
+    account = await present(tx, user)
+    await tx.execute(
+        "accounts.reset",
+        user_id=account.user,
+        password_hash=fresh.kept,
+        password_state=PasswordState.ISSUED.value,
+        second_factor=second_factor.wrap(fresh.secret, context.keys.access, account.user),
+    )
+    await tokens.end_all(tx, account.user, now=context.clock.now())
+    entry = account_entry(actor.name, "reset an account", account.user, why)
+    await audit.record(tx, entry, context.clock)
+    return _issued(context, await present(tx, user), fresh)
 
 
 async def disable(context: Context, actor: Actor, user: str, *, why: str) -> None:
     """End an account for good, with every session of it; what it signed stays signed."""
     require(actor, Act.MANAGE_ACCESS)
-    now = context.clock.now()
     async with context.store.write() as tx:
-        account = await _present(tx, user)
-        await tx.execute("accounts.end", user_id=account.user, ended_at=now)
-        await tokens.end_all(tx, account.user, now=now)
-        await audit.record(
-            tx, _entry(actor.name, "end an account", account.user, why), context.clock
-        )
+        await guard_access(context, tx, "the end of an account")
+        await end(context, tx, actor, user, why=why)
+
+
+async def end(context: Context, tx: Transaction, actor: Actor, user: str, *, why: str) -> None:
+    """End an account within a transaction, as ``disable`` does."""
+    now = context.clock.now()
+    account = await present(tx, user)
+    await tx.execute("accounts.end", user_id=account.user, ended_at=now)
+    await tokens.end_all(tx, account.user, now=now)
+    entry = account_entry(actor.name, "end an account", account.user, why)
+    await audit.record(tx, entry, context.clock)
+
+
+async def make_components() -> Components:
+    """Make a password and a second factor; outside any transaction, for it takes its time."""
+    password = passwords.make_password()
+    kept = await passwords.hash_password(password)
+    return Components(password=password, kept=kept, secret=second_factor.make_secret())
 
 
 async def every(context: Context, actor: Actor) -> list[Account]:
@@ -165,7 +207,7 @@ async def log_in(context: Context, user: str, proof: Proof) -> tuple[Token, str]
         why = "password and code were right"
         after: audit.JsonValue = {"session": session.id}
         await audit.record(
-            tx, _entry(account.user, "log in", account.user, why, after=after), context.clock
+            tx, account_entry(account.user, "log in", account.user, why, after=after), context.clock
         )
     return session, text
 
@@ -176,7 +218,9 @@ async def log_out(context: Context, session: Session) -> None:
         if await tokens.end(tx, session.id, now=context.clock.now()):
             name, before = session.actor.name, {"session": session.id}
             await audit.record(
-                tx, _entry(name, "log out", name, "as asked", before={**before}), context.clock
+                tx,
+                account_entry(name, "log out", name, "as asked", before={**before}),
+                context.clock,
             )
 
 
@@ -201,7 +245,7 @@ async def change_password(context: Context, user: str, proof: Proof, fresh: str)
         await tokens.end_all(tx, account.user, now=context.clock.now())
         why = "chosen by the person"
         await audit.record(
-            tx, _entry(account.user, "change a password", account.user, why), context.clock
+            tx, account_entry(account.user, "change a password", account.user, why), context.clock
         )
 
 
@@ -296,20 +340,23 @@ async def _failed(context: Context, tx: Transaction, account: Account, now: Nano
         why = f"{failures} failures in a row"
         after: audit.JsonValue = {"until": until}
         await audit.record(
-            tx, _entry("system", "lock an account", account.user, why, after=after), context.clock
+            tx,
+            account_entry("system", "lock an account", account.user, why, after=after),
+            context.clock,
         )
         LOCKED.inc()
         _log.warning("an account was locked", user=account.user, failures=failures)
 
 
-async def _present(tx: Transaction, user: str) -> Account:
+async def present(tx: Transaction, user: str) -> Account:
+    """Return the account of a user id; NotFoundError where it has ended, or never was."""
     account = await accounts.find(tx, user)
     if account is None or account.ended_at is not None:
         raise NotFoundError(f"there is no account {user[:70]!r}, or it has ended")
     return account
 
 
-def _entry(
+def account_entry(
     who: str,
     act: str,
     user: str,
@@ -318,12 +365,22 @@ def _entry(
     before: audit.JsonValue = None,
     after: audit.JsonValue = None,
 ) -> audit.Entry:
+    """Return what the audit trail is told of an account."""
     return audit.Entry(
         who=who, act=act, what=f"account {user}", before=before, after=after, why=why
     )
 
 
-def _address(context: Context, user: str, secret: bytes) -> str:
+def _issued(context: Context, account: Account, fresh: Components) -> Issued:
+    return Issued(
+        account=account,
+        password=fresh.password,
+        enrolment=enrolment_of(context, account.user, fresh.secret),
+    )
+
+
+def enrolment_of(context: Context, user: str, secret: bytes) -> str:
+    """Return the address by which an authenticator takes a second factor up."""
     issuer = f"Lotproof {context.settings.log.origin.partition('/')[0]}"
     return second_factor.enrolment_address(secret, user, issuer)
 

@@ -9,7 +9,9 @@ from aggregator.access import accounts, tokens
 from aggregator.access.roles import Act, Actor, require
 from aggregator.access.tokens import Token, TokenKind
 from aggregator.errors import AccessError, ConflictError, NotFoundError
+from aggregator.service.access.second_person import guard_access
 from aggregator.service.context import Context
+from aggregator.store.base import Transaction
 
 CALLERS: Final = frozenset({TokenKind.SERVICE, TokenKind.SESSION, TokenKind.PERSON})
 """Kinds of token with which a call may be made."""
@@ -24,12 +26,20 @@ async def give(
     """
     require(actor, Act.MANAGE_ACCESS)
     async with context.store.write() as tx:
-        if await accounts.find(tx, holder.name):
-            raise ConflictError(
-                f"{holder.name} is a person's user id", hint="give the token a name of its own"
-            )
-        token, text = await tokens.issue(tx, holder, kind, now=context.clock.now())
-        await audit.record(tx, _entry(actor, token, "give a token", why), context.clock)
+        await guard_access(context, tx, "a token")
+        return await make(context, tx, actor, holder, kind, why=why)
+
+
+async def make(
+    context: Context, tx: Transaction, actor: Actor, holder: Actor, kind: TokenKind, *, why: str
+) -> tuple[Token, str]:
+    """Make a token within a transaction, as ``give`` does."""
+    if await accounts.find(tx, holder.name):
+        raise ConflictError(
+            f"{holder.name} is a person's user id", hint="give the token a name of its own"
+        )
+    token, text = await tokens.issue(tx, holder, kind, now=context.clock.now())
+    await audit.record(tx, _entry(actor, token, "give a token", why), context.clock)
     return token, text
 
 

@@ -15,11 +15,19 @@ from zoneinfo import ZoneInfo
 from aggregator import audit
 from aggregator.access import accounts
 from aggregator.access.accounts import Account
-from aggregator.access.roles import Act, Actor, allows, require
+from aggregator.access.roles import Act, Actor
 from aggregator.errors import AccessError, ConflictError, InvalidError
 from aggregator.metrics import SIGNATURES
 from aggregator.model.binding.fact import FactId
-from aggregator.model.disposition import Event, ExceptionId, Happening, UserId, Verdict, step
+from aggregator.model.disposition import (
+    Disposition,
+    Event,
+    ExceptionId,
+    Happening,
+    UserId,
+    Verdict,
+    step,
+)
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.batch_record import content_hash
 from aggregator.model.signature import (
@@ -31,6 +39,7 @@ from aggregator.model.signature import (
     shown_hash,
 )
 from aggregator.service.access.accounts import Proof, Session, prove
+from aggregator.service.access.rights import right
 from aggregator.service.assemble_record import assemble_now
 from aggregator.service.context import Context
 from aggregator.service.review.inputs import stopped_inputs
@@ -92,8 +101,8 @@ async def show(context: Context, session: Session, asked: Asked) -> Shown:
     """Return the statement to be signed; ConflictError where the lot does not allow it now."""
     key = check_lot_key(asked.gtin, asked.lot)
     async with context.store.read() as tx:
-        await _require(context, tx, session.actor, asked.meaning)
         standing = await standing_of(tx, key)
+        await _require(context, tx, session.actor, asked.meaning, standing.disposition)
         account = await _account(tx, session)
         step(standing.disposition, _happening(asked, account.user))
         components = await _needed(context, tx, session)
@@ -110,8 +119,8 @@ async def sign(context: Context, session: Session, asked: Asked, given: Given) -
     """
     key = check_lot_key(asked.gtin, asked.lot)
     async with context.store.read() as tx:
-        await _require(context, tx, session.actor, asked.meaning)
         standing = await standing_of(tx, key)
+        await _require(context, tx, session.actor, asked.meaning, standing.disposition)
         _check_shown(standing, asked, given, await _account(tx, session))
         needed = await _needed(context, tx, session)
     if Component.CODE in needed and not given.proof.code:
@@ -126,8 +135,8 @@ async def sign(context: Context, session: Session, asked: Asked, given: Given) -
     if asked.meaning is Meaning.RELEASED:
         await _check_inputs(context, key)
     async with context.store.write() as tx:
-        await _require(context, tx, session.actor, asked.meaning)
         standing = await standing_of(tx, key)
+        await _require(context, tx, session.actor, asked.meaning, standing.disposition)
         _check_shown(standing, asked, given, account)
         after = step(standing.disposition, _happening(asked, account.user))
         signature = _signature(
@@ -189,17 +198,15 @@ ACT_OF: Final[Mapping[Meaning, Act]] = {
 }
 
 
-async def _require(context: Context, tx: Transaction, actor: Actor, meaning: Meaning) -> None:
-    """Return if the actor may sign this, in their own right or as somebody's delegate."""
-    act = ACT_OF[meaning]
-    if allows(actor, act):
-        return
-    rows = await tx.fetch("delegations.principals", delegate=actor.name, now=context.clock.now())
-    for row in rows:
-        principal = await accounts.find(tx, row["principal"])
-        if principal and principal.ended_at is None and allows(principal.actor, act):
-            return
-    require(actor, act)
+async def _require(
+    context: Context, tx: Transaction, actor: Actor, meaning: Meaning, lot: Disposition
+) -> None:
+    """Return if the actor may sign this, in their own right or as somebody's delegate.
+
+    A right that the reviewer gave releases nothing: two signers whom one person chose are one.
+    """
+    first = lot.reviewer if meaning is Meaning.RELEASED else None
+    await right(context, tx, actor, ACT_OF[meaning], apart_from=first)
 
 
 async def _account(tx: Transaction, session: Session) -> Account:

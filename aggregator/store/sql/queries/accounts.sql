@@ -36,3 +36,12 @@ WHERE user_id = :user_id;
 -- name: accounts.end
 -- End an account that has not ended.
 UPDATE accounts SET ended_at = :ended_at WHERE user_id = :user_id AND ended_at IS NULL;
+
+-- name: accounts.set_roles
+-- Other roles.
+UPDATE accounts SET roles = :roles WHERE user_id = :user_id;
+
+-- name: accounts.set_second_factor
+-- Another authenticator, and the step of the code that showed it to work.
+UPDATE accounts SET second_factor = :second_factor, last_step = :last_step
+WHERE user_id = :user_id;

@@ -27,3 +27,10 @@ UPDATE tokens SET ended_at = :ended_at WHERE name = :name AND ended_at IS NULL;
 -- name: tokens.of_name
 -- Whether a name was ever given to a token.
 SELECT id FROM tokens WHERE name = :name LIMIT 1;
+
+-- name: tokens.in_force
+-- The tokens of a kind with which somebody acts now, newest first.
+SELECT id, name, kind, roles, created_at, expires_at, ended_at
+FROM tokens
+WHERE name = :name AND kind = :kind AND ended_at IS NULL AND expires_at > :now
+ORDER BY created_at DESC, id;

@@ -1,0 +1,81 @@
+"""How a sensitive act is done once a second person has approved it: exactly as it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aggregator.access.roles import Actor
+from aggregator.service.access import accounts, people, tokens
+from aggregator.service.access.accounts import Issued, Wanted
+from aggregator.service.access.sensitive import (
+    CreateAccount,
+    EndAccount,
+    ExportRecord,
+    GiveToken,
+    OpenExchange,
+    ResetAccount,
+    Sensitive,
+    SetRoles,
+    UnlockAccount,
+)
+from aggregator.service.context import Context
+from aggregator.store.base import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """What an act hands out, which nobody can show again."""
+
+    issued: Issued | None = None
+    token: str = ""
+
+
+Do = Callable[[Transaction, Actor, str], Awaitable[Handed]]
+"""Does an act within a transaction, in the name of a person and for a reason."""
+
+
+async def prepared(context: Context, act: Sensitive) -> Do | None:
+    """Return how an act is done; None where its holder does it later (an export, an exchange)."""
+    match act:
+        case CreateAccount() | ResetAccount():
+            return await _opening(context, act)
+        case EndAccount() | UnlockAccount() | SetRoles() | GiveToken():
+            return _changing(context, act)
+        case ExportRecord() | OpenExchange():
+            return None
+
+
+async def _opening(context: Context, act: CreateAccount | ResetAccount) -> Do:
+    fresh = await accounts.make_components()
+
+    async def do(tx: Transaction, by: Actor, why: str) -> Handed:
+        if isinstance(act, ResetAccount):
+            issued = await accounts.renew(context, tx, by, act.user, fresh, why=why)
+        else:
+            wanted = Wanted(
+                user=act.user, printed_name=act.printed_name, roles=frozenset(act.roles)
+            )
+            issued = await accounts.add(context, tx, by, wanted, fresh, why=why)
+        return Handed(issued=issued)
+
+    return do
+
+
+def _changing(context: Context, act: EndAccount | UnlockAccount | SetRoles | GiveToken) -> Do:
+    async def do(tx: Transaction, by: Actor, why: str) -> Handed:
+        match act:
+            case EndAccount():
+                await accounts.end(context, tx, by, act.user, why=why)
+            case UnlockAccount():
+                await people.take_lock_off(context, tx, by, act.user, why=why)
+            case SetRoles():
+                roles = frozenset(act.roles)
+                await people.put_roles(context, tx, by, act.user, roles, why=why)
+            case GiveToken():
+                holder = Actor(name=act.name, roles=frozenset(act.roles))
+                _, text = await tokens.make(context, tx, by, holder, act.token_kind, why=why)
+                return Handed(token=text)
+        return Handed()
+
+    return do

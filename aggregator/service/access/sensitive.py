@@ -1,0 +1,151 @@
+"""Acts that take a second person, each as the document that is asked for, shown and approved."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from aggregator.access.roles import Act, Role
+from aggregator.access.tokens import TokenKind
+from protocols.wire.dossier.file import canonical_json
+
+Form = Literal[
+    "json",
+    "pdf",
+    "dossier",
+    "dossier-own",
+    "csv",
+    "exceptions.csv",
+    "parquet",
+    "epcis",
+    "batchml",
+]
+"""Forms in which a record leaves, as the audit trail names them."""
+
+
+def _in_order(roles: tuple[Role, ...]) -> tuple[Role, ...]:
+    return tuple(sorted(set(roles)))
+
+
+Roles = Annotated[tuple[Role, ...], Field(min_length=1), AfterValidator(_in_order)]
+User = Annotated[str, Field(max_length=64)]
+
+
+class _Sensitive(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def holder(self) -> str:
+        """Return who does it once it is approved; empty where it is done at once."""
+        return ""
+
+
+class ExportRecord(_Sensitive):
+    """A person takes one version of a confidential record out in one form, once."""
+
+    kind: Literal["export_record"]
+    gtin: str
+    lot: str
+    record: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Hash of the version.")]
+    form: Form
+
+
+class OpenExchange(_Sensitive):
+    """Another system takes the confidential records of a product, until a time."""
+
+    kind: Literal["open_exchange"]
+    system: Annotated[str, Field(description="Name of its service token.")]
+    gtin: str
+    forms: Annotated[tuple[Form, ...], Field(min_length=1)]
+    until: Annotated[int, Field(ge=0, description="Nanoseconds since the Unix epoch.")]
+
+    @property
+    def holder(self) -> str:
+        """Return the system."""
+        return self.system
+
+
+class CreateAccount(_Sensitive):
+    """A new account."""
+
+    kind: Literal["create_account"]
+    user: User
+    printed_name: Annotated[str, Field(max_length=100)]
+    roles: Roles
+
+
+class ResetAccount(_Sensitive):
+    """An account gets a new password and second factor; its sessions end."""
+
+    kind: Literal["reset_account"]
+    user: User
+
+
+class EndAccount(_Sensitive):
+    """An account ends for good."""
+
+    kind: Literal["end_account"]
+    user: User
+
+
+class UnlockAccount(_Sensitive):
+    """A lock is taken off an account."""
+
+    kind: Literal["unlock_account"]
+    user: User
+
+
+class SetRoles(_Sensitive):
+    """An account gets other roles; its sessions end."""
+
+    kind: Literal["set_roles"]
+    user: User
+    roles: Roles
+
+
+class GiveToken(_Sensitive):
+    """A service gets a token, or a person a link that opens the console once."""
+
+    kind: Literal["give_token"]
+    name: User
+    roles: Roles
+    token_kind: Literal[TokenKind.SERVICE, TokenKind.LOGIN] = TokenKind.SERVICE
+
+
+Sensitive = Annotated[
+    ExportRecord
+    | OpenExchange
+    | CreateAccount
+    | ResetAccount
+    | EndAccount
+    | UnlockAccount
+    | SetRoles
+    | GiveToken,
+    Field(discriminator="kind"),
+]
+PARSE: Final[TypeAdapter[Sensitive]] = TypeAdapter(Sensitive)
+
+
+def asks(act: Sensitive) -> Act:
+    """Return what the first person must be allowed to do."""
+    match act:
+        case ExportRecord():
+            return Act.EXPORT_RECORD
+        case OpenExchange():
+            return Act.APPROVE_EXPORT
+        case _:
+            return Act.MANAGE_ACCESS
+
+
+def decides(act: Sensitive) -> Act:
+    """Return what the second person must be allowed to do."""
+    return Act.APPROVE_EXPORT if isinstance(act, _OUT) else Act.APPROVE_ACCESS
+
+
+def document_of(act: Sensitive) -> str:
+    """Return an act in its one form: canonical JSON."""
+    return canonical_json(act.model_dump(mode="json")).decode()
+
+
+_OUT: Final = (ExportRecord, OpenExchange)
