@@ -61,7 +61,7 @@ MISUSED: Final[Mapping[str, Misused]] = {
         homes={
             "protocols/wire/cbor*": CBOR,
             "protocols/wire/seal*": CBOR,
-            "protocols/wire/column*": CBOR,
+            "protocols/wire/values/*": CBOR,
             "tests/*cbor*": CBOR,
             "tests/*seal*": CBOR,
             "protocols/field/llrp*": EPCIS_AND_LLRP,

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import random
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -14,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from protocols.wire import cbor
 from protocols.wire.bundle import inflate_body
 from protocols.wire.column import decode_column
 from protocols.wire.dossier.holding import Held
 from protocols.wire.dossier.instant import format_time, parse_time
 from protocols.wire.errors import WireError
-from protocols.wire.reading import Reading, TagRead
+from protocols.wire.reading import Kind, Reading, TagRead
+from protocols.wire.values.arrays import deltas, integers
 from tests import dossier_vectors, dossiers
 from tests.property.test_verifier_mutations import (
     MUTATIONS,
@@ -171,12 +174,24 @@ READ_COLUMNS = """
 """
 
 
+def decimal_column(chance: random.Random) -> bytes:
+    """Return a column of floats as decimals, up to the bound of its kind or one over it."""
+    kind, bound = chance.choice([(Kind.FLOAT32, 2**24), (Kind.FLOAT64, 2**53)])
+    digits = chance.randrange(1, bound.bit_length() + 1)
+    numbers = [chance.randrange(-(2**digits), 2**digits) for _ in range(chance.randrange(1, 30))]
+    time: cbor.Item = [0, 1, integers([1] * (len(numbers) - 1))]
+    values: cbor.Item = [chance.randrange(11), integers(deltas(numbers)), numbers[0]]
+    return cbor.encode(["a", int(kind), len(numbers), time, None, values, None, None, None])
+
+
 async def test_columns_of_every_kind_are_read_alike_damaged_or_not() -> None:
     columns = [bytes.fromhex(each["column"]) for each in COLUMNS]
     chance = random.Random("columns")
-    for column in list(columns):
+    decimals = [decimal_column(chance) for _ in range(300)]
+    for column in columns + decimals[:5]:
         for mutate in (flip_bits, cut, insert, remove):
             columns += [mutate(chance, column) for _ in range(60)]
+    columns += decimals
     expected: list[Any] = []
     for column in columns:
         try:
@@ -304,8 +319,6 @@ POLICY_CHANGES = [
     ("log = ", "logs = "),
     ("log = ", "log = 3 #"),
     ("ED25519:", "ED25518:"),
-    ("+04ccb1bb+", "+04ccb1bc+"),
-    ("ESP256:048e", "ESP256:048f"),
     ("gw-07", "GW-07"),
     ("[gateways]", "gateways = []"),
     ("[gateways]", "witnesses_required = 1\n[gateways]"),
@@ -319,7 +332,12 @@ async def test_a_policy_that_cannot_be_used_gives_no_verdict() -> None:
     text = dossier_vectors.FOLDER.joinpath("policy.toml").read_text(encoding="utf-8")
     async with verify_page() as page:
         script = "async (policy) => await lotproofVerify(new Uint8Array(0), policy)"
-        for change in POLICY_CHANGES:
+        named = re.search(r"\+[0-9a-f]{8}\+", text)
+        point = re.search("ESP256:04[0-9a-f]{8}", text)
+        assert named is not None
+        assert point is not None
+        wrong = [(named[0], "+00000000+"), (point[0], "ESP256:0400000000")]
+        for change in [*POLICY_CHANGES, *wrong]:
             policy = text.replace(*change, 1)
             answer = await page.call(script, policy)
             assert "report" not in answer

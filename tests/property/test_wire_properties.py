@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +128,49 @@ def shown(reading: Reading) -> str:
     value = reading.value
     bits = struct.pack(">d", value).hex() if isinstance(value, float) else repr(value)
     return f"{reading._replace(value=None)!r} {bits}"
+
+
+SINGLE = struct.Struct("<f")
+DECIMALS = st.builds(
+    lambda number, decimals: number / 10**decimals,
+    st.integers(-(10**6), 10**6) | st.integers(-(2**54), 2**54),
+    st.integers(0, 11),
+)
+
+
+@given(
+    st.sampled_from([Kind.FLOAT32, Kind.FLOAT64]),
+    st.lists(DECIMALS | st.sampled_from([0.0, -0.0]), min_size=1, max_size=20),
+    st.none() | FLOATS.filter(lambda value: abs(value) < 3e38),
+)
+def test_floats_of_few_decimals_keep_every_bit(
+    kind: Kind, values: list[float], other: float | None
+) -> None:
+    values += [] if other is None else [other]
+    if kind is Kind.FLOAT32:
+        values = [SINGLE.unpack(SINGLE.pack(value))[0] for value in values]
+    made = [Reading(SignalName("a"), kind, value, at) for at, value in enumerate(values)]
+    (data,) = encode_columns(made)
+    assert list(map(shown, decode_column(data).readings())) == list(map(shown, made))
+
+
+@given(
+    st.sampled_from([(Kind.FLOAT32, 2**24), (Kind.FLOAT64, 2**53)]),
+    st.integers(0, 9),
+    st.data(),
+)
+def test_a_decimal_is_the_float_nearest_to_it(
+    width: tuple[Kind, int], decimals: int, data: st.DataObject
+) -> None:
+    kind, bound = width
+    number = data.draw(st.integers(1 - bound, bound - 1))
+    fields = cbor.decode(encode_columns([Reading(SignalName("a"), kind, 0.5, 0)])[0])
+    assert isinstance(fields, list)
+    fields[5] = [decimals, cbor.Tagged(64, b""), number]
+    (reading,) = decode_column(cbor.encode(fields)).readings()
+    nearest = float(Fraction(number, 10**decimals))  # correctly rounded by definition
+    expected = SINGLE.unpack(SINGLE.pack(nearest))[0] if kind is Kind.FLOAT32 else nearest
+    assert reading.value == expected
 
 
 @given(st.permutations(range(9)), st.lists(st.integers(0, 8), max_size=9))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from typing import Any
 
 import pytest
 
 from protocols.wire import cbor
 from protocols.wire.column import decode_column, encode_column, encode_columns
-from protocols.wire.errors import LimitError, WireError
+from protocols.wire.errors import LimitError, MalformedError, WireError
 from protocols.wire.limits import SIGNAL_NAME_BYTES_MAX, VALUE_BYTES_MAX
 from protocols.wire.reading import Kind, Reading, SignalName, Status
 from tests.sealed import START
@@ -63,6 +65,14 @@ INFINITE = cbor.Tagged(85, bytes.fromhex("0000807f") + bytes(8))
         (Kind.INT, 4, [START, 1]),
         (Kind.INT, 5, u8(1, 2)),
         (Kind.INT, 5, [1, 2, 3]),
+        (Kind.INT, 5, [u8(1, 1, 1), 1]),
+        (Kind.INT, 5, [1, u8(1, 1)]),
+        (Kind.INT, 5, [u8(1, 1), 2**63 - 1]),
+        (Kind.INT, 5, [u8(1, 1), -(2**63) - 1]),
+        (Kind.UINT, 5, [u8(1, 1), -1]),
+        (Kind.UINT, 5, [cbor.Tagged(72, b"\xff\x02"), 0]),
+        (Kind.UINT, 5, [u8(0, 1), 2**64 - 1]),
+        (Kind.BOOL, 5, [u8(0, 1), 0]),
         (Kind.INT, 5, cbor.Tagged(86, bytes(24))),
         (Kind.INT, 5, cbor.Tagged(71, b"\xff" * 24)),
         (Kind.BOOL, 5, u8(0, 1, 2)),
@@ -70,6 +80,19 @@ INFINITE = cbor.Tagged(85, bytes.fromhex("0000807f") + bytes(8))
         (Kind.FLOAT64, 5, NAN),
         (Kind.FLOAT64, 5, cbor.Tagged(85, bytes(12))),
         (Kind.FLOAT32, 5, INFINITE),
+        (Kind.FLOAT64, 5, [10, u8(1, 1), 1]),
+        (Kind.FLOAT64, 5, [-1, u8(1, 1), 1]),
+        (Kind.FLOAT64, 5, [None, u8(1, 1), 1]),
+        (Kind.FLOAT64, 5, [1, u8(1, 1)]),
+        (Kind.FLOAT64, 5, [u8(1, 1), 1]),
+        (Kind.FLOAT64, 5, [1, u8(1), 1]),
+        (Kind.FLOAT64, 5, [1, u8(1, 1, 1), 1]),
+        (Kind.FLOAT64, 5, [1, cbor.Tagged(86, bytes(16)), 1]),
+        (Kind.FLOAT64, 5, [1, u8(1, 1), 2**53 - 2]),
+        (Kind.FLOAT64, 5, [1, u8(1, 1), -(2**53)]),
+        (Kind.FLOAT64, 5, [1, cbor.Tagged(79, b"\xff" * 7 + b"\x7f" + b"\x00" * 7 + b"\x80"), 1]),
+        (Kind.FLOAT32, 5, [1, u8(1, 1), 2**24 - 2]),
+        (Kind.FLOAT32, 5, [1, u8(1, 1), -(2**24)]),
         (Kind.TEXT, 5, ["a", "b", b"c"]),
         (Kind.BYTES, 5, [b"a", b"b", bytes(VALUE_BYTES_MAX + 1)]),
         (Kind.TAG_READ, 5, [[b""] * 3]),
@@ -145,3 +168,71 @@ def test_times_take_the_widest_step_that_loses_nothing() -> None:
         found = cbor.decode(encode_column(column))
         assert isinstance(found, list)
         assert found[3] == [START, step, u8(3, 3, 3)]
+
+
+def i8(*numbers: int) -> cbor.Tagged:
+    return cbor.Tagged(72, array("b", numbers).tobytes())
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "form"),
+    [
+        (Kind.INT, (5, 6, 8), [u8(1, 2), 5]),
+        (Kind.INT, (-(2**63), 2**63 - 1), [cbor.Tagged(71, b"\xff" * 8), -(2**63)]),
+        (Kind.UINT, (2**64 - 1,), [u8(), 2**64 - 1]),
+        (Kind.FLOAT64, (20.5, 20.25, 20.0), [2, i8(-25, -25), 2050]),
+        (Kind.FLOAT64, (130.0,), [0, u8(), 130]),
+        (Kind.FLOAT64, (0.0, 0.0), [0, u8(0), 0]),
+        (Kind.FLOAT64, (1e-9, 2e-9), [9, u8(1), 1]),
+        (Kind.FLOAT64, (1.0, 1.5, 1.25, 1.0), [2, i8(50, -25, -25), 100]),
+        (Kind.FLOAT64, (2.0**53 - 1, 2.0**53 - 2), [0, i8(-1), 2**53 - 1]),
+        (Kind.FLOAT32, (0.5, 0.75, 1.25), [2, u8(25, 50), 50]),
+        (Kind.FLOAT32, (2.0**24 - 1, 2.0**24 - 2, 2.0**24 - 2), [0, i8(-1, 0), 2**24 - 1]),
+    ],
+)
+def test_values_near_each_other_are_written_as_deltas(
+    kind: Kind, values: tuple[Any, ...], form: list[Any]
+) -> None:
+    assert fields(kind, values)[5] == form
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Kind.INT, (2**63 - 1, -(2**63))),  # 65 bits apart
+        (Kind.UINT, (0, 200, 0)),  # deltas would be wider
+        (Kind.INT, ()),
+        (Kind.FLOAT64, ()),
+        (Kind.FLOAT64, (0.1, 0.1 + 0.2)),  # not 0.3
+        (Kind.FLOAT64, (1e-10, 2e-10)),  # ten decimals
+        (Kind.FLOAT64, (-0.0,)),
+        (Kind.FLOAT64, (1.5, -0.0)),
+        (Kind.FLOAT64, (2.0**53, 1.0)),  # over the bound
+        (Kind.FLOAT64, (0.5, 1e300)),
+        (Kind.FLOAT64, (1e300, 0.5)),
+        (Kind.FLOAT64, (5e-324, 0.5)),
+        (Kind.FLOAT64, (1e9, 0.001)),  # exact, and no smaller
+        (Kind.FLOAT32, (130.25,)),  # exact, and no smaller
+        (Kind.FLOAT32, (2.0**24, 1.0, 1.0, 1.0)),
+    ],
+)
+def test_values_that_deltas_do_not_make_smaller_stay_as_they_are(
+    kind: Kind, values: tuple[Any, ...]
+) -> None:
+    code = {Kind.FLOAT64: "d", Kind.FLOAT32: "f"}.get(kind)
+    made = [reading(kind, value, at) for at, value in enumerate(values)] or [reading(kind, None)]
+    column = decode_column(encode_column(made))
+    found = cbor.decode(encode_column(made))
+    assert isinstance(found, list)
+    assert isinstance(found[5], cbor.Tagged)
+    assert list(column.readings()) == made
+    if code:
+        assert found[5].content == array(code, values).tobytes()
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_left_to_the_decoder_to_refuse(wrong: float) -> None:
+    for kind, values in [(Kind.FLOAT64, (1.5, wrong)), (Kind.FLOAT32, (wrong, 1.5))]:
+        data = encode_column([reading(kind, value, at) for at, value in enumerate(values)])
+        with pytest.raises(MalformedError, match="NaN or infinity"):
+            decode_column(data)

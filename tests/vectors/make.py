@@ -7,6 +7,7 @@ format, which then gets a new version: ``tests/unit/test_wire_vectors.py`` refus
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,18 @@ def _reading(kind: Kind, value: Any, at: int = 0, **changes: Any) -> Reading:
     return reading._replace(**changes)
 
 
+_MOST: Final = 9007199.254740991  # 2^53 - 1 over 10^9
+
+
+def _several(kind: Kind, *values: Any) -> list[Reading]:
+    return [_reading(kind, value, at) for at, value in enumerate(values)]
+
+
+def _single(value: float) -> float:
+    """Return the float of 32 bits that is nearest."""
+    return array("f", [value])[0]
+
+
 def _columns() -> dict[str, list[Reading]]:
     read = TagRead(
         epc=bytes.fromhex("30340789000c0e42dfdc1c35"),
@@ -112,8 +125,13 @@ def _columns() -> dict[str, list[Reading]]:
         "bool": [_reading(Kind.BOOL, at % 2 == 0, at) for at in range(3)],
         "int": [_reading(Kind.INT, value, at) for at, value in enumerate((-1, 0, 2**40))],
         "uint": [_reading(Kind.UINT, value, at) for at, value in enumerate((0, 2**64 - 1))],
-        "float32": [_reading(Kind.FLOAT32, value, at) for at, value in enumerate((0.5, -0.0))],
-        "float64": [_reading(Kind.FLOAT64, 128.1 + at / 10, at) for at in range(5)],
+        "uint, a counter": _several(Kind.UINT, 2**40, 2**40 + 1, 2**40 + 1, 2**40 + 9),
+        "int, from end to end": _several(Kind.INT, -(2**63), 2**63 - 1),
+        "float32": _several(Kind.FLOAT32, 0.5, -0.0),
+        "float32, decimals": _several(Kind.FLOAT32, *map(_single, (6.012, 5.998, 6.1, 0.0, -0.25))),
+        "float64": _several(Kind.FLOAT64, 0.1 + 0.2, 5e-324, -1.7976931348623157e308),
+        "float64, decimals": [_reading(Kind.FLOAT64, (1281 + at) / 10, at) for at in range(5)],
+        "float64, the most digits": _several(Kind.FLOAT64, *(_MOST - at / 1e9 for at in range(4))),
         "text": [_reading(Kind.TEXT, value) for value in ("", "批号 L-1")],
         "bytes": [_reading(Kind.BYTES, b"\x00\xff")],
         "tag read": [_reading(Kind.TAG_READ, read), _reading(Kind.TAG_READ, read, 1)],

@@ -13,11 +13,12 @@ import numpy as np
 from aggregator.model.series import Integers
 from aggregator.store.segments.codec import ARRAYS, Part, Values
 from protocols.wire.bundle import check_columns, open_body, split_bundle
-from protocols.wire.column import Column, Numbers
+from protocols.wire.column import Column
 from protocols.wire.errors import WireError
 from protocols.wire.header import decode_header
 from protocols.wire.reading import Doubt, Kind, SignalName
 from protocols.wire.seal import peek
+from protocols.wire.values.arrays import Numbers
 
 
 class PartKey(NamedTuple):

@@ -4,6 +4,7 @@ const READINGS_MAX = 100_000;
 const SIGNAL_BYTES_MAX = 256;
 const VALUE_MAX = 65_535;
 const INTEGER_TAGS = [64, 69, 70, 71, 72, 77, 78, 79];
+const SCALES = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 const STEPS = [1_000_000_000n, 1_000_000n, 1_000n, 100n, 1n];
 const [BOOL, INT, UINT, FLOAT32, FLOAT64, TEXT, BYTES, TAG_READ] = [0, 1, 2, 3, 4, 5, 6, 7];
 const KIND_NAMES = ["BOOL", "INT", "UINT", "FLOAT32", "FLOAT64", "TEXT", "BYTES", "TAG_READ"];
@@ -162,23 +163,51 @@ function readTimes(item, count) {
 }
 
 function readValues(kind, item, count) {
-  if (kind === FLOAT32 || kind === FLOAT64) {
-    const floats = readNumbers(item, [kind === FLOAT32 ? 85 : 86]);
-    if (floats.length !== count) throw new Refusal("a column has not as many values as it says");
-    if (!floats.every(Number.isFinite)) throw new Refusal("a value array holds NaN or infinity");
-    return floats;
-  }
+  if (kind === FLOAT32 || kind === FLOAT64) return readFloats(kind, item, count);
+  if (kind === INT || kind === UINT) return readWholeNumbers(kind, item, count);
   if (kind === TEXT) return readList("str", isText, item, count);
   if (kind === BYTES) return readList("bytes", isBytes, item, count);
   if (kind === TAG_READ) return readTagReads(item, count);
-  const integers = readIntegers(item, count);
-  const wrong = {
-    [BOOL]: (number) => number < 0 || number > 1,
-    [INT]: (number) => number >= 2n ** 63n,
-    [UINT]: (number) => number < 0,
-  }[kind];
-  if (integers.some(wrong)) throw new Refusal(`a value does not fit its kind ${KIND_NAMES[kind]}`);
-  return integers;
+  const bits = readIntegers(item, count);
+  if (bits.some((bit) => bit < 0 || bit > 1)) throw new Refusal("a value does not fit its kind BOOL");
+  return bits;
+}
+
+/** Return the floats of a typed array, or of `[decimals, deltas, first]`. */
+function readFloats(kind, item, count) {
+  const [tag, bound] = kind === FLOAT32 ? [85, 2n ** 24n] : [86, 2n ** 53n];
+  if (matches(item, isInt, isAny, isInt) && SCALES[item[0]] !== undefined) {
+    const scale = SCALES[item[0]];
+    const numbers = summed(readIntegers(item[1], count - 1), item[2]);
+    if (numbers.some((number) => number >= bound || number <= -bound)) {
+      throw new Refusal("a decimal has more digits than a float of its kind holds");
+    }
+    // The quotient is the double nearest to the decimal; an array of floats takes the float nearest to it.
+    return TYPED_ARRAYS.get(tag).from(numbers, (number) => Number(number) / scale);
+  }
+  const floats = readNumbers(item, [tag]);
+  if (floats.length !== count) throw new Refusal("a column has not as many values as it says");
+  if (!floats.every(Number.isFinite)) throw new Refusal("a value array holds NaN or infinity");
+  return floats;
+}
+
+/** Return the integers of a typed array, or of `[deltas, first]`. */
+function readWholeNumbers(kind, item, count) {
+  const numbers = matches(item, isAny, isInt)
+    ? summed(readIntegers(item[0], count - 1), item[1])
+    : readIntegers(item, count);
+  const [lowest, beyond] = kind === INT ? [-(2n ** 63n), 2n ** 63n] : [0n, 2n ** 64n];
+  if (numbers.some((number) => number < lowest || number >= beyond)) {
+    throw new Refusal(`a value does not fit its kind ${KIND_NAMES[kind]}`);
+  }
+  return numbers;
+}
+
+/** Return `first` and, one after another, what each of `deltas` makes of it. */
+function summed(deltas, first) {
+  const numbers = [first];
+  for (const delta of deltas) numbers.push(numbers.at(-1) + BigInt(delta));
+  return numbers;
 }
 
 function readList(name, form, item, count) {

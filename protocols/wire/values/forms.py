@@ -1,0 +1,231 @@
+"""The values of a column: what each kind looks like on the wire (docs/specs/bundle.md, "Values").
+
+An integer is near the one before it, and a sensor gives numbers of a few decimals, which binary
+floats only come close to. So integers are ``[deltas, first]``, and floats that are decimals, bit
+for bit, are ``[decimals, deltas, first]``: integers over a power of ten. Where that is not smaller
+or not exact they are typed arrays of their own width.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import isfinite
+from typing import Final, TypeAlias, TypeVar, cast
+
+from protocols.wire.cbor import Item
+from protocols.wire.errors import LimitError, MalformedError
+from protocols.wire.limits import VALUE_BYTES_MAX
+from protocols.wire.reading import Kind, TagRead, Value
+from protocols.wire.values.arrays import (
+    Numbers,
+    deltas,
+    integers,
+    read_floats,
+    read_integers,
+    read_times,
+    times,
+    typed,
+)
+
+T = TypeVar("T", str, bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagReads:
+    """The values of a column of tag reads, one array a field (see ``TagRead``)."""
+
+    epcs: list[bytes]
+    epc_bits: array[int]
+    antennas: array[int]
+    rssis: array[int]
+    first_seen: array[int]
+    last_seen: array[int]
+    counts: array[int]
+
+    def __len__(self) -> int:
+        return len(self.epcs)
+
+    def __getitem__(self, index: int) -> TagRead:
+        return TagRead(
+            epc=self.epcs[index],
+            epc_bits=self.epc_bits[index],
+            antenna=self.antennas[index],
+            rssi=self.rssis[index],
+            first_seen=self.first_seen[index],
+            last_seen=self.last_seen[index],
+            count=self.counts[index],
+        )
+
+
+Values: TypeAlias = "Numbers | list[str] | list[bytes] | TagReads"
+
+
+def encode_values(kind: Kind, values: Sequence[Value]) -> Item:
+    """Return the one form that the encoder gives ``values``; LimitError for one over its bound."""
+    match kind:
+        case Kind.FLOAT32 | Kind.FLOAT64:
+            return _floats(array(_FLOAT_CODES[kind], cast("Sequence[float]", values)))
+        case Kind.INT | Kind.UINT:
+            return _integers(cast("Sequence[int]", values))
+        case Kind.BOOL:
+            return integers([int(cast(bool, value)) for value in values])
+        case Kind.TAG_READ:
+            return _tag_reads(cast("Sequence[TagRead]", values))
+        case Kind.TEXT | Kind.BYTES:
+            texts = cast("Sequence[str] | Sequence[bytes]", values)
+            if any(len(value) > VALUE_BYTES_MAX for value in texts):
+                raise LimitError(f"a value is over {VALUE_BYTES_MAX} long")
+            return list(texts)
+
+
+def read_values(kind: Kind, item: object, count: int) -> Values:
+    """Return the ``count`` values that ``item`` holds; MalformedError if it is not their form."""
+    match kind:
+        case Kind.FLOAT32 | Kind.FLOAT64:
+            return _read_floats(kind, item, count)
+        case Kind.INT | Kind.UINT:
+            return _read_integers(kind, item, count)
+        case Kind.BOOL:
+            bits = read_integers(item, count)
+            if count and not 0 <= min(bits) <= max(bits) <= 1:
+                raise MalformedError("a value does not fit its kind BOOL")
+            return bits
+        case Kind.TAG_READ:
+            return _read_tag_reads(item, count)
+        case Kind.TEXT:
+            return _read_list(str, item, count)
+        case Kind.BYTES:
+            return _read_list(bytes, item, count)
+
+
+_FLOAT_CODES: Final = {Kind.FLOAT32: "f", Kind.FLOAT64: "d"}
+_SCALES: Final = tuple(10.0**decimals for decimals in range(10))
+# Below its bound, a float of the width holds every integer: a quotient of two of them is the one
+# double that is nearest to the decimal (IEEE 754 section 5.4.1), whoever divides.
+_BOUNDS: Final = {"f": 2**24, "d": 2**53}
+_ROUNDING: Final = {"f": 2.0**-24, "d": 0.0}  # how far off the double a float of the width may be
+
+
+def _floats(floats: array[float]) -> Item:
+    found = _decimals(floats) if floats else None
+    if found is not None:
+        decimals, numbers = found
+        first, differences = numbers[0], integers(deltas(numbers))
+        size = 3 + (first.bit_length() + 7) // 8 + len(cast(bytes, differences.content))
+        if size < len(floats) * floats.itemsize:
+            return [decimals, differences, first]
+    return typed(floats)
+
+
+def _decimals(floats: array[float]) -> tuple[int, list[int]] | None:
+    """Return the fewest decimals that give every bit of ``floats`` again, and the integers.
+
+    None where there are none with integers below the bound.
+    """
+    code, bits = floats.typecode, floats.tobytes()
+    bound, rounding = _BOUNDS[code], _ROUNDING[code]
+    hardest = floats[0]  # the first that needs more decimals; all are tried only where it fits
+    for decimals, scale in enumerate(_SCALES):
+        try:
+            if abs(round(hardest * scale) / scale - hardest) > rounding * abs(hardest):
+                continue
+            numbers = [round(value * scale) for value in floats]
+        except (OverflowError, ValueError):  # infinity and NaN are no decimals
+            return None
+        if max(numbers) >= bound or min(numbers) <= -bound:
+            return None
+        again = array(code, [number / scale for number in numbers])
+        if again.tobytes() == bits:
+            return decimals, numbers
+        unlike = (value for value, other in zip(floats, again, strict=True) if value != other)
+        hardest = next(unlike, -0.0)
+        if not hardest:  # a negative zero, which no integer gives
+            return None
+    return None
+
+
+def _read_floats(kind: Kind, item: object, count: int) -> array[float]:
+    code = _FLOAT_CODES[kind]
+    match item:
+        case [int(decimals), differences, int(first)] if 0 <= decimals < len(_SCALES):
+            numbers = list(accumulate(read_integers(differences, count - 1), initial=first))
+            if max(numbers) >= _BOUNDS[code] or min(numbers) <= -_BOUNDS[code]:
+                raise MalformedError("a decimal has more digits than a float of its kind holds")
+            scale = _SCALES[decimals]
+            return array(code, [number / scale for number in numbers])
+    floats = read_floats(item, code)
+    if len(floats) != count:
+        raise MalformedError("a column has not as many values as it says")
+    if not all(map(isfinite, floats)):
+        raise MalformedError("a value array holds NaN or infinity")
+    return floats
+
+
+_INTEGER_CODES: Final = {Kind.INT: "q", Kind.UINT: "Q"}
+
+
+def _integers(numbers: Sequence[int]) -> Item:
+    plain = integers(numbers)
+    try:
+        differences = integers(deltas(numbers))
+    except LimitError:  # from one end of 64 bits to the other
+        return plain
+    fewer = len(cast(bytes, differences.content)) < len(cast(bytes, plain.content))
+    return [differences, numbers[0]] if fewer else plain
+
+
+def _read_integers(kind: Kind, item: object, count: int) -> array[int]:
+    code = _INTEGER_CODES[kind]
+    try:
+        match item:
+            case [differences, int(first)]:
+                steps = read_integers(differences, count - 1)
+                return array(code, accumulate(steps, initial=first))
+        return array(code, read_integers(item, count))
+    except OverflowError:
+        raise MalformedError(f"a value does not fit its kind {kind.name}") from None
+
+
+def _read_list(wanted: type[T], item: object, count: int) -> list[T]:
+    if (
+        not isinstance(item, list)
+        or len(item) != count
+        or not all(type(value) is wanted and len(value) <= VALUE_BYTES_MAX for value in item)
+    ):
+        raise MalformedError(f"a column has not its {count} values of {wanted.__name__}")
+    return item
+
+
+def _tag_reads(reads: Sequence[TagRead]) -> Item:
+    return [
+        [read.epc for read in reads],
+        integers([read.epc_bits for read in reads]),
+        integers([read.antenna for read in reads]),
+        integers([read.rssi for read in reads]),
+        times([read.first_seen for read in reads]) if reads else None,
+        times([read.last_seen for read in reads]) if reads else None,
+        integers([read.count for read in reads]),
+    ]
+
+
+def _read_tag_reads(item: object, count: int) -> TagReads:
+    match item:
+        case [epcs, bits, antennas, rssis, first, last, counts]:
+            pass
+        case _:
+            raise MalformedError("the values of a tag-read column are not an array of seven")
+    figures = [read_integers(each, count) for each in (bits, antennas, rssis, counts)]
+    if count and max(map(max, figures)) >= 2**63:
+        raise MalformedError("a figure of a tag read is outside 64 bits")
+    return TagReads(
+        epcs=_read_list(bytes, epcs, count),
+        epc_bits=figures[0],
+        antennas=figures[1],
+        rssis=figures[2],
+        first_seen=read_times(first, count) if count else array("q"),
+        last_seen=read_times(last, count) if count else array("q"),
+        counts=figures[3],
+    )
