@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,7 +14,14 @@ from protocols.wire.dossier.file import Dossier, canonical_json, write_dossier
 from protocols.wire.dossier.holding import Held, Place, disclose
 from protocols.wire.dossier.instant import format_time
 from protocols.wire.dossier.manifest import ChainStatement, KeyRange, Statement
-from protocols.wire.dossier.series import Interval, Part, Series, encode_series, select
+from protocols.wire.dossier.series import (
+    Interval,
+    Part,
+    Series,
+    cut,
+    encode_series,
+    read_runs,
+)
 from protocols.wire.header import (
     FIRST_PREVIOUS,
     Clock,
@@ -219,21 +227,34 @@ def hold(gateway: Gateway, *, disclosed: bool) -> tuple[Held, ...]:
 
 def series_of(gateway: Gateway, signal: SignalName) -> Series:
     """Give the series of a signal as the record's author saw it."""
-    runs = []
+    counts, columns = [], []
     for data in gateway.bundles[FIRST : LAST + 1]:
         bundle = split_bundle(data)
         body = open_body(open_header(bundle.sealed_header, gateway.key.public), bundle.body)
-        columns = [decode_column(column) for column in body.columns]
-        chosen = [r for c in columns if c.signal == signal for r in c.readings()]
-        runs.append(select(chosen, [WINDOW]))
-    part = Part(gateway=gateway.id, epoch=gateway.epoch, first=FIRST, readings=tuple(runs))
+        own = [column for column in body.columns if decode_column(column).signal == signal]
+        chosen = [piece for column in own if (piece := cut(column, [WINDOW])) is not None]
+        counts.append(len(chosen))
+        columns += chosen
+    return remade(gateway, signal, counts, columns)
+
+
+def remade(
+    gateway: Gateway, signal: SignalName, counts: Sequence[int], columns: Sequence[bytes]
+) -> Series:
+    """Give a series of these columns, so many of each bundle."""
+    part = Part(
+        gateway=gateway.id,
+        epoch=gateway.epoch,
+        first=FIRST,
+        counts=tuple(counts),
+        columns=tuple(columns),
+    )
     return Series(signal=signal, parts=(part,))
 
 
 def parameter(gateway: Gateway, signal: SignalName, name: str, data: bytes) -> dict[str, Any]:
     """Say of a signal what a record says, with figures reckoned in the plainest way."""
-    (part,) = series_of(gateway, signal).parts
-    readings = [reading for run in part.readings for reading in run]
+    readings = [each for run in read_runs(series_of(gateway, signal)) for each in run.readings]
     values = [float(r.value) for r in readings if isinstance(r.value, int | float)]
     hot = signal == TEMPERATURE
     return {

@@ -9,9 +9,9 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from protocols.wire.dossier.file import Dossier
-from protocols.wire.dossier.series import Series, decode_series, reading_time, select
+from protocols.wire.dossier.series import Run, decode_series, read_runs, reading_time, select
 from protocols.wire.errors import WireError
-from protocols.wire.reading import Reading, TagRead
+from protocols.wire.reading import Reading, SignalName, TagRead
 from verifier.bundles import Chains, OpenedBundle
 from verifier.errors import RecordError
 from verifier.record import Parameter, Record, judge_figures, read_record
@@ -47,9 +47,7 @@ def check_readings(dossier: Dossier, chains: Chains) -> ReadingsResult:
         result.failed.append(
             f"{len(result.altered)} readings differ between the record and the bundles"
         )
-    count = sum(
-        len(run) for each in series.values() for part in each.parts for run in part.readings
-    )
+    count = sum(len(run.readings) for each in series.values() for run in each.runs)
     excursions = sum(len(parameter.excursions) for parameter in record.parameters)
     checks = (
         conclude(
@@ -84,6 +82,13 @@ class _Found(NamedTuple):
     whole: bool  # all of the bundle could be read
 
 
+class _Recorded(NamedTuple):
+    """A series with its readings."""
+
+    signal: SignalName
+    runs: tuple[Run, ...]
+
+
 _BundleKey = tuple[str, bytes, int]
 """Gateway, epoch and number of a bundle."""
 
@@ -96,11 +101,12 @@ class _Comparison(NamedTuple):
     altered: list[Altered]
 
 
-def _read_series(dossier: Dossier) -> tuple[Mapping[str, Series], list[str]]:
+def _read_series(dossier: Dossier) -> tuple[Mapping[str, _Recorded], list[str]]:
     series, unreadable = {}, []
     for name, data in dossier.series.items():
         try:
-            series[name] = decode_series(data)
+            found = decode_series(data)
+            series[name] = _Recorded(found.signal, tuple(read_runs(found)))
         except WireError as error:
             unreadable.append(f"series {name}: {error}")
     return series, unreadable
@@ -134,7 +140,7 @@ def _record_problems(record: Record, dossier: Dossier) -> Iterator[str]:
 
 
 def _compare(
-    parameter: Parameter, series: Series | None, chains: Chains, result: _Comparison
+    parameter: Parameter, series: _Recorded | None, chains: Chains, result: _Comparison
 ) -> list[Reading]:
     """Select the parameter's readings from the bundles again and hold its series against them.
 
@@ -154,21 +160,20 @@ def _compare(
     if series.signal != parameter.signal:
         result.failed.append(f"{parameter.signal}: its series is of {series.signal}")
     recorded: dict[_BundleKey, tuple[Reading, ...]] = {}
-    for part in series.parts:
-        for number, run in enumerate(part.readings, part.first):
-            key = (part.gateway, part.epoch, number)
-            if key in recorded:
-                result.failed.append(f"{parameter.signal}: its series has bundle {number} twice")
-            recorded[key] = run
+    for run in series.runs:
+        key = (run.gateway, run.epoch, run.number)
+        if key in recorded:
+            result.failed.append(f"{parameter.signal}: its series has bundle {run.number} twice")
+        recorded[key] = run.readings
     for found in within:
         chain, number = found.bundle.chain, found.bundle.number
-        run = recorded.pop((chain.gateway, chain.epoch, number), ())
-        _compare_bundle(parameter, found, run, result)
+        said = recorded.pop((chain.gateway, chain.epoch, number), ())
+        _compare_bundle(parameter, found, said, result)
     if recorded:
         result.failed.append(
             f"{parameter.signal}: its series has {len(recorded)} bundles that are not the lot's"
         )
-    return [each for part in series.parts for run in part.readings for each in run]
+    return [each for run in series.runs for each in run.readings]
 
 
 def _find(parameter: Parameter, bundle: OpenedBundle) -> _Found:

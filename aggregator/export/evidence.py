@@ -6,129 +6,91 @@ A series repeats a parameter's readings bundle by bundle, exactly as the gateway
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from aggregator.model.series import SignalKey
-from protocols.wire import cbor
-from protocols.wire.bundle import inflate_body, split_bundle
-from protocols.wire.column import decode_column
-from protocols.wire.dossier.series import Interval, Part, Series, encode_series, select
+import numpy as np
+
+from aggregator.model.series import Integers, Series
+from aggregator.store.seals import Taken
+from protocols.wire.dossier import series as wire
+from protocols.wire.dossier.series import Interval, cut
 from protocols.wire.header import Epoch, GatewayId
-from protocols.wire.reading import Reading
-
-
-class Numbered(NamedTuple):
-    """A stored bundle and its number."""
-
-    number: int
-    data: bytes
+from protocols.wire.reading import SignalName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
-    """The bundles ``first`` to ``last`` of one chain, in order, those that are stored."""
+class Source:
+    """What the stored bundles of one chain hold of one signal."""
 
     gateway: GatewayId
     epoch: Epoch
-    first: int
-    last: int
-    bundles: Sequence[Numbered]
+    numbers: Integers  # of the bundles, rising; one that is missing counts as one without readings
+    taken: Taken  # one entry a bundle
+    inside: Integers  # readings within the series' intervals, one entry a bundle
+
+
+def inside(
+    series: Series, epoch: bytes, intervals: Sequence[Interval], numbers: Integers
+) -> Integers:
+    """Count the readings of a series that lie in ``intervals``, for each bundle of an epoch.
+
+    ``series`` is in order of its times, ``numbers`` rises, and no two intervals overlap.
+    """
+    counts = np.zeros(len(numbers), np.int64)
+    if epoch not in series.epoch_ids or not len(numbers):
+        return counts
+    own = series.epoch_ids.index(epoch)
+    for interval in intervals:
+        first, stop = np.searchsorted(series.times, interval, side="left")
+        found = series.numbers[first:stop][series.epochs[first:stop] == own]
+        at = np.searchsorted(numbers, found)
+        held = at < len(numbers)
+        held[held] = numbers[at[held]] == found[held]
+        counts += np.bincount(at[held], minlength=len(numbers))
+    return counts
 
 
 def series_of(
-    chains: Sequence[Chain], wanted: Mapping[SignalKey, Sequence[Interval]]
-) -> dict[SignalKey, bytes]:
-    """Return the series of each wanted signal over its intervals, encoded.
+    signal: SignalName, intervals: Sequence[Interval], sources: Sequence[Source]
+) -> bytes:
+    """Return the series of a signal over its intervals, encoded.
 
-    Bundles are opened without checking their seals: whoever asks has had them verified. A bundle
-    that is missing counts as one without readings.
+    A column all of whose readings are within is copied; one that an interval cuts is made anew.
     """
-    parts: dict[SignalKey, list[Part]] = {key: [] for key in wanted}
-    for chain in chains:
-        own = {key: intervals for key, intervals in wanted.items() if key.gateway == chain.gateway}
-        if not own:
-            continue
-        runs = {key: _Run() for key in own}
-        heads = {key: _head(key) for key in own}
-        for number, data in chain.bundles:
-            columns = tuple(_columns(data))
-            for key, intervals in own.items():
-                runs[key].add(number, select(_readings(columns, heads[key]), intervals))
-        for key, run in runs.items():
-            if run.readings:
-                parts[key].append(
-                    Part(
-                        gateway=chain.gateway,
-                        epoch=chain.epoch,
-                        first=run.first,
-                        readings=tuple(run.readings),
-                    )
-                )
-    return {
-        key: encode_series(Series(signal=key.signal, parts=tuple(found)))
-        for key, found in parts.items()
-    }
-
-
-class _Run:
-    """Readings of consecutive bundles, from the first that has one to the last that has one."""
-
-    def __init__(self) -> None:
-        self.first = 0
-        self.readings: list[tuple[Reading, ...]] = []
-
-    def add(self, number: int, readings: tuple[Reading, ...]) -> None:
-        if not readings:
-            return
-        if not self.readings:
-            self.first = number
-        empty = number - self.first - len(self.readings)
-        self.readings.extend([()] * empty)
-        self.readings.append(readings)
-
-
-def _columns(data: bytes) -> Iterator[bytes]:
-    """Yield the columns of a stored bundle's body, undecoded.
-
-    The body was decoded strictly when the bundle was taken in, and its hash says that it is the
-    same; here its byte strings are walked over alone, so that many other signals cost little.
-    """
-    inflated = inflate_body(split_bundle(data).body)
-    seed, start = _length(inflated, 1)  # behind the head of [seed, columns]
-    count, at = _length(inflated, start + seed)
-    for _ in range(count):
-        length, start = _length(inflated, at)
-        at = start + length
-        yield inflated[start:at]
-
-
-class _Length(NamedTuple):
-    """The argument of an item's head, and where what follows the head begins."""
-
-    argument: int
-    start: int
-
-
-def _length(data: bytes, at: int) -> _Length:
-    """Read the head of a byte string or an array (RFC 8949 section 3)."""
-    short = data[at] & 0x1F
-    if short < 24:
-        return _Length(short, at + 1)
-    stop = at + 1 + (1 << (short - 24))
-    return _Length(int.from_bytes(data[at + 1 : stop], "big"), stop)
-
-
-def _readings(columns: Iterable[bytes], head: bytes) -> tuple[Reading, ...]:
-    return tuple(
-        reading
-        for column in columns
-        if column.startswith(head)
-        for reading in decode_column(column).readings()
+    parts = [_part(source, intervals) for source in sources]
+    return wire.encode_series(
+        wire.Series(signal=signal, parts=tuple(part for part in parts if part.columns))
     )
 
 
-def _head(key: SignalKey) -> bytes:
-    """Return how each column of the signal begins: others need not be decoded to be left out."""
-    return b"\x89" + cbor.encode(key.signal)
+def _part(source: Source, intervals: Sequence[Interval]) -> wire.Part:
+    counts = np.array(source.taken.counts, np.int64)
+    stops = np.cumsum(counts)
+    columns: list[bytes] = []
+    copied = 0
+    for at in np.flatnonzero(source.inside != np.array(source.taken.readings, np.int64)).tolist():
+        stop = int(stops[at])
+        start = stop - int(counts[at])
+        columns += source.taken.columns[copied:start]
+        if source.inside[at]:
+            pieces = (cut(column, intervals) for column in source.taken.columns[start:stop])
+            kept = [piece for piece in pieces if piece is not None]
+            columns += kept
+            counts[at] = len(kept)
+        else:
+            counts[at] = 0
+        copied = stop
+    columns += source.taken.columns[copied:]
+    held = np.flatnonzero(counts)
+    numbers = source.numbers[held]
+    first = int(numbers[0]) if len(held) else 0
+    spread = np.zeros(int(numbers[-1]) - first + 1 if len(held) else 0, np.int64)
+    spread[numbers - first] = counts[held]
+    return wire.Part(
+        gateway=source.gateway,
+        epoch=source.epoch,
+        first=first,
+        counts=tuple(spread.tolist()),
+        columns=tuple(columns),
+    )

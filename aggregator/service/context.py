@@ -10,6 +10,7 @@ from aggregator.store.base import Store
 from aggregator.store.genealogy import GenealogyIndex
 from aggregator.store.keys import Keys
 from aggregator.store.segments import ReadingIndex
+from aggregator.store.workers import Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +23,4 @@ class Context:
     settings: Settings
     keys: Keys
     genealogy: GenealogyIndex = field(default_factory=GenealogyIndex)
+    workers: Workers = field(default_factory=Workers)

@@ -14,7 +14,7 @@ from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.service.assemble_record import Assembled, StoredRecord
 from aggregator.service.context import Context
 from aggregator.service.export_record import current, print_stored, told
-from aggregator.service.gather import HeldChain
+from aggregator.service.hold_evidence import HeldChain
 from aggregator.service.master.documents import lot_key
 from aggregator.service.review.standing import KeptSignature, signatures_of
 from aggregator.store.base import Row, Transaction

@@ -14,20 +14,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from aggregator.errors import NotFoundError
-from aggregator.export.evidence import Chain, Numbered, series_of
-from aggregator.model.binding.bind import spans
 from aggregator.model.binding.fact import FOREVER, Fact
 from aggregator.model.binding.locate import locate, observing
 from aggregator.model.binding.occupancy import Window
 from aggregator.model.completeness import ChainSpan
 from aggregator.model.master.lot import Lot, LotKey
 from aggregator.model.master.order import Job, WorkOrder
-from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec, Sampling
+from aggregator.model.master.recipe import ParameterSpec, Sampling
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.batch_record import (
     Earlier,
-    RefusedSeal,
-    SealResult,
     SeriesReference,
     content_hash,
 )
@@ -35,26 +31,17 @@ from aggregator.model.series import Series
 from aggregator.service.bind import identifying, plant_of, whereabouts
 from aggregator.service.context import Context
 from aggregator.service.facts import fact_of
+from aggregator.service.hold_evidence import HeldChain, hold
 from aggregator.service.master.documents import DOCUMENTS, EntityKind, Model, lot_key
 from aggregator.service.master.master_data import PAGE_MAX
 from aggregator.store.base import Transaction
-from aggregator.store.evidence import StoredBundle, bundles, chains
-from aggregator.store.seals import verify_window
+from aggregator.store.evidence import chains
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
 from protocols.wire.reading import SECOND, Nanoseconds
-from protocols.wire.seal import PublicKey
 
 LOOKBACK: Final = 86_400 * SECOND
 """How far back before a window the last value of a signal that is sent on change is looked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldChain:
-    """A chain's span, and every stored bundle of it with one more on each side."""
-
-    span: ChainSpan
-    bundles: tuple[StoredBundle, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,29 +80,19 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
     if not windows:
         return Gathered(inputs=inputs, chains=(), series={})
     inputs = await _with_readings(context, tx, inputs, windows)
-    held = [await _hold(tx, span) for span in inputs.chains]
-    inputs = replace(inputs, seals=await _seals(tx, held))
-    encoded = await asyncio.to_thread(_series, inputs, held)
+    found = await hold(tx, inputs, context.workers)
+    named = {
+        parameter: (f"{at:03}", data) for at, (parameter, data) in enumerate(found.series.items())
+    }
+    references = {
+        parameter: SeriesReference(name=name, sha256=content_hash(data))
+        for parameter, (name, data) in named.items()
+    }
     return Gathered(
-        inputs=replace(
-            inputs,
-            references={
-                parameter: SeriesReference(name=name, sha256=content_hash(data))
-                for parameter, (name, data) in encoded.items()
-            },
-        ),
-        chains=tuple(held),
-        series=dict(encoded.values()),
+        inputs=replace(inputs, seals=found.seals, references=references),
+        chains=found.chains,
+        series=dict(named.values()),
     )
-
-
-async def keys_of(tx: Transaction, gateway: GatewayId) -> list[tuple[bytes, PublicKey]]:
-    """Return every key that a gateway has or had, with its kid."""
-    return [
-        (row["kid"], PublicKey.from_text(row["public_key"]))
-        for row in await tx.fetch("gateways.keys")
-        if row["gateway"] == gateway
-    ]
 
 
 async def _cited(tx: Transaction, key: LotKey) -> AsyncIterator[Cited]:
@@ -229,65 +206,6 @@ def _gateway_times(
             first = min(first, int(found.gateway_times[low:high].min()))
             last = max(last, int(found.gateway_times[low:high].max()) + 1)
     return first, last
-
-
-async def _hold(tx: Transaction, span: ChainSpan) -> HeldChain:
-    first = span.first if span.before is None else span.before
-    last = span.last if span.after is None else span.after
-    found = bundles(tx, span.gateway, span.epoch, first, last + 1)
-    return HeldChain(span=span, bundles=tuple([each async for each in found]))
-
-
-async def _seals(tx: Transaction, held: Sequence[HeldChain]) -> SealResult:
-    """Open every seal again; a bundle whose columns are not its header's is refused as well."""
-    verified = 0
-    refused: list[RefusedSeal] = []
-    for chain in held:
-        span = chain.span
-        keys = dict(await keys_of(tx, span.gateway))
-        result = await verify_window([(each.number, each.data) for each in chain.bundles], keys)
-        faults = {fault.number: fault.reason for fault in result.faults}
-        faults |= {each.number: "columns" for each in chain.bundles if each.wrong}
-        verified += result.bundles - len(faults)
-        refused += [
-            RefusedSeal(gateway=span.gateway, epoch=span.epoch, number=number, reason=reason)
-            for number, reason in sorted(faults.items())
-        ]
-    return SealResult(verified=verified, refused=tuple(refused))
-
-
-def _series(inputs: Inputs, held: Sequence[HeldChain]) -> dict[ParameterName, tuple[str, bytes]]:
-    """Return the series of each critical parameter: its name in the dossier, and its bytes."""
-    where = locate(inputs.lot.key, inputs.known)
-    specs = {spec.key: spec for spec in observing(inputs.plant, where.windows)}
-    critical = [
-        spec
-        for spec in sorted(inputs.parameters, key=lambda spec: spec.parameter)
-        if spec.criticality is Criticality.CRITICAL and spec.signal in specs
-    ]
-    wanted = {
-        spec.signal: [
-            Interval(span.start.time, span.end.time)
-            for span in spans(where.windows, specs[spec.signal], inputs.lot.key)
-        ]
-        for spec in critical
-    }
-    chains_ = [
-        Chain(
-            gateway=each.span.gateway,
-            epoch=each.span.epoch,
-            first=each.span.first,
-            last=each.span.last,
-            bundles=[
-                Numbered(bundle.number, bundle.data)
-                for bundle in each.bundles
-                if each.span.first <= bundle.number <= each.span.last and not bundle.wrong
-            ],
-        )
-        for each in held
-    ]
-    encoded = series_of(chains_, wanted)
-    return {spec.parameter: (f"{at:03}", encoded[spec.signal]) for at, spec in enumerate(critical)}
 
 
 def _past(end: Nanoseconds) -> Nanoseconds:

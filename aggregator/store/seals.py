@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from protocols.wire.bundle import PURPOSE, check_body_hash, split_bundle
+from aggregator.store.columns import ColumnFinder
+from aggregator.store.workers import Workers
+from protocols.wire.bundle import PURPOSE, check_body_hash, inflate_body, split_bundle
 from protocols.wire.errors import ChainError, UnknownKeyError, WireError
 from protocols.wire.header import decode_header
+from protocols.wire.reading import SignalName
 from protocols.wire.seal import PublicKey, open_sealed, peek
 from protocols.wire.tlog import leaf_hash
 
@@ -25,6 +27,14 @@ class Fault(NamedTuple):
     text: str
 
 
+class Taken(NamedTuple):
+    """The columns of one signal in a run of bundles, as they were sealed."""
+
+    counts: array[int]  # of columns, one entry a bundle; 0 for one that does not verify
+    readings: array[int]  # in those columns, one entry a bundle
+    columns: list[bytes]  # of all bundles, in order
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """What came of verifying a run of bundles of one epoch."""
@@ -33,6 +43,7 @@ class Verification:
     readings: int  # that their headers count
     faults: tuple[Fault, ...]
     digest: bytes  # SHA-256 over the leaf hashes, in order
+    taken: Mapping[SignalName, Taken]
 
     @property
     def holds(self) -> bool:
@@ -44,31 +55,46 @@ async def verify_window(
     bundles: Sequence[tuple[int, bytes]],
     keys: Mapping[bytes, PublicKey],
     *,
-    pool: Executor | None = None,
-    parts: int = 1,
+    take: Sequence[SignalName] = (),
+    workers: Workers | None = None,
 ) -> Verification:
     """Verify bundles of one epoch, (number, bytes) in order, with the gateway's ``keys`` by kid.
 
-    Work is divided into ``parts`` over ``pool`` (processes: two threads are no faster than one);
-    without a pool it is done in a thread. The keys are those that were in force for these bundles.
+    The keys are those that were in force for these bundles. The columns of the signals ``take`` are
+    taken out of what verifies. The work is divided among ``workers``: processes, since two threads
+    are no faster than one.
     """
-    size = -(-len(bundles) // max(parts, 1)) or 1
-    chunks = [bundles[at : at + size] for at in range(0, len(bundles), size)]
-    loop = asyncio.get_running_loop()
+    workers = workers or Workers()
+    size = max(-(-len(bundles) // max(_SHARES * workers.count, 1)), _PIECE_MIN)
     texts = {kid: key.to_text() for kid, key in keys.items()}
-    results = await asyncio.gather(
-        *(loop.run_in_executor(pool, _verify_run, chunk, texts) for chunk in chunks)
-    )
-    faults = [fault for result in results for fault in result.faults]
-    for before, after in pairwise(results):
+    pieces = [_Piece(bundles[at : at + size], texts, take) for at in range(0, len(bundles), size)]
+    runs = await workers.map(_verify_run, pieces)
+    faults = [fault for run in runs for fault in run.faults]
+    for before, after in pairwise(runs):
         faults.extend(_link(before.last, after.first))
-    digest = hashlib.sha256(b"".join(leaf for result in results for leaf in result.leaves))
+    digest = hashlib.sha256(b"".join(leaf for run in runs for leaf in run.leaves))
     return Verification(
         bundles=len(bundles),
-        readings=sum(result.readings for result in results),
+        readings=sum(run.readings for run in runs),
         faults=tuple(sorted(faults)),
         digest=digest.digest(),
+        taken={signal: _joined([run.taken[at] for run in runs]) for at, signal in enumerate(take)},
     )
+
+
+_SHARES: Final = 2
+"""Pieces of work for each process: with one alone, a slow process would keep the others waiting."""
+
+_PIECE_MIN: Final = 50
+"""Bundles that are worth a piece of their own."""
+
+
+class _Piece(NamedTuple):
+    """Work for one process."""
+
+    bundles: Sequence[tuple[int, bytes]]
+    keys: Mapping[bytes, str]
+    take: Sequence[SignalName]
 
 
 class _Seen(NamedTuple):
@@ -87,30 +113,42 @@ class _Run(NamedTuple):
     leaves: list[bytes]
     first: _Seen | None
     last: _Seen | None
+    taken: list[Taken]
 
 
-def _verify_run(bundles: Iterable[tuple[int, bytes]], texts: Mapping[bytes, str]) -> _Run:
-    keys = {kid: PublicKey.from_text(text) for kid, text in texts.items()}
+def _verify_run(piece: _Piece) -> _Run:
+    keys = {kid: PublicKey.from_text(text) for kid, text in piece.keys.items()}
+    finder = ColumnFinder(piece.take)
+    taken = [Taken(array("I"), array("Q"), []) for _ in piece.take]
     faults: list[Fault] = []
     leaves: list[bytes] = []
     readings = 0
     first: _Seen | None = None
     last: _Seen | None = None
-    for number, data in bundles:
+    for number, data in piece.bundles:
         try:
-            seen = _verify(number, data, keys)
+            seen, body = _verify(number, data, keys)
+            found = finder.find(inflate_body(body)) if taken else ()
         except WireError as error:
             faults.append(Fault(number, error.reason, str(error)))
             last = None
+            for own in taken:
+                own.counts.append(0)
+                own.readings.append(0)
             continue
+        for own, (columns, count) in zip(taken, found, strict=True):
+            own.counts.append(len(columns))
+            own.readings.append(count)
+            own.columns.extend(columns)
         leaves.append(seen.leaf)
         readings += seen.end_reading - seen.first_reading
         faults.extend(_link(last, seen))
         first, last = first or seen, seen
-    return _Run(faults, readings, leaves, first, last)
+    return _Run(faults, readings, leaves, first, last, taken)
 
 
-def _verify(number: int, data: bytes, keys: Mapping[bytes, PublicKey]) -> _Seen:
+def _verify(number: int, data: bytes, keys: Mapping[bytes, PublicKey]) -> tuple[_Seen, bytes]:
+    """Return what a bundle's neighbours are held against, and its body."""
     bundle = split_bundle(data)
     sealed = peek(bundle.sealed_header)
     key = keys.get(sealed.kid)
@@ -121,7 +159,17 @@ def _verify(number: int, data: bytes, keys: Mapping[bytes, PublicKey]) -> _Seen:
     if header.number != number:
         raise ChainError(f"bundle {header.number} is stored as number {number}")
     leaf = leaf_hash(bundle.sealed_header)
-    return _Seen(number, header.previous, leaf, header.first_reading, header.end_reading)
+    seen = _Seen(number, header.previous, leaf, header.first_reading, header.end_reading)
+    return seen, bundle.body
+
+
+def _joined(several: Sequence[Taken]) -> Taken:
+    whole = Taken(array("I"), array("Q"), [])
+    for each in several:
+        whole.counts.extend(each.counts)
+        whole.readings.extend(each.readings)
+        whole.columns.extend(each.columns)
+    return whole
 
 
 def _link(before: _Seen | None, after: _Seen | None) -> list[Fault]:

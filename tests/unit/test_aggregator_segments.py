@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from aggregator.store.keys import load_keys
 from aggregator.store.seals import verify_window
 from aggregator.store.segments import ReadingIndex
 from aggregator.store.sqlite import SqliteStore
+from aggregator.store.workers import Workers
 from protocols.wire.header import ClockState, GatewayId
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, Reading, SignalName, Status
 from tests.sealed import START, SealedGateway
@@ -258,24 +258,26 @@ async def test_heartbeats_speak_of_the_silence_between_them(line: Line) -> None:
     assert (span.readings, span.sealed_from) == (0, START + 120 * SECOND)
 
 
-@pytest.mark.parametrize("parts", [1, 3])
-async def test_every_seal_of_a_window_is_verified(line: Line, parts: int) -> None:
-    await line.take(*mixed(line, 20))
+@pytest.mark.parametrize("processes", [0, 2])
+async def test_every_seal_of_a_window_is_verified(line: Line, processes: int) -> None:
+    await line.take(*mixed(line, 120))
     async with line.store.read() as tx:
         epoch = (await tx.fetch("epochs.all"))[0]["epoch"]
-        stored = [(each.number, each.data) async for each in bundles(tx, GATEWAY, epoch, 5, 20)]
+        stored = [(each.number, each.data) async for each in bundles(tx, GATEWAY, epoch, 5, 120)]
     key = line.gateway.key.public
-    with ProcessPoolExecutor(2) as pool:
-        found = await verify_window(stored, {key.kid: key}, pool=pool, parts=parts)
-        assert (found.holds, found.bundles, found.readings) == (True, 15, 225)
+    workers = Workers(processes)
+    try:
+        found = await verify_window(stored, {key.kid: key}, workers=workers)
+        assert (found.holds, found.bundles, found.readings) == (True, 115, 1725)
         altered = bytearray(stored[7][1])
         altered[-9] ^= 1
         stored[7] = (stored[7][0], bytes(altered))
-        assert (await verify_window(stored, {key.kid: key}, pool=pool, parts=parts)).faults[
-            0
-        ].number == stored[7][0]
+        (fault,) = (await verify_window(stored, {key.kid: key}, workers=workers)).faults
+        assert fault.number == stored[7][0]
+    finally:
+        workers.close()
     del stored[7]
-    assert (await verify_window(stored, {key.kid: key}, parts=parts)).holds
+    assert (await verify_window(stored, {key.kid: key})).holds
     swapped = [stored[1], (stored[0][0], stored[1][1])]
     assert not (await verify_window(swapped, {key.kid: key})).holds
     assert (await verify_window(stored, {})).faults[0].reason == "unknown_key"

@@ -23,8 +23,8 @@ from protocols.wire.dossier.archive import read_archive, write_archive
 from protocols.wire.dossier.file import MANIFEST, Dossier, canonical_json, write_dossier
 from protocols.wire.dossier.holding import Disclosed, Held
 from protocols.wire.dossier.instant import format_time
-from protocols.wire.dossier.series import decode_series, encode_series
-from protocols.wire.reading import SECOND
+from protocols.wire.dossier.series import decode_series, encode_series, read_runs
+from protocols.wire.reading import SECOND, Reading
 from tests import dossiers
 from verifier.report import Outcome, Report, Verdict
 from verifier.texts import TITLES
@@ -132,17 +132,21 @@ def test_the_altered_reading_is_named_in_a_disclosed_column() -> None:
     assert [each.found for each in report.altered] == ["100.0 GOOD"]
 
 
+def forge(dossier: Dossier, change: Callable[[list[list[Reading]]], list[list[Reading]]]) -> bytes:
+    """Give the series of the temperature with the readings of its bundles changed."""
+    series = decode_series(dossier.series["000"])
+    (part,) = series.parts
+    runs = change([list(run.readings) for run in read_runs(series)])
+    columns = tuple(map(encode_column, runs))
+    counts = (1,) * len(columns)
+    return encode_series(replace(series, parts=(replace(part, counts=counts, columns=columns),)))
+
+
 def test_a_series_altered_with_its_hashes_is_named_as_the_culprit() -> None:
     """Somebody with the aggregator's key cannot make the gateway's bundles agree."""
     dossier = dossiers.dossier()
-    series = decode_series(dossier.series["000"])
-    (part,) = series.parts
-    first, *rest = part.readings
-    forged = encode_series(
-        replace(
-            series,
-            parts=(replace(part, readings=((first[0]._replace(value=120.0), *first[1:]), *rest)),),
-        )
+    forged = forge(
+        dossier, lambda runs: [[runs[0][0]._replace(value=120.0), *runs[0][1:]], *runs[1:]]
     )
     record = json.loads(dossier.record)
     record["parameters"][0]["series"]["sha256"] = hashlib.sha256(forged).hexdigest()
@@ -154,10 +158,7 @@ def test_a_series_altered_with_its_hashes_is_named_as_the_culprit() -> None:
 
 def test_a_reading_left_out_of_a_series_is_missed() -> None:
     dossier = dossiers.dossier()
-    series = decode_series(dossier.series["000"])
-    (part,) = series.parts
-    shorter = (part.readings[0], part.readings[1][:4] + part.readings[1][5:], *part.readings[2:])
-    forged = encode_series(replace(series, parts=(replace(part, readings=shorter),)))
+    forged = forge(dossier, lambda runs: [runs[0], [*runs[1][:4], *runs[1][5:]], *runs[2:]])
     report = judge(dossier, series={**dossier.series, "000": forged})
     (altered,) = report.altered
     assert (altered.recorded, altered.found) == (None, "126.0 GOOD")

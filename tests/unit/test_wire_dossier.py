@@ -9,12 +9,20 @@ from dataclasses import replace
 import pytest
 
 from protocols.wire import cbor
+from protocols.wire.column import decode_column, encode_column
 from protocols.wire.dossier.archive import read_archive, write_archive
 from protocols.wire.dossier.file import canonical_json, read_dossier, write_dossier
 from protocols.wire.dossier.holding import Place, decode_chain, decode_paths, encode_paths
 from protocols.wire.dossier.instant import format_time, parse_time
 from protocols.wire.dossier.manifest import PURPOSE, Manifest, decode_manifest, encode_manifest
-from protocols.wire.dossier.series import Interval, decode_series, encode_series, select
+from protocols.wire.dossier.series import (
+    Interval,
+    cut,
+    decode_series,
+    encode_series,
+    read_runs,
+    select,
+)
 from protocols.wire.errors import LimitError, MalformedError
 from protocols.wire.seal import open_seal
 from tests import dossiers
@@ -68,9 +76,9 @@ def test_a_repeated_member_is_refused() -> None:
 def test_an_archive_that_ends_early_or_is_none_is_refused() -> None:
     whole = write_archive(MEMBERS)
     local = whole.index(b"PK\1\2")
-    for cut in range(local):
+    for stop in range(local):
         with pytest.raises(MalformedError):
-            read_archive(whole[:cut])
+            read_archive(whole[:stop])
 
 
 def test_times_have_one_form() -> None:
@@ -106,27 +114,44 @@ def test_a_series_is_read_back_with_all_that_a_reading_has() -> None:
         assert encode_series(decode_series(data)) == data
 
 
-def test_a_series_of_mixed_columns_keeps_its_order() -> None:
-    (part,) = dossiers.series_of(dossiers.PRESS, dossiers.FORCE).parts
-    (run, *_) = part.readings
-    mixed = tuple(
-        reading._replace(source_time=None if at % 3 else reading.gateway_time)
-        for at, reading in enumerate(run)
-    )
-    series = replace(
-        dossiers.series_of(dossiers.PRESS, dossiers.FORCE),
-        parts=(replace(part, readings=((), mixed, ())),),
-    )
-    assert decode_series(encode_series(series)) == series
+def test_a_series_gives_the_readings_of_each_bundle() -> None:
+    series = dossiers.series_of(dossiers.PRESS, dossiers.FORCE)
+    runs = list(read_runs(series))
+    assert [run.number for run in runs] == [1, 2, 3, 4]
+    for run in runs:
+        held = dossiers.readings_of(run.gateway, run.number)
+        own = [reading for reading in held if reading.signal == dossiers.FORCE]
+        assert run.readings == select(own, [dossiers.WINDOW])
+
+
+def test_columns_of_one_bundle_keep_their_order() -> None:
+    held = dossiers.readings_of("gw-07", 2)
+    own = [reading for reading in held if reading.signal == dossiers.FORCE]
+    without = [reading._replace(source_time=None) for reading in own[:3]]
+    columns = [encode_column(own), encode_column(without)]
+    series = dossiers.remade(dossiers.PRESS, dossiers.FORCE, [0, 2, 0], columns)
+    runs = list(read_runs(decode_series(encode_series(series))))
+    assert [len(run.readings) for run in runs] == [0, 13, 0]
+    assert runs[1].readings == (*own, *without)
+
+
+def test_a_column_is_copied_but_where_an_interval_cuts_it() -> None:
+    held = dossiers.readings_of("gw-07", 2)
+    own = [reading for reading in held if reading.signal == dossiers.TEMPERATURE]
+    times = [reading.gateway_time for reading in own]
+    column = encode_column(own)
+    assert cut(column, [Interval(times[0], times[-1] + 1)]) is column
+    assert cut(column, [Interval(times[-1] + 1, times[-1] + 2)]) is None
+    piece = cut(column, [Interval(times[0], times[2]), Interval(times[4], times[5])])
+    assert piece is not None
+    assert list(decode_column(piece).readings()) == [own[0], own[1], own[4]]
 
 
 def test_a_series_holds_one_signal() -> None:
-    series = dossiers.series_of(dossiers.PRESS, dossiers.FORCE)
+    data = encode_series(dossiers.series_of(dossiers.PRESS, dossiers.FORCE))
+    forged = data.replace(b"press-1/force", b"press-2/force", 1)
     with pytest.raises(MalformedError, match="another signal"):
-        encode_series(replace(series, signal=dossiers.HUMIDITY))
-    forged = encode_series(series).replace(b"press-1/force", b"press-2/force", 1)
-    with pytest.raises(MalformedError, match="another signal"):
-        decode_series(forged)
+        list(read_runs(decode_series(forged)))
 
 
 @pytest.mark.parametrize(
@@ -149,8 +174,8 @@ def test_other_forms_of_a_series_are_refused(item: cbor.Item) -> None:
 
 
 def test_a_window_takes_its_start_and_leaves_its_end() -> None:
-    (part,) = dossiers.series_of(dossiers.PRESS, dossiers.TEMPERATURE).parts
-    readings = part.readings[0]
+    first, *_ = read_runs(dossiers.series_of(dossiers.PRESS, dossiers.TEMPERATURE))
+    readings = first.readings
     times = [reading.gateway_time for reading in readings]
     chosen = select(readings, [Interval(times[1], times[3]), Interval(times[5], times[5])])
     assert [reading.gateway_time for reading in chosen] == times[1:3]

@@ -3,23 +3,22 @@
 The bundles prove what the gateway sealed; the series repeats the record's readings beside them,
 bundle by bundle. Where one of the two was altered afterwards, the reading that differs is named.
 A series is the CBOR array ``[signal, [[gateway, epoch, first, counts, columns], ...]]``: from the
-bundle ``first`` on, ``counts`` says how many readings each bundle gave, and ``columns`` holds them
-all in order, in the form that bundles use (docs/specs/dossier.md).
+bundle ``first`` on, ``counts`` says how many columns each bundle gave, and ``columns`` holds them
+all in order: as the gateway sealed them, but for those that an interval cuts
+(docs/specs/dossier.md).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 from protocols.wire import cbor
-from protocols.wire.column import Column, decode_column, encode_column
+from protocols.wire.column import decode_column, encode_column
 from protocols.wire.errors import MalformedError
 from protocols.wire.header import Epoch, GatewayId, check_gateway_id
-from protocols.wire.limits import READINGS_PER_BUNDLE_MAX
 from protocols.wire.reading import Doubt, Nanoseconds, Reading, SignalName
 
 
@@ -32,12 +31,13 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The readings of the series that one chain gave."""
+    """The columns of the series that one chain gave."""
 
     gateway: GatewayId
     epoch: Epoch
-    first: int  # number of the bundle that readings[0] came from
-    readings: tuple[tuple[Reading, ...], ...]  # one entry a bundle, in order of reading numbers
+    first: int  # number of the bundle that counts[0] speaks of
+    counts: tuple[int, ...]  # columns that each bundle gave, 0 where it gave no reading
+    columns: tuple[bytes, ...]  # of all of them, in the order of their bundles and within those
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,15 @@ class Series:
 
     signal: SignalName
     parts: tuple[Part, ...]
+
+
+class Run(NamedTuple):
+    """The readings of a series that one bundle gave, in their order."""
+
+    gateway: GatewayId
+    epoch: Epoch
+    number: int
+    readings: tuple[Reading, ...]
 
 
 def reading_time(reading: Reading) -> Nanoseconds:
@@ -68,51 +77,63 @@ def select(readings: Iterable[Reading], intervals: Sequence[Interval]) -> tuple[
     )
 
 
-def readings_of(
-    columns: Iterable[Column], signal: SignalName, intervals: Sequence[Interval]
-) -> tuple[Reading, ...]:
-    """Return what one bundle's columns, in their order, give for a series of ``signal``."""
-    own = (column for column in columns if column.signal == signal)
-    return select((reading for column in own for reading in column.readings()), intervals)
+def cut(column: bytes, intervals: Sequence[Interval]) -> bytes | None:
+    """Return what a series over ``intervals`` holds of a bundle's column, None for no reading.
+
+    It is the column itself where all its readings are within, else one of those that are.
+    """
+    readings = tuple(decode_column(column).readings())
+    chosen = select(readings, intervals)
+    if len(chosen) == len(readings):
+        return column
+    return encode_column(chosen) if chosen else None
 
 
 def encode_series(series: Series) -> bytes:
     """Return the deterministic CBOR of ``series``."""
     parts: list[cbor.Item] = []
     for part in series.parts:
-        counts = struct.pack(f"<{len(part.readings)}I", *map(len, part.readings))
-        flat = [reading for bundle in part.readings for reading in bundle]
-        if any(reading.signal != series.signal for reading in flat):
-            raise MalformedError(
-                f"a reading of another signal stands in the series {series.signal}"
-            )
-        columns = [encode_column(run) for run in _runs(flat)]
+        counts = struct.pack(f"<{len(part.counts)}I", *part.counts)
         typed = cbor.Tagged(_UINT32, counts)
-        parts.append([part.gateway, part.epoch, part.first, typed, columns])
+        parts.append([part.gateway, part.epoch, part.first, typed, part.columns])
     return cbor.encode([series.signal, parts])
 
 
 def decode_series(data: bytes) -> Series:
-    """Return the series that ``data`` is; MalformedError or LimitError if it is none."""
-    match cbor.decode(data, booleans=False):
+    """Return the series that ``data`` is; MalformedError or LimitError if it is none.
+
+    The columns stay undecoded; ``read_runs`` reads them.
+    """
+    match cbor.decode(data, items_max=ITEMS_MAX, booleans=False):
         case [str(signal), list(parts)]:
-            name = SignalName(signal)
-            return Series(signal=name, parts=tuple(_part(name, part) for part in parts))
+            return Series(signal=SignalName(signal), parts=tuple(map(_part, parts)))
     raise MalformedError("a series is not [signal, parts]")
 
+
+def read_runs(series: Series) -> Iterator[Run]:
+    """Yield the readings of each bundle of a series; MalformedError or LimitError for no column."""
+    for part in series.parts:
+        columns = iter(part.columns)
+        for number, count in enumerate(part.counts, part.first):
+            readings: list[Reading] = []
+            for _ in range(count):
+                column = decode_column(next(columns))
+                if column.signal != series.signal:
+                    raise MalformedError(
+                        f"a reading of another signal stands in the series {series.signal}"
+                    )
+                readings.extend(column.readings())
+            yield Run(part.gateway, part.epoch, number, tuple(readings))
+
+
+ITEMS_MAX: Final = 4_000_000
+"""Items of a series, about as many as its columns."""
 
 _UINT32: Final = 70
 """Tag of a typed array of 32-bit unsigned integers, little-endian (RFC 8746 section 2.1)."""
 
 
-def _runs(readings: Sequence[Reading]) -> Iterable[Sequence[Reading]]:
-    """Cut readings into what one column holds: one kind, with source times or without, bounded."""
-    for _, group in groupby(readings, lambda reading: (reading.kind, reading.source_time is None)):
-        while run := tuple(islice(group, READINGS_PER_BUNDLE_MAX)):
-            yield run
-
-
-def _part(signal: SignalName, item: cbor.Item) -> Part:
+def _part(item: cbor.Item) -> Part:
     match item:
         case [
             str(gateway),
@@ -126,20 +147,15 @@ def _part(signal: SignalName, item: cbor.Item) -> Part:
             raise MalformedError("a series' part is not [gateway, epoch, first, counts, columns]")
     if len(epoch) != 16 or first < 0 or len(packed) % 4:
         raise MalformedError("a series' part has a wrong epoch, number or counts")
-    readings: list[Reading] = []
-    for column in columns:
-        if not isinstance(column, bytes):
-            raise MalformedError("a series' column is not a byte string")
-        readings.extend(decode_column(column).readings())
-    if any(reading.signal != signal for reading in readings):
-        raise MalformedError(f"a reading of another signal stands in the series {signal}")
+    if not all(type(column) is bytes for column in columns):
+        raise MalformedError("a series' column is not a byte string")
     counts = struct.unpack(f"<{len(packed) // 4}I", packed)
-    if sum(counts) != len(readings):
-        raise MalformedError("a series' counts do not add up to its readings")
-    rest = iter(readings)
+    if sum(counts) != len(columns):
+        raise MalformedError("a series' counts do not add up to its columns")
     return Part(
         gateway=check_gateway_id(gateway),
         epoch=Epoch(epoch),
         first=first,
-        readings=tuple(tuple(islice(rest, count)) for count in counts),
+        counts=counts,
+        columns=tuple(columns),
     )

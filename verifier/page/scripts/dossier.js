@@ -234,7 +234,7 @@ function readCounts(packed) {
 
 /** Return the series that `data` is: its signal, and bundle by bundle the readings of each chain. */
 function decodeSeries(data) {
-  const item = decodeCbor(data);
+  const item = decodeCbor(data, { itemsMax: CHAIN_ITEMS_MAX });
   if (!matches(item, isText, isList)) throw new Refusal("a series is not [signal, parts]");
   const [signal, parts] = item;
   return { signal, parts: parts.map((part) => readPart(signal, part)) };
@@ -249,19 +249,21 @@ function readPart(signal, item) {
   if (epoch.length !== 16 || first < 0n || counts === null) {
     throw new Refusal("a series' part has a wrong epoch, number or counts");
   }
-  const readings = [];
-  let foreign = false;
-  for (const data of columns) {
-    if (!isBytes(data)) throw new Refusal("a series' column is not a byte string");
-    const column = decodeColumn(data);
-    foreign ||= column.signal !== signal;
-    for (const reading of column.readings()) readings.push(reading);
-  }
-  if (foreign) throw new Refusal(`a reading of another signal stands in the series ${signal}`);
-  if (counts.reduce((sum, count) => sum + count, 0) !== readings.length) {
-    throw new Refusal("a series' counts do not add up to its readings");
+  if (!columns.every(isBytes)) throw new Refusal("a series' column is not a byte string");
+  if (counts.reduce((sum, count) => sum + count, 0) !== columns.length) {
+    throw new Refusal("a series' counts do not add up to its columns");
   }
   let at = 0;
-  const runs = Array.from(counts, (count) => readings.slice(at, (at += count)));
-  return { gateway: checkGateway(gateway), epoch: toHex(epoch), first, runs, readings };
+  const runs = Array.from(counts, (count) =>
+    columns.slice(at, (at += count)).flatMap((data) => readOwn(signal, data)),
+  );
+  return { gateway: checkGateway(gateway), epoch: toHex(epoch), first, runs, readings: runs.flat() };
+}
+
+function readOwn(signal, data) {
+  const column = decodeColumn(data);
+  if (column.signal !== signal) {
+    throw new Refusal(`a reading of another signal stands in the series ${signal}`);
+  }
+  return column.readings();
 }
