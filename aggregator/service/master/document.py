@@ -75,6 +75,9 @@ own times in them: a new version corrects what was wrong, for all time.
 """
 
 
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Reference(BaseModel):
     """Another entity that must be there before this one."""
 
@@ -162,6 +165,5 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII
 )
-Name = Annotated[str, Field(min_length=1, max_length=200)]
 Instant = Annotated[str, AfterValidator(check_instant)]
 """A time of RFC 3339 with its zone; kept in UTC with nine digits of a second."""

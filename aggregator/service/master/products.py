@@ -39,7 +39,6 @@ from aggregator.service.master.document import (
     Document,
     EntityKind,
     Instant,
-    LotReference,
     Name,
     Reference,
     lot_key,
@@ -295,20 +294,21 @@ class UnitDocument(Document):
     """One piece, or one container, and the lot that it is of."""
 
     kind = EntityKind.UNIT
-    unit: Name = Field(description="(01)GTIN(21)serial number, (00)SSCC or (8003)GRAI.")
-    lot: LotReference | None = Field(default=None, description="The lot that it is of.")
+    unit_id: Name = Field(description="(01)GTIN(21)serial number, (00)SSCC or (8003)GRAI.")
+    gtin: str = Field(default="", description="GTIN of the lot's material, where it is of one lot.")
+    lot: str = Field(default="", description="Lot that it is of.")
 
     @property
     def key(self) -> str:
         """The id."""
-        return check_unit_id(self.unit)
+        return check_unit_id(self.unit_id)
 
     def model(self) -> Unit:
         """Return the unit."""
-        return Unit(id=check_unit_id(self.unit), lot=None if self.lot is None else self.lot.model())
+        lot = check_lot_key(self.gtin, self.lot) if self.gtin or self.lot else None
+        return Unit(id=check_unit_id(self.unit_id), lot=lot)
 
     def references(self) -> tuple[Reference, ...]:
         """Return its lot, if it has one."""
-        if self.lot is None:
-            return ()
-        return (Reference(kind=EntityKind.LOT, key=lot_key(self.lot.model())),)
+        lot = self.model().lot
+        return () if lot is None else (Reference(kind=EntityKind.LOT, key=lot_key(lot)),)

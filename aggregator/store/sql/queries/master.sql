@@ -111,10 +111,6 @@ SET state = :state, effective_from = :effective_from, decided_at = :decided_at,
     decided_by = :decided_by, in_place_of = :in_place_of
 WHERE kind = :kind AND key = :key AND version = :version AND state = 'proposed';
 
--- name: master.dictionary
--- One version of the data dictionary.
-SELECT version, hash FROM dictionary_versions WHERE version = :version;
-
 -- name: master.newest_dictionary
 -- The newest version of the data dictionary that the aggregator has worked with.
 SELECT version, hash FROM dictionary_versions ORDER BY version DESC LIMIT 1;
