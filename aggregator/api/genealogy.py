@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -11,69 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.caller import Caller, ContextOf
 from aggregator.model.genealogy.balance import Balance, of_edge
-from aggregator.model.genealogy.edge import FLOW, Edge, EdgeId, EdgeKind, Part, quantity
+from aggregator.model.genealogy.edge import FLOW, Edge, EdgeId, Part
 from aggregator.model.genealogy.item import parse_item
 from aggregator.service.genealogy import edges
+from aggregator.service.genealogy.forms import EdgeRequest, edge_of
 
 routes = APIRouter(prefix="/genealogy", tags=["genealogy"])
 
-ItemText = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=400,
-        description="Kind and key: lot:(01)GTIN(10)lot, sublot:(01)GTIN(10)lot#part, "
-        "unit:(01)GTIN(21)serial, carrier:(00)SSCC, and what records name: signal, equipment, "
-        "calibration, gateway_key, settings, recipe, limit, operator.",
-        examples=["lot:(01)09506000134352(10)L-1"],
-    ),
-]
 Reason = Annotated[str, Field(min_length=1, max_length=1000)]
-
-
-class Said(StrEnum):
-    """What may be said by the API; uses are taken from batch records."""
-
-    TRANSFORMATION = "transformation"  # material became other material
-    SPLIT = "split"  # one lot became parts, or units
-    MERGE = "merge"  # several lots became one
-    REWORK = "rework"  # worked on again, as a new sublot or lot
-    AGGREGATION = "aggregation"  # a carrier held items, to move them
-    ASSOCIATION = "association"  # a carrier belonged to items
-
-
-class PartRequest(BaseModel):
-    """An item on one side of an edge, and how much of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    item: ItemText
-    quantity: Annotated[
-        str, Field(max_length=40, description="A number above zero; left out: not known.")
-    ] = ""
-    unit: Annotated[str, Field(max_length=20, description="UCUM; 1 counts pieces.")] = "1"
-
-
-class EdgeRequest(BaseModel):
-    """What happened between start and end: the inputs became, or held, the outputs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Said
-    start: Annotated[
-        int | None, Field(ge=0, description="Nanoseconds since 1970; left out: now.")
-    ] = None
-    end: Annotated[
-        int | None,
-        Field(ge=0, description="Left out: of a carrier, it lasts; else the same as the start."),
-    ] = None
-    inputs: list[PartRequest]
-    outputs: list[PartRequest]
-    tolerance: Annotated[
-        Decimal, Field(ge=0, le=1, description="Part of the inputs that may be missing or more.")
-    ] = Decimal(0)
-    uncertainty: Annotated[int, Field(ge=0, description="Nanoseconds, of start and end.")] = 0
-    text: Annotated[str, Field(max_length=200, description="The step, as people call it.")] = ""
 
 
 class Edges(BaseModel):
@@ -98,7 +41,7 @@ class EdgeCorrection(BaseModel):
 async def add_edges(context: ContextOf, actor: Caller, asked: Edges) -> dict[str, Any]:
     """Record edges, all or none; said twice, an edge is one."""
     now = context.clock.now()
-    new = [_edge(each, actor.name, now) for each in asked.edges]
+    new = [edge_of(each, actor.name, now) for each in asked.edges]
     added = await edges.add(context, actor, new, why=asked.reason)
     return {"items": [shown(edge) for edge in added]}
 
@@ -110,7 +53,7 @@ async def correct_edge(
     """Supersede an edge; both stay."""
     right = None
     if asked.right is not None:
-        right = _edge(asked.right, actor.name, context.clock.now())
+        right = edge_of(asked.right, actor.name, context.clock.now())
     added = await edges.supersede(context, actor, EdgeId(edge_id), right, reason=asked.reason)
     return shown(added)
 
@@ -162,24 +105,3 @@ def _part(part: Part) -> dict[str, str | None]:
         "quantity": None if amount is None else f"{amount.value:f}",
         "unit": None if amount is None else amount.unit,
     }
-
-
-def _edge(asked: EdgeRequest, source: str, now: int) -> Edge:
-    start = now if asked.start is None else asked.start
-    lasting = asked.kind in (Said.AGGREGATION, Said.ASSOCIATION)
-    return Edge(
-        kind=EdgeKind(asked.kind.value),
-        start=start,
-        end=start if asked.end is None and not lasting else asked.end,
-        inputs=tuple(_part_of(part) for part in asked.inputs),
-        outputs=tuple(_part_of(part) for part in asked.outputs),
-        source=source,
-        tolerance=asked.tolerance,
-        uncertainty=asked.uncertainty,
-        text=asked.text,
-    )
-
-
-def _part_of(asked: PartRequest) -> Part:
-    amount = quantity(asked.quantity, asked.unit) if asked.quantity else None
-    return Part(item=parse_item(asked.item), quantity=amount)
