@@ -18,7 +18,7 @@ from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.assemble import Inputs, assemble
 from aggregator.model.record.batch_record import BatchRecord, RecordState, content_hash
 from aggregator.model.record.document import encode_record
-from aggregator.service import bind
+from aggregator.service.binding.sightings import refresh
 from aggregator.service.context import Context
 from aggregator.service.gather import Gathered, gather
 from aggregator.store.base import Row, Transaction
@@ -88,7 +88,7 @@ async def assemble_record(context: Context, actor: Actor, gtin: str, lot: str) -
 
 async def assemble_now(context: Context, key: LotKey) -> Assembled:
     """Assemble the record of a lot from what is stored now, and keep nothing."""
-    await bind.refresh(context)
+    await refresh(context)
     async with context.store.read() as tx:
         gathered = await gather(context, tx, key)
     record, data = await asyncio.to_thread(_assemble, gathered.inputs)

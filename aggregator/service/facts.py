@@ -12,7 +12,7 @@ from typing import Any
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
-from aggregator.model.binding.fact import Authority, Fact, FactId, FactKind
+from aggregator.model.binding.fact import FOREVER, Authority, Fact, FactId, FactKind
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.service.context import Context
 from aggregator.service.master.documents import EntityKind, lot_key
@@ -63,7 +63,7 @@ async def of_lot(context: Context, actor: Actor, gtin: str, lot: str) -> list[Fa
     require(actor, Act.READ_RECORDS)
     key = check_lot_key(gtin, lot)
     async with context.store.read() as tx:
-        rows = await tx.fetch("facts.of_lot", gtin=key.gtin, lot=key.lot)
+        rows = await tx.fetch("facts.of_lot", gtin=key.gtin, lot=key.lot, as_of=FOREVER)
     return [fact_of(row) for row in rows]
 
 

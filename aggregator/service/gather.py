@@ -5,7 +5,6 @@ Everything is read in one transaction, so a record speaks of one state of the st
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from aggregator.errors import NotFoundError
-from aggregator.model.binding.fact import FOREVER, Fact
-from aggregator.model.binding.locate import locate, observing
-from aggregator.model.binding.occupancy import Window
+from aggregator.model.binding.locate import observing
 from aggregator.model.completeness import ChainSpan
 from aggregator.model.master.lot import Lot, LotKey
 from aggregator.model.master.order import Job, WorkOrder
@@ -28,15 +25,15 @@ from aggregator.model.record.batch_record import (
     content_hash,
 )
 from aggregator.model.series import Series
-from aggregator.service.bind import identifying, plant_of, whereabouts
+from aggregator.service.binding.located import Located, bounded, located
+from aggregator.service.binding.sightings import identifying_series
+from aggregator.service.binding.whereabouts import plant_of
 from aggregator.service.context import Context
-from aggregator.service.facts import fact_of
 from aggregator.service.hold_evidence import HeldChain, hold
 from aggregator.service.master.documents import DOCUMENTS, EntityKind, Model, lot_key
 from aggregator.service.master.master_data import PAGE_MAX
 from aggregator.store.base import Transaction
 from aggregator.store.evidence import chains
-from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
 from protocols.wire.reading import SECOND, Nanoseconds
 
@@ -65,21 +62,22 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
     """Return all that the record of a lot is made of; NotFoundError for a lot that is not known."""
     known = [each async for each in _cited(tx, key)]
     plant = await plant_of(tx)
-    stretches = await whereabouts(tx, key)
+    jobs = tuple(each.model for each in known if isinstance(each.model, Job))
+    where = await located(context, tx, key, plant, jobs=jobs)
     inputs = Inputs(
         lot=_lot(known, key),
         plant=plant,
         order=next((each.model for each in known if isinstance(each.model, WorkOrder)), None),
-        jobs=tuple(each.model for each in known if isinstance(each.model, Job)),
+        jobs=jobs,
         parameters=tuple(each.model for each in known if isinstance(each.model, ParameterSpec)),
-        facts=tuple([fact async for fact in _facts(tx, stretches)]),
+        facts=where.given,
+        descents=where.descents,
         master={each.name: each.version for each in known},
         earlier=await _earlier(tx, key),
     )
-    windows = await _windows(context, tx, inputs, stretches)
-    if not windows:
+    if not where.windows:
         return Gathered(inputs=inputs, chains=(), series={})
-    inputs = await _with_readings(context, tx, inputs, windows)
+    inputs = await _with_readings(context, tx, inputs, where)
     found = await hold(tx, inputs, context.workers)
     named = {
         parameter: (f"{at:03}", data) for at, (parameter, data) in enumerate(found.series.items())
@@ -135,16 +133,6 @@ def _lot(known: Sequence[Cited], key: LotKey) -> Lot:
     raise NotFoundError(f"there is no lot {key}", hint="put the lot first")
 
 
-async def _facts(tx: Transaction, stretches: Sequence[Interval]) -> AsyncIterator[Fact]:
-    seen = set()
-    for start, end in stretches:
-        for row in await tx.fetch("facts.between", start=start, stop=end):
-            fact = fact_of(row)
-            if fact.id not in seen:
-                seen.add(fact.id)
-                yield fact
-
-
 async def _earlier(tx: Transaction, key: LotKey) -> Earlier | None:
     row = await tx.fetch_one("records.first_complete", gtin=key.gtin, lot=key.lot)
     return (
@@ -152,35 +140,18 @@ async def _earlier(tx: Transaction, key: LotKey) -> Earlier | None:
     )
 
 
-async def _windows(
-    context: Context, tx: Transaction, inputs: Inputs, stretches: Sequence[Interval]
-) -> list[Window]:
-    """Return where the lot was, from facts and the signals that name lots alone."""
-    keys = [spec.key for spec in await identifying(tx)]
-    found: list[Window] = []
-    for start, end in stretches:
-        # What stands at an end is what ended the stretch: it is read, too.
-        series = await context.index.window(tx, keys, start, _past(end))
-        held = [
-            span
-            for gateway in sorted({key.gateway for key in keys})
-            for span in await chains(tx, gateway, start, min(end, _BEHIND_ALL))
-        ]
-        here = replace(inputs, series=series, chains=tuple(held))
-        found += (await asyncio.to_thread(locate, here.lot.key, here.known)).windows
-    return found
-
-
 async def _with_readings(
-    context: Context, tx: Transaction, inputs: Inputs, windows: Sequence[Window]
+    context: Context, tx: Transaction, inputs: Inputs, where: Located
 ) -> Inputs:
     """Add the readings of every signal that observed the lot, and the chains that prove them."""
-    start = min(window.start.time for window in windows)
-    end = max(window.end.time for window in windows)
-    signals = observing(inputs.plant, windows)
-    keys = {spec.key for spec in signals} | {spec.key for spec in await identifying(tx)}
+    start = min(window.start.time for window in where.windows)
+    end = max(window.end.time for window in where.windows)
+    signals = observing(inputs.plant, where.windows)
     since = max(start - _lookback(inputs), 0)
-    series = await context.index.window(tx, sorted(keys), since, _past(end))
+    first, last = where.stretches[0].start, max(where.stretches[-1].end, end)
+    named = await identifying_series(context, tx, min(first, since), last)
+    keys = sorted({spec.key for spec in signals} - named.keys())
+    series = named | await context.index.window(tx, keys, since, bounded(end) + 1)
     held: list[ChainSpan] = []
     for gateway in sorted({spec.key.gateway for spec in signals}):
         first, last = _gateway_times(series.values(), gateway, start, end)
@@ -199,18 +170,10 @@ def _gateway_times(
     series: Iterable[Series], gateway: GatewayId, start: Nanoseconds, end: Nanoseconds
 ) -> tuple[Nanoseconds, Nanoseconds]:
     """Return the window in the gateway's time: wide enough for readings that came late or early."""
-    first, last = start, min(end, _BEHIND_ALL)
+    first, last = start, bounded(end)
     for found in series:
         low, high = np.searchsorted(found.times, (start, end), side="left")
         if found.key.gateway == gateway and high > low:
             first = min(first, int(found.gateway_times[low:high].min()))
             last = max(last, int(found.gateway_times[low:high].max()) + 1)
     return first, last
-
-
-def _past(end: Nanoseconds) -> Nanoseconds:
-    """Return a time behind ``end``, and for one that nobody has said, a time behind all data."""
-    return _BEHIND_ALL if end == FOREVER else end + 1
-
-
-_BEHIND_ALL: Final = 2**62  # in the year 2116; adding to it does not leave 64 bits

@@ -113,7 +113,7 @@ def test_every_library_is_used_in_its_home() -> None:
         ("edge_agent/collect.py", "def late():\n    import sqlite3\n"),
         ("protocols/wire/bundle.py", "import numpy as np\n"),
         ("verifier/checks.py", "import cbor2\n"),
-        ("aggregator/service/bind.py", "import requests\n"),
+        ("aggregator/service/facts.py", "import requests\n"),
     ],
 )
 def test_a_planted_stray_is_caught(path: str, text: str) -> None:

@@ -15,7 +15,8 @@ from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.master.equipment import EquipmentPath
 from aggregator.model.master.lot import check_lot_key
 from aggregator.model.record.batch_record import RecordState
-from aggregator.service import assemble_record, audit_trail, bind, export_record, facts
+from aggregator.service import assemble_record, audit_trail, export_record, facts
+from aggregator.service.binding.coverage import coverage
 from aggregator.service.export_dossier import export_dossier
 from protocols.wire.reading import SECOND
 from tests.recorded_plant import (
@@ -192,7 +193,7 @@ async def test_a_carrier_brings_its_lot(plant: RecordedPlant) -> None:
 
 async def test_every_reading_is_of_a_lot_or_counted_as_of_none(plant: RecordedPlant) -> None:
     await plant.take(bundles_of(plant))
-    found = await bind.coverage(plant.context, ENGINEER, START, START + 160 * SECOND)
+    found = await coverage(plant.context, ENGINEER, START, START + 160 * SECOND)
     counts = {each.signal.key.signal: each for each in found}
     pressure = counts["press-1/seal-pressure"]  # type: ignore[index]
     assert pressure.readings == 160

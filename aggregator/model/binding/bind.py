@@ -107,13 +107,16 @@ def spans(windows: Iterable[Window], spec: SignalSpec, lot: LotKey) -> tuple[Spa
     A signal on an area (a clean room) observes the lot wherever it is within the area; a time at
     which the lot is at two units below is counted once.
     """
+    return held((window for window in windows if window.lot == lot), spec)
+
+
+def held(windows: Iterable[Window], spec: SignalSpec) -> tuple[Span, ...]:
+    """Return when the signal observed any lot of the windows."""
     merged: list[Span] = []
     own = (
         window
         for window in windows
-        if window.lot == lot
-        and is_at(window.equipment, spec.equipment)
-        and window.end.time > window.start.time
+        if is_at(window.equipment, spec.equipment) and window.end.time > window.start.time
     )
     for window in sorted(own, key=lambda window: (window.start.time, window.end.time)):
         if merged and window.start.time <= merged[-1].end.time:

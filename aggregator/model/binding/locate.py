@@ -13,7 +13,7 @@ from typing import NamedTuple
 from aggregator.model.binding.bind import in_order
 from aggregator.model.binding.descent import Descent, inherited
 from aggregator.model.binding.fact import FOREVER, Fact, FactId, in_force
-from aggregator.model.binding.occupancy import Occupied, Window, occupied, window_order
+from aggregator.model.binding.occupancy import Conflict, Occupied, Window, occupied, window_order
 from aggregator.model.binding.presence import (
     Dwell,
     carrier_occupancy,
@@ -129,6 +129,22 @@ def observing(plant: Plant, windows: Sequence[Window]) -> tuple[SignalSpec, ...]
         spec
         for spec in sorted(plant.signals, key=lambda spec: spec.key)
         if any(is_at(window.equipment, spec.equipment) for window in windows)
+    )
+
+
+def touching(own: Sequence[Window], conflicts: Sequence[Conflict]) -> tuple[Conflict, ...]:
+    """Return the conflicts that overlap one of the lot's windows, or name the lot."""
+    lots = {window.lot for window in own}
+    return tuple(
+        conflict
+        for conflict in conflicts
+        if lots & {*conflict.lots, *conflict.others}
+        or any(
+            window.equipment == conflict.equipment
+            and window.start.time < conflict.end
+            and conflict.start < window.end.time
+            for window in own
+        )
     )
 
 

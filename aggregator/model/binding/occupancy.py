@@ -52,6 +52,16 @@ class Conflict:
     others: tuple[LotKey, ...]  # lots named by those that were overruled
 
 
+class Standstill(NamedTuple):
+    """A context in which equipment works on no lot: a changeover, a purge, a line clearance."""
+
+    equipment: EquipmentPath
+    start: Nanoseconds
+    end: Nanoseconds
+    name: str
+    facts: tuple[FactId, ...]
+
+
 def window_order(window: Window) -> tuple[Nanoseconds, Nanoseconds, LotKey, str, str]:
     """Return what windows of one place are sorted by."""
     return (window.start.time, window.end.time, window.lot, window.part, window.job or "")
@@ -62,6 +72,7 @@ class Occupied(NamedTuple):
 
     windows: tuple[Window, ...]
     conflicts: tuple[Conflict, ...]
+    standstills: tuple[Standstill, ...] = ()
 
 
 def occupied(
@@ -81,12 +92,14 @@ def occupied(
             places.setdefault(fact.equipment, []).append(fact)
     windows: list[Window] = []
     conflicts: list[Conflict] = []
+    standstills: list[Standstill] = []
     for path in sorted(places):
         claims = sorted(places[path], key=lambda fact: (fact.start, fact.authority, fact.id))
         cells = _cells(claims, occupancy.get(path, Occupancy.EXCLUSIVE))
         windows += _windows(path, claims, cells)
         conflicts += _conflicts(path, cells, edge_tolerance)
-    return Occupied(tuple(windows), tuple(conflicts))
+        standstills += _standstills(path, cells)
+    return Occupied(tuple(windows), tuple(conflicts), tuple(standstills))
 
 
 class _Cell(NamedTuple):
@@ -169,6 +182,23 @@ def _windows(path: EquipmentPath, claims: Sequence[Fact], cells: Sequence[_Cell]
         ),
         key=window_order,
     )
+
+
+def _standstills(path: EquipmentPath, cells: Sequence[_Cell]) -> list[Standstill]:
+    """Return the contexts of cells that no lot holds; neighbours of one name are joined."""
+    found: list[Standstill] = []
+    for cell in cells:
+        said = [fact for fact in cell.agreeing if fact.kind is FactKind.CONTEXT]
+        if cell.held or not said:
+            continue
+        name = ", ".join(sorted({fact.text for fact in said}))
+        facts = {fact.id for fact in said}
+        start = cell.start
+        if found and (found[-1].end, found[-1].name) == (start, name):
+            last = found.pop()
+            start, facts = last.start, facts | set(last.facts)
+        found.append(Standstill(path, start, cell.end, name, tuple(sorted(facts))))
+    return found
 
 
 def _part(own: Sequence[Fact]) -> str:

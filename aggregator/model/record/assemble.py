@@ -21,6 +21,7 @@ from aggregator.model.binding.locate import (
     horizon,
     locate,
     observing,
+    touching,
     uncertainty_of,
 )
 from aggregator.model.binding.occupancy import Bound, Window
@@ -273,9 +274,7 @@ def _cited(where: Whereabouts) -> tuple[Fact, ...]:
     """Return the facts that windows, phases and the conflicts over them rest on, in order."""
     cited = {fact for window in where.windows for fact in window.facts}
     cited |= {
-        fact
-        for conflict in place.touching(where.windows, where.all.conflicts)
-        for fact in conflict.facts
+        fact for conflict in touching(where.windows, where.all.conflicts) for fact in conflict.facts
     }
     cited |= {fact.id for fact in phases(where.windows, where.facts.values())}
     facts = (where.facts[key] for key in cited)

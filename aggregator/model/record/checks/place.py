@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from aggregator.model.binding.bind import Binding
 from aggregator.model.binding.fact import FOREVER, Fact
+from aggregator.model.binding.locate import touching
 from aggregator.model.binding.occupancy import Conflict, Window
 from aggregator.model.binding.presence import Dwell
 from aggregator.model.binding.rule import Rule
@@ -86,22 +87,6 @@ def facts(
             for fact in known
             if fact.lot is None and fact.text == lot.lot
         ),
-    )
-
-
-def touching(own: Sequence[Window], conflicts: Sequence[Conflict]) -> tuple[Conflict, ...]:
-    """Return the conflicts that overlap one of the lot's windows, or name the lot."""
-    lots = {window.lot for window in own}
-    return tuple(
-        conflict
-        for conflict in conflicts
-        if lots & {*conflict.lots, *conflict.others}
-        or any(
-            window.equipment == conflict.equipment
-            and window.start.time < conflict.end
-            and conflict.start < window.end.time
-            for window in own
-        )
     )
 
 

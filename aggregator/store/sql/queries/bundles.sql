@@ -28,6 +28,12 @@ FROM bundles b JOIN bundle_bytes d ON d.position = b.position
 WHERE b.epoch_id = :epoch_id AND b.number >= :first AND b.number < :stop
 ORDER BY b.number LIMIT :count;
 
+-- name: bundles.recorded_after
+-- The bundles of a run that were stored after a record time.
+SELECT b.number FROM bundles b JOIN epochs e ON e.epoch_id = b.epoch_id
+WHERE e.gateway = :gateway AND e.epoch = :epoch AND b.number BETWEEN :first AND :last
+    AND b.record_time > :as_of;
+
 -- name: bundles.leaves
 -- The leaf hashes of an epoch by number.
 SELECT number, leaf FROM bundles

@@ -12,15 +12,19 @@ FROM facts f LEFT JOIN facts s ON s.supersedes = f.fact
 WHERE f.fact = :fact;
 
 -- name: facts.of_lot
--- The facts in force that name a lot.
+-- The facts that name a lot, in force as of a record time.
 SELECT f.document FROM facts f
-WHERE f.gtin = :gtin AND f.lot = :lot
-    AND NOT EXISTS (SELECT 1 FROM facts s WHERE s.supersedes = f.fact)
+WHERE f.gtin = :gtin AND f.lot = :lot AND f.recorded_time <= :as_of
+    AND NOT EXISTS (
+        SELECT 1 FROM facts s WHERE s.supersedes = f.fact AND s.recorded_time <= :as_of
+    )
 ORDER BY f.start_time, f.fact;
 
 -- name: facts.between
--- The facts in force that touch a window of time.
+-- The facts that touch a window of time, in force as of a record time.
 SELECT f.document FROM facts f
-WHERE f.end_time > :start AND f.start_time < :stop
-    AND NOT EXISTS (SELECT 1 FROM facts s WHERE s.supersedes = f.fact)
+WHERE f.end_time >= :start AND f.start_time <= :stop AND f.recorded_time <= :as_of
+    AND NOT EXISTS (
+        SELECT 1 FROM facts s WHERE s.supersedes = f.fact AND s.recorded_time <= :as_of
+    )
 ORDER BY f.start_time, f.fact;

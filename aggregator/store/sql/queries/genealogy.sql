@@ -43,6 +43,16 @@ WHERE e.edge IN (SELECT p.edge FROM genealogy_parts p WHERE p.item = :item)
     AND NOT EXISTS (SELECT 1 FROM genealogy_edges s WHERE s.supersedes = e.edge)
 ORDER BY e.earliest, e.edge LIMIT :count;
 
+-- name: genealogy.of_item_as_of
+-- The edges that an item is part of, in force as of a record time, oldest first.
+SELECT e.edge, e.id, e.document FROM genealogy_edges e
+WHERE e.edge IN (SELECT p.edge FROM genealogy_parts p WHERE p.item = :item)
+    AND e.recorded_time <= :as_of
+    AND NOT EXISTS (
+        SELECT 1 FROM genealogy_edges s WHERE s.supersedes = e.edge AND s.recorded_time <= :as_of
+    )
+ORDER BY e.earliest, e.edge LIMIT :count;
+
 -- name: genealogy.edges_after
 -- What the arrays need of the edges after a number.
 SELECT edge, kind, earliest, latest, COALESCE(supersedes, -1) AS supersedes

@@ -7,21 +7,58 @@ SELECT position FROM sightings_state WHERE id = 1;
 UPDATE sightings_state SET position = :position WHERE id = 1;
 
 -- name: sightings.fresh
--- Of each gateway, the time that bundles from a position of the log on speak of.
-SELECT e.gateway, MIN(b.first_time) AS first_time, MAX(b.position) AS position
+-- Bundles from a position of the log on, in its order.
+SELECT b.position, e.gateway, b.number, b.first_time, b.last_time, b.readings, b.wrong
 FROM bundles b JOIN epochs e ON e.epoch_id = b.epoch_id
-WHERE b.position >= :position
-GROUP BY e.gateway ORDER BY e.gateway;
+WHERE b.position >= :position ORDER BY b.position LIMIT :count;
+
+-- name: sightings.last
+-- The position of the newest bundle in the log.
+SELECT MAX(position) AS position FROM bundles WHERE position >= :position;
+
+-- name: sightings.bundle
+-- A bundle exactly as it came.
+SELECT bytes FROM bundle_bytes WHERE position = :position;
+
+-- name: sightings.before
+-- The last sighting of a signal that began before a time.
+SELECT start_time, end_time FROM sightings
+WHERE gateway = :gateway AND signal = :signal AND start_time < :time
+ORDER BY start_time DESC LIMIT 1;
+
+-- name: sightings.behind
+-- The first sighting of a signal that began after a time.
+SELECT start_time, end_time FROM sightings
+WHERE gateway = :gateway AND signal = :signal AND start_time > :time
+ORDER BY start_time LIMIT 1;
 
 -- name: sightings.earliest
--- When the first sighting of a signal began that lasted to a time or beyond.
+-- When the first of the stays began that a signal saw within a time; none began longer before it
+-- than the longest stay is, so that no more than these are looked at.
 SELECT MIN(start_time) AS start_time FROM sightings
-WHERE gateway = :gateway AND signal = :signal AND end_time >= :time;
+WHERE gateway = :gateway AND signal = :signal AND end_time >= :low AND start_time <= :high
+    AND start_time >= :low - COALESCE((
+        SELECT end_time - start_time FROM sightings
+        WHERE gateway = :gateway AND signal = :signal
+        ORDER BY end_time - start_time DESC LIMIT 1
+    ), 0);
+
+-- name: sightings.near
+-- The stays of one carrier that touch a time.
+SELECT start_time, end_time FROM sightings
+WHERE gateway = :gateway AND signal = :signal AND said = :said
+    AND end_time >= :low AND start_time <= :high
+ORDER BY start_time;
 
 -- name: sightings.forget
 -- Sightings of a signal that are about to be made again.
 DELETE FROM sightings
-WHERE gateway = :gateway AND signal = :signal AND start_time >= :time;
+WHERE gateway = :gateway AND signal = :signal AND start_time >= :start AND start_time < :stop;
+
+-- name: sightings.remove
+-- A stay of a carrier that became part of a longer one.
+DELETE FROM sightings
+WHERE gateway = :gateway AND signal = :signal AND said = :said AND start_time = :start;
 
 -- name: sightings.add
 -- Equipment named a lot, or a reader saw a carrier.

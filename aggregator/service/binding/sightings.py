@@ -1,0 +1,217 @@
+"""What equipment named and what readers saw: an index over the readings, to find lots by.
+
+It can be made again at any time. New bundles cost what they touch and no more: of each signal, the
+sightings that the new readings may have changed are forgotten and made again from the readings
+around them, however long the history before and behind is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from aggregator.model.binding.bind import in_order
+from aggregator.model.binding.fact import FOREVER
+from aggregator.model.binding.presence import PresenceRule, Said, dwells, lot_changes
+from aggregator.model.master.equipment import SignalRole, SignalSpec
+from aggregator.model.master.lot import LotKey
+from aggregator.model.series import Series, SignalKey
+from aggregator.service.context import Context
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
+from aggregator.store.base import Row, Transaction
+from aggregator.store.segments.build import open_bundles
+from protocols.wire.dossier.series import Interval
+from protocols.wire.reading import Nanoseconds, TagRead
+
+IDENTIFYING: Final = frozenset({SignalRole.LOT_ID, SignalRole.TAG_READS})
+
+FEW: Final = 64
+"""Bundles that are looked into one by one; of more, all of their gateways' sightings are remade."""
+
+
+class Sighting(NamedTuple):
+    """Something was named or seen over ``[start, end)``; FOREVER while it is."""
+
+    key: SignalKey
+    start: Nanoseconds
+    end: Nanoseconds
+
+
+async def refresh(context: Context) -> list[Sighting]:
+    """Look for sightings in all bundles that came since the last time, however old they are.
+
+    Returns the stretches that were looked at again, a signal each.
+    """
+    async with context.store.read() as tx:
+        if not await tx.fetch("sightings.fresh", position=await _position(tx), count=1):
+            return []
+    async with context.store.write() as tx:
+        fresh = await tx.fetch("sightings.fresh", position=await _position(tx), count=FEW + 1)
+        if not fresh:
+            return []
+        specs = await identifying(tx)
+        if len(fresh) > FEW:
+            last = await tx.fetch_one("sightings.last", position=fresh[-1]["position"])
+            position = fresh[-1]["position"] if last is None else last["position"]
+            touched = [(spec, Interval(0, FOREVER)) for spec in specs]
+        else:
+            position = fresh[-1]["position"]
+            touched = await _touched(tx, fresh, specs)
+        looked = [await _look_again(context, tx, spec, times) for spec, times in touched]
+        await tx.execute("sightings.advance", position=position + 1)
+        return looked
+
+
+async def identifying(tx: Transaction) -> list[SignalSpec]:
+    """Return the signals that name lots or see carriers."""
+    signals = await master_data.models(tx, EntityKind.SIGNAL)
+    return [spec for spec in signals if isinstance(spec, SignalSpec) and spec.role in IDENTIFYING]
+
+
+async def seen(tx: Transaction, said: str) -> list[Sighting]:
+    """Return where and when something was named or seen; of a carrier, to its last read."""
+    return [
+        Sighting(SignalKey(row["gateway"], row["signal"]), row["start_time"], row["end_time"])
+        for row in await tx.fetch("sightings.of", said=said)
+    ]
+
+
+async def identifying_series(
+    context: Context, tx: Transaction, start: Nanoseconds, end: Nanoseconds
+) -> dict[SignalKey, Series]:
+    """Return what all signals that name lots or see carriers say of ``[start, end)``.
+
+    From where that begins which is still on at the start, to what stands at the end: it may be what
+    ended it.
+    """
+    found = {}
+    for spec in await identifying(tx):
+        since = await _began(tx, spec, start, end)
+        series = await context.index.series(tx, spec.key, since, min(end, FOREVER - 1) + 1)
+        if series is not None:
+            found[spec.key] = series
+    return found
+
+
+async def _position(tx: Transaction) -> int:
+    state = await tx.fetch_one("sightings.position")
+    return 0 if state is None else int(state["position"])
+
+
+async def _touched(
+    tx: Transaction, fresh: Iterable[Row], specs: list[SignalSpec]
+) -> list[tuple[SignalSpec, Interval]]:
+    """Return of each signal the time that new bundles speak of: its readings' own, in them."""
+    by_key = {spec.key: spec for spec in specs}
+    gateways = {key.gateway for key in by_key}
+    found: dict[SignalKey, Interval] = {}
+    for row in fresh:
+        if row["gateway"] not in gateways:
+            continue
+        data = await tx.fetch_one("sightings.bundle", position=row["position"])
+        if data is None:
+            continue
+        opened = await asyncio.to_thread(open_bundles, [(row["number"], data["bytes"])])
+        for name, part in opened.parts.items():
+            key = SignalKey(row["gateway"], name.signal)
+            if key in by_key:
+                before = max(map(_length, part.values), default=0)
+                low, high = found.get(key, (FOREVER, 0))
+                low = min(low, max(int(part.times.min()) - before, 0))
+                found[key] = Interval(low, max(high, int(part.times.max())))
+    return [(by_key[key], found[key]) for key in sorted(found)]
+
+
+async def _look_again(
+    context: Context, tx: Transaction, spec: SignalSpec, times: Interval
+) -> Sighting:
+    """Make the sightings again that new readings within ``times`` may change."""
+    if spec.role is SignalRole.LOT_ID:
+        return await _name_again(context, tx, spec, times)
+    return await _see_again(context, tx, spec, times)
+
+
+async def _name_again(
+    context: Context, tx: Transaction, spec: SignalSpec, times: Interval
+) -> Sighting:
+    """Make the runs again from the one before new readings to the end of the one behind them.
+
+    A new reading may end the run before it, and take from the start of the run behind it, whose end
+    stays: the run behind that one follows from this one's text alone.
+    """
+    name = _name(spec)
+    before = await tx.fetch_one("sightings.before", **name, time=times.start)
+    behind = await tx.fetch_one("sightings.behind", **name, time=times.end)
+    start = times.start if before is None else before["start_time"]
+    end = FOREVER if behind is None else behind["end_time"]
+    series = await context.index.series(tx, spec.key, start, min(end, FOREVER - 1) + 1)
+    if series is not None:
+        facts = await asyncio.to_thread(lot_changes, in_order(series), spec, _unresolved, 0)
+        await tx.execute("sightings.forget", **name, start=start, stop=end)
+        await tx.execute_many(
+            "sightings.add",
+            [
+                {
+                    **name,
+                    "said": fact.text,
+                    "start_time": fact.start,
+                    "end_time": min(fact.until, end),
+                }
+                for fact in facts
+                if fact.text and fact.start < end
+            ],
+        )
+    return Sighting(spec.key, start, end)
+
+
+async def _see_again(
+    context: Context, tx: Transaction, spec: SignalSpec, times: Interval
+) -> Sighting:
+    """Join new reads of a carrier with the stays that are near enough to be one with them."""
+    name, patience = _name(spec), patience_of(spec)
+    start, end = times
+    series = await context.index.series(tx, spec.key, start, min(end, FOREVER - 1) + 1)
+    rule = PresenceRule(reads_min=1, exit_timeout=patience)
+    new = [] if series is None else await asyncio.to_thread(dwells, in_order(series), rule, FOREVER)
+    for stay in new:
+        since, until = stay.start, stay.start if stay.end is None else stay.end
+        who = {**name, "said": stay.carrier}
+        near = {"low": max(since - patience, 0), "high": until + patience}
+        for row in await tx.fetch("sightings.near", **who, **near):
+            since, until = min(since, row["start_time"]), max(until, row["end_time"])
+            await tx.execute("sightings.remove", **who, start=row["start_time"])
+        await tx.execute("sightings.add", **who, start_time=since, end_time=until)
+        start, end = min(start, since), max(end, until)
+    return Sighting(spec.key, start, end)
+
+
+async def _began(
+    tx: Transaction, spec: SignalSpec, start: Nanoseconds, end: Nanoseconds
+) -> Nanoseconds:
+    """Return when what a signal says of ``[start, end)`` began."""
+    if spec.role is SignalRole.LOT_ID:
+        row = await tx.fetch_one("sightings.before", **_name(spec), time=start)
+    else:
+        reach = {"low": max(start - patience_of(spec), 0), "high": end}
+        row = await tx.fetch_one("sightings.earliest", **_name(spec), **reach)
+    since = None if row is None else row["start_time"]
+    return start if since is None else min(start, int(since))
+
+
+def patience_of(spec: SignalSpec) -> Nanoseconds:
+    """Return the longest silence after which a carrier may still be there, by any rule."""
+    return 0 if spec.role is SignalRole.LOT_ID else PresenceRule().exit_timeout
+
+
+def _name(spec: SignalSpec) -> dict[str, str]:
+    return {"gateway": spec.key.gateway, "signal": spec.key.signal}
+
+
+def _length(value: object) -> Nanoseconds:
+    return max(value.last_seen - value.first_seen, 0) if isinstance(value, TagRead) else 0
+
+
+def _unresolved(said: Said) -> LotKey | None:  # noqa: ARG001 # a sighting keeps what was said
+    return None

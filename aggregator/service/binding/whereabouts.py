@@ -1,0 +1,124 @@
+"""Where a lot may have been: the stretches of time in which anything speaks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from aggregator.model.binding.descent import Descent, ancestors
+from aggregator.model.binding.fact import FOREVER, FactKind
+from aggregator.model.binding.locate import Plant
+from aggregator.model.genealogy.descent import descents as descents_by
+from aggregator.model.genealogy.edge import Edge
+from aggregator.model.genealogy.item import Item, lot_item, lot_of
+from aggregator.model.master.equipment import Equipment, SignalSpec
+from aggregator.model.master.lot import Lot, LotKey
+from aggregator.service.binding.sightings import seen
+from aggregator.service.facts import fact_of
+from aggregator.service.genealogy.edges import edge_of
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
+from aggregator.store.base import Transaction
+from protocols.wire.dossier.series import Interval
+from protocols.wire.reading import Nanoseconds
+
+EDGES_MAX: Final = 100_000
+"""Edges that one lot is looked for in, at most."""
+
+
+async def whereabouts(
+    tx: Transaction,
+    key: LotKey,
+    descents: Iterable[Descent] = (),
+    as_of: Nanoseconds = FOREVER,
+) -> list[Interval]:
+    """Return every stretch in which facts or readings may speak of the lot, merged, in order.
+
+    ``descents`` say what it came out of: up to then, what speaks of those speaks of it.
+    """
+    found = await _of_lot(tx, key, as_of)
+    for portion, until in ancestors(key, descents).items():
+        found += [
+            Interval(each.start, min(each.end, until.time))
+            for each in await _of_lot(tx, portion.lot, as_of)
+            if each.start < until.time
+        ]
+    return merged(found)
+
+
+async def descents_of(
+    tx: Transaction, key: LotKey, as_of: Nanoseconds = FOREVER
+) -> tuple[Descent, ...]:
+    """Return what a lot came out of, however far back, as was known at a record time."""
+    found: dict[tuple[object, ...], Descent] = {}
+    lots, waiting = {key}, [key]
+    while waiting:
+        lot = waiting.pop()
+        for each in await _of_family(tx, lot, as_of):
+            if each.child.lot == lot:
+                found[(each.edge, each.child, each.parent)] = each
+                if each.parent.lot not in lots:
+                    lots.add(each.parent.lot)
+                    waiting.append(each.parent.lot)
+    return tuple(found[name] for name in sorted(found, key=str))
+
+
+async def plant_of(tx: Transaction) -> Plant:
+    """Return equipment, signals and lots as the master data are now."""
+    equipment = await master_data.models(tx, EntityKind.EQUIPMENT)
+    signals = await master_data.models(tx, EntityKind.SIGNAL)
+    lots = await master_data.models(tx, EntityKind.LOT)
+    return Plant(
+        equipment=tuple(each for each in equipment if isinstance(each, Equipment)),
+        signals=tuple(each for each in signals if isinstance(each, SignalSpec)),
+        lots=tuple(each.key for each in lots if isinstance(each, Lot)),
+    )
+
+
+def merged(stretches: Iterable[Interval]) -> list[Interval]:
+    """Return the union of stretches, in order."""
+    union: list[Interval] = []
+    for start, end in sorted(stretches):
+        if union and start <= union[-1].end:
+            union[-1] = Interval(union[-1].start, max(union[-1].end, end))
+        else:
+            union.append(Interval(start, end))
+    return union
+
+
+async def _of_lot(tx: Transaction, key: LotKey, as_of: Nanoseconds) -> list[Interval]:
+    rows = await tx.fetch("facts.of_lot", gtin=key.gtin, lot=key.lot, as_of=as_of)
+    facts = [fact_of(row) for row in rows]
+    found = [Interval(fact.start, fact.until) for fact in facts if fact.kind is FactKind.OCCUPANCY]
+    for said in (key.lot, str(key)):
+        found += [Interval(each.start, each.end) for each in await seen(tx, said)]
+    for fact in facts:
+        if fact.kind is FactKind.ASSOCIATION and fact.carrier is not None:
+            found += [
+                Interval(max(each.start, fact.start), min(each.end, fact.until))
+                for each in await seen(tx, fact.carrier)
+                if each.start < fact.until and fact.start < each.end
+            ]
+    return found
+
+
+async def _of_family(tx: Transaction, lot: LotKey, as_of: Nanoseconds) -> list[Descent]:
+    """Return the descents that name a lot or a part of it."""
+    items: set[Item] = {lot_item(lot)}
+    waiting = [lot_item(lot)]
+    found: list[Descent] = []
+    while waiting:
+        for edge in await _edges(tx, waiting.pop(), as_of):
+            found += descents_by(edge)
+            own = {part.item for part in (*edge.inputs, *edge.outputs) if lot_of(part.item) == lot}
+            waiting += own - items
+            items |= own
+    return found
+
+
+async def _edges(tx: Transaction, item: Item, as_of: Nanoseconds) -> list[Edge]:
+    row = await tx.fetch_one("genealogy.item", kind=item.kind.value, key=item.key)
+    if row is None:
+        return []
+    rows = await tx.fetch("genealogy.of_item_as_of", item=row["item"], as_of=as_of, count=EDGES_MAX)
+    return [edge_of(each) for each in rows]
