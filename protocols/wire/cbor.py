@@ -90,7 +90,10 @@ def _encode(item: Any, out: bytearray) -> None:
     """Write ``item``; the types that a bundle is full of are found first and by identity."""
     kind = type(item)
     if kind is int:
-        _encode_integer(item, out)
+        if 0 <= item < 24:
+            out.append(item)
+        else:
+            _encode_integer(item, out)
     elif kind is bytes:
         _head(2, len(item), out)
         out += item

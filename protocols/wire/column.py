@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from protocols.wire import cbor
 from protocols.wire.errors import LimitError, MalformedError
@@ -83,7 +83,8 @@ def encode_columns(readings: Iterable[Reading]) -> list[bytes]:
     for reading in readings:
         key = (reading.signal, reading.kind, reading.source_time is None)
         groups.setdefault(key, []).append(reading)
-    return [encode_column(group) for group in groups.values()]
+    known: _Known = {}
+    return [_encode(group, known) for group in groups.values()]
 
 
 def encode_column(readings: Sequence[Reading]) -> bytes:
@@ -91,6 +92,14 @@ def encode_column(readings: Sequence[Reading]) -> bytes:
 
     Raises LimitError for a name or a value over its bound.
     """
+    return _encode(readings, {})
+
+
+# Signals that are read together have the same times: their form is made once.
+_Known: TypeAlias = dict[tuple[int, ...], list[cbor.Item]]
+
+
+def _encode(readings: Sequence[Reading], known: _Known) -> bytes:
     signals, kinds, found, gateway_times, source_times, statuses, codes, sent = zip(
         *readings, strict=True
     )
@@ -106,14 +115,21 @@ def encode_column(readings: Sequence[Reading]) -> bytes:
         signal,
         int(kind),
         count,
-        times(gateway_times),
-        None if source_times[0] is None else times(source_times),
+        _times(gateway_times, known),
+        None if source_times[0] is None else _times(source_times, known),
         encode_values(kind, values),
         integers(absent) if absent else None,
         _runs(statuses, codes) if any(statuses) or any(codes) else None,
         raws,
     ]
     return cbor.encode(fields)
+
+
+def _times(moments: tuple[int, ...], known: _Known) -> list[cbor.Item]:
+    found = known.get(moments)
+    if found is None:
+        found = known[moments] = times(moments)
+    return found
 
 
 def decode_column(data: bytes) -> Column:
