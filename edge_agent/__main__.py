@@ -51,6 +51,9 @@ def run(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
         asyncio.run(Agent(loaded, sources).run())
     except AgentError as error:
         _fail(error)
+    except Exception as error:  # noqa: BLE001 # the last word before the process ends with 1
+        structlog.get_logger("agent").exception("the agent failed in a way it should not")
+        _fail(AgentError(f"the agent failed: {error!r}", hint="tell its makers what is logged"))
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
     collect -> inbox -> sealer -> storage -> uplink
 
-Nothing else constructs its neighbours. Whatever part ends with an error ends the agent; systemd
-starts it again, and the next start declares what was missing meanwhile.
+Nothing else constructs its neighbours. Whatever part ends with an error ends the agent with exit
+code 1; systemd starts it again, and the next start declares what was missing meanwhile. What a
+driver does wrong is its source's alone (``collect``).
 """
 
 from __future__ import annotations
@@ -87,18 +88,18 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         server = StatusServer(self._settings.gateway.data_dir, line.status)
-        collect = asyncio.create_task(line.collector.run())
-        seal = asyncio.create_task(line.sealer.run())
-        uplink = asyncio.create_task(line.uplink.run())
-        stop = asyncio.create_task(self._stopping.wait())
-        tick = asyncio.create_task(self._tick(line))
+        loop.set_exception_handler(_report_stray)
+        collect = asyncio.create_task(self._collect(line), name="collect")
+        seal = asyncio.create_task(line.sealer.run(), name="seal")
+        uplink = asyncio.create_task(line.uplink.run(), name="uplink")
+        stop = asyncio.create_task(self._stopping.wait(), name="stop")
+        tick = asyncio.create_task(self._tick(line), name="tick")
         parts = (collect, seal, uplink, stop, tick)
         try:
             await server.start()
             self._serve_metrics()
             self._manager.notify("READY=1")
-            # Sources that were all refused end ``collect``; the gateway still proves its silence.
-            await asyncio.wait(parts[1:], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._manager.notify("STOPPING=1")
             collect.cancel()
             await asyncio.gather(collect, return_exceptions=True)
@@ -117,9 +118,15 @@ class Agent:
                 part.cancel()
             ends = await asyncio.gather(*parts, return_exceptions=True)
             await server.stop()
-        for end in ends:
+        for name, end in zip([part.get_name() for part in parts], ends, strict=True):
             if isinstance(end, Exception):
+                _log.error("the agent ends: a part of it failed", part=name)
                 raise end
+
+    async def _collect(self, line: _Line) -> None:
+        """Read the sources; where all were refused the gateway still proves its silence."""
+        await line.collector.run()
+        await self._stopping.wait()
 
     async def _tick(self, line: _Line) -> None:
         """Keep gauges, the service manager's status and its watchdog fresh."""
@@ -147,6 +154,16 @@ class Agent:
             raise LineError(
                 f"metrics cannot be served on port {port}: {error}", hint="change metrics.port"
             ) from error
+
+
+def _report_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Count and tell what a task or callback raised that nobody waits for, such as a library's."""
+    metrics.stray_errors.inc()
+    _log.error(
+        "an error that nobody waited for",
+        what=context["message"],
+        exc_info=context.get("exception"),
+    )
 
 
 class _Line:
@@ -184,6 +201,7 @@ class _Line:
                 storage=storage, clock=clock, key=key, sources=self.collector.health
             ),
             settings=settings.uplink,
+            declare=self.inbox.declare,
         )
         self.sealer = Sealer(
             inbox=self.inbox,

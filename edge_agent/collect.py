@@ -9,7 +9,6 @@ the outage is declared here.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -45,8 +44,10 @@ class Collector:
         ]
 
     async def run(self) -> None:
-        """Read until cancelled; the drivers are closed then."""
-        await asyncio.gather(*(line.run() for line in self._lines))
+        """Read until cancelled, or until no source is left; the drivers are closed then."""
+        async with asyncio.TaskGroup() as lines:
+            for line in self._lines:
+                lines.create_task(line.run(), name=line.name)
 
     def health(self) -> list[SourceHealth]:
         """Return how each source is."""
@@ -64,6 +65,7 @@ class SourceLine:
         self, source: Source, *, inbox: Inbox, clock: GatewayClock, settings: CollectSettings
     ) -> None:
         now = clock.gateway_time()
+        self.name = source.name
         self._source = source
         self._inbox = inbox
         self._clock = clock
@@ -77,28 +79,26 @@ class SourceLine:
         self._undeclared: Nanoseconds | None = now  # missing from here on, not declared yet
         self._opened: Nanoseconds = 0
         self._overrun = False
+        self._driver: Driver | None = None
         self._acks: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
 
     async def run(self) -> None:
         """Read until cancelled, or until the settings turn out not to work."""
-        name = self._source.name
         acks = asyncio.create_task(self._acknowledge())
         failures = 0
-        driver: Driver | None = None
         try:
-            driver = self._source.spec.connect(name, self._source.settings, self._clock)
             while True:
                 before = self._readings
                 try:
-                    await self._read(driver)
+                    await self._read()
                 except SettingsError:
                     raise
                 except (FieldError, TimeoutError) as error:
                     self._fell(error)
                 except Exception as error:  # noqa: BLE001 # a driver's fault is its source's alone
                     self._fell(error)
-                    _log.exception("driver failed in a way it should not", source=name)
-                await driver.close()
+                    _log.exception("driver failed in a way it should not", source=self.name)
+                await self._close()
                 failures = 0 if self._readings > before else min(failures + 1, 16)
                 ceiling = min(
                     self._settings.backoff_max_s, self._settings.backoff_min_s * 2.0**failures
@@ -107,18 +107,15 @@ class SourceLine:
                 await asyncio.sleep(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 # no secret
         except SettingsError as error:
             self._turn(SourceState.REFUSED, str(error))
-            _log.error("source refused", source=name, error=str(error), hint=error.hint)
+            _log.error("source refused", source=self.name, error=str(error), hint=error.hint)
         finally:
             acks.cancel()
-            if driver is not None:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.ack_timeout_s):
-                        await driver.close()
+            await self._close()
 
     def health(self) -> SourceHealth:
         """Return how the source is."""
         return SourceHealth(
-            name=self._source.name,
+            name=self.name,
             driver=self._source.spec.name,
             state=self._state,
             since=self._since,
@@ -143,15 +140,31 @@ class SourceLine:
             self._undeclared = end = now
         return [self._gap(start, end)]
 
-    async def _read(self, driver: Driver) -> None:
+    async def _read(self) -> None:
+        """Open the driver and hand on what it reads, until it fails."""
+        if self._driver is None:
+            connect = self._source.spec.connect
+            self._driver = connect(self.name, self._source.settings, self._clock)
         async with asyncio.timeout(self._settings.open_timeout_s):
-            await driver.open()
+            await self._driver.open()
         if self._state is not SourceState.CONNECTING or self._error:
-            _log.info("source is back", source=self._source.name)
+            _log.info("source is back", source=self.name)
         self._opened = self._clock.gateway_time()
         self._turn(SourceState.RUNNING, "")
         while True:
-            await self._deliver(await driver.read())
+            await self._deliver(await self._driver.read())
+
+    async def _close(self) -> None:
+        """Close the driver; one that cannot be closed is not used again."""
+        driver = self._driver
+        if driver is None:
+            return
+        try:
+            async with asyncio.timeout(self._settings.ack_timeout_s):
+                await driver.close()
+        except Exception as error:  # noqa: BLE001 # a driver's fault is its source's alone
+            self._driver = None
+            _log.warning("driver not closed", source=self.name, error=repr(error))
 
     async def _deliver(self, delivery: Delivery) -> None:
         readings = delivery.readings
@@ -165,20 +178,18 @@ class SourceLine:
             if ack is not None:
                 self._acks.put_nowait(ack)
 
-        taken = self._inbox.offer(
-            Entry(source=self._source.name, delivery=delivery, committed=committed)
-        )
+        taken = self._inbox.offer(Entry(source=self.name, delivery=delivery, committed=committed))
         if taken is self._overrun:
             self._overrun = not taken
             log = _log.info if taken else _log.error
             log(
                 "readings taken again" if taken else "readings refused: the line is too slow",
-                source=self._source.name,
+                source=self.name,
             )
         if readings:
             self._readings += len(readings)
             self._last_reading = readings[-1].gateway_time
-            metrics.source_readings.labels(self._source.name).inc(len(readings))
+            metrics.source_readings.labels(self.name).inc(len(readings))
 
     def _declared(self, delivery: Delivery) -> Delivery:
         """Add the outage that just ended, unless the driver declared it or got all of it back."""
@@ -201,7 +212,7 @@ class SourceLine:
         if self._state is not SourceState.DOWN:
             _log.warning(
                 "source is down",
-                source=self._source.name,
+                source=self.name,
                 error=text,
                 hint=getattr(error, "hint", ""),
             )
@@ -215,11 +226,11 @@ class SourceLine:
         if state is not self._state:
             self._since = self._clock.gateway_time()
         self._state, self._error = state, error
-        metrics.source_state.labels(self._source.name).set(int(state))
+        metrics.source_state.labels(self.name).set(int(state))
 
     def _gap(self, start: Nanoseconds, end: Nanoseconds) -> Gap:
         return Gap(
-            subject=self._source.name,
+            subject=self.name,
             start=min(start, end),
             end=max(start, end),
             reason=GapReason.SOURCE_DOWN,
@@ -234,4 +245,6 @@ class SourceLine:
                     await ack()
             except (FieldError, TimeoutError) as error:
                 # The equipment will send it again; read() finds out if the line is lost.
-                _log.debug("not acknowledged", source=self._source.name, error=str(error))
+                _log.debug("not acknowledged", source=self.name, error=str(error))
+            except Exception:  # noqa: BLE001 # a driver's fault is its source's alone
+                _log.exception("driver failed in a way it should not", source=self.name)

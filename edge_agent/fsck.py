@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge_agent.buffer import Buffer
+from edge_agent.buffer.buffer import Buffer
 from edge_agent.errors import AgentError
 from edge_agent.storage import BUFFER_FILE
 from protocols.wire.bundle import check_columns, open_body, open_header

@@ -52,4 +52,7 @@ source_state: Final = Gauge(
 source_readings: Final = Counter(
     "lotproof_agent_source_readings_total", "Readings that a source delivered.", ["source"]
 )
+stray_errors: Final = Counter(
+    "lotproof_agent_stray_errors_total", "Errors of tasks that nothing of the agent waited for."
+)
 build: Final = Gauge("lotproof_agent_info", "The version that runs, always 1.", ["version"])

@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from edge_agent.buffer import BYTES_MAX_LEAST
+from edge_agent.buffer.buffer import BYTES_MAX_LEAST
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.errors import WireError
 from protocols.wire.header import GatewayId, check_gateway_id

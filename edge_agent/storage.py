@@ -25,7 +25,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from edge_agent.buffer import Buffer
+from edge_agent.buffer.buffer import Buffer
 from edge_agent.clock import GatewayClock
 from edge_agent.errors import (
     BufferDamagedError,
@@ -81,9 +81,12 @@ class Storage:
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
 
-    async def renew(self, reason: OpeningReason) -> None:
-        """Set the buffer aside and open a new epoch for ``reason``."""
-        await self.run(functools.partial(self._renew, reason))
+    async def renew(self, reason: OpeningReason, *, head: int | None = None) -> bool:
+        """Set the buffer aside and open a new epoch for ``reason``; tell whether it was done.
+
+        Where ``head`` is given, only while no bundle beyond that number is stored.
+        """
+        return await self.run(functools.partial(self._renew, reason, head))
 
     async def remember(self) -> None:
         """Write the memory of the epoch, newest receipt included, beside the buffer."""
@@ -137,7 +140,9 @@ class Storage:
             _read_through(path.parent)
             return Buffer.open(path, gateway=self._gateway, bytes_max=self._bytes_max)
 
-    def _renew(self, reason: OpeningReason, buffer: Buffer) -> None:
+    def _renew(self, reason: OpeningReason, head: int | None, buffer: Buffer) -> bool:
+        if head is not None and buffer.head.number > head:
+            return False
         self._replace(
             Opening(
                 reason=reason,
@@ -146,6 +151,7 @@ class Storage:
                 last_receipt=buffer.receipt.sealed[:TEXT_BYTES_MAX] or None,
             )
         )
+        return True
 
     def _replace(self, opening: Opening) -> None:
         """Set aside what is there, and put a new epoch's buffer in its place."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Self
 
 from plant.ca import Credentials
 from plant.ports import free_port, listening
 from plant.process import Process, our_command
+from plant.running import Running
 
 ACCESS_LIST = Path(__file__).resolve().parent.parent / "deploy" / "mosquitto" / "lotproof.acl"
 _START_S = 10.0
@@ -23,7 +23,7 @@ def mosquitto_path() -> str | None:
     return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
-class Broker:
+class Broker(Running):
     """A broker process on one port of loopback; may be killed and started again."""
 
     def __init__(
@@ -64,11 +64,10 @@ class Broker:
         """End it as a power cut would."""
         await self._process.kill()
 
-    async def __aenter__(self) -> Self:
+    async def _begin(self) -> None:
         await self.start()
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def _end(self) -> None:
         await self.stop()
 
     def _command(self) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from enum import Enum
-from types import TracebackType
-from typing import Self
+
+from plant.running import Running
 
 
 class Line(Enum):
@@ -25,7 +25,7 @@ class Line(Enum):
     GARBLED = 4  # what the server says arrives as 0xFF
 
 
-class Proxy:
+class Proxy(Running):
     """Listen on a free loopback port and pass every connection on to ``target`` (host, port)."""
 
     def __init__(self, target: tuple[str, int] = ("127.0.0.1", 0)) -> None:
@@ -38,17 +38,11 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
 
-    async def __aenter__(self) -> Self:
+    async def _begin(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def _end(self) -> None:
         if self._server is None:
             return
         self._server.close()

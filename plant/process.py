@@ -33,7 +33,9 @@ class Process:
         return self._running is not None and self._running.returncode is None
 
     async def start(self) -> None:
-        """Start it; its output goes to the log."""
+        """Start it; its output goes to the log. RuntimeError where it runs already."""
+        if self.alive:
+            raise RuntimeError(f"{self.name} runs already")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._running = await asyncio.create_subprocess_exec(
@@ -70,6 +72,9 @@ class Process:
         except TimeoutError:
             running.kill()
             return await running.wait()
+        except asyncio.CancelledError:
+            running.kill()
+            raise
 
 
 def our_command(module: str, *arguments: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.buffer import Appended
+from edge_agent.buffer.buffer import Appended, Buffer, Noted, StoredReceipt
 from edge_agent.clock import BUILT, GatewayClock, Wall
 from edge_agent.fsck import Report, check
 from edge_agent.sealing.inbox import Entry, Inbox
@@ -140,6 +140,12 @@ async def line_in(
         )
     finally:
         await storage.close()
+
+
+def receive(buffer: Buffer, receipt: StoredReceipt) -> None:
+    """Store a receipt at once."""
+    buffer.note(Noted(buffer.epoch, receipt))
+    buffer.store_noted()
 
 
 def fsck(folder: Path) -> Report:

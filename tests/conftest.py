@@ -1,4 +1,4 @@
-"""What every test shares: the seed, the depth of the long tests, and no silent skips."""
+"""What every test shares: the seed, how long tests go, no silent skip, no process left."""
 
 from __future__ import annotations
 
@@ -9,9 +9,22 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.leftovers import (
+    pytest_sessionfinish,
+    pytest_sessionstart,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
 
-__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
+__all__ = [
+    "pytest_make_collect_report",
+    "pytest_runtest_makereport",
+    "pytest_sessionfinish",
+    "pytest_sessionstart",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+]
 
 SEED_VARIABLE: Final = "LOTPROOF_TEST_SEED"  # how the workers of one run share the seed
 WHOLE_LINE: Final = frozenset({"bench", "e2e", "faults"})

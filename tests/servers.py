@@ -43,7 +43,9 @@ class Postgres:
         )
 
     def stop(self, mode: str = "fast") -> None:
-        """End the server: ``fast`` in order, ``immediate`` as a power cut would."""
+        """End the server, if it runs: ``fast`` in order, ``immediate`` as a power cut would."""
+        if not (self.folder / "data" / "postmaster.pid").exists():
+            return
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")
 
     def initialise(self) -> None:
@@ -88,8 +90,8 @@ def running_postgres() -> Iterator[Postgres]:
             shutil.chown(folder, "postgres")
         server = Postgres(folder, free_port(), tools)
         server.initialise()
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop("immediate")

@@ -33,6 +33,7 @@ class Cause(StrEnum):
     AGENT_STOPPED = "agent_stopped"
     SUBSCRIPTION_LOST = "subscription_lost"
     OVERRUN = "overrun"
+    UNREADABLE = "unreadable"
 
 
 class Missing(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from protocols.wire.limits import GAPS_PER_BUNDLE_MAX, HEADER_BYTES_MAX, TEXT_BYTES_MAX
-from protocols.wire.reading import Gap, GapReason, Nanoseconds
+from protocols.wire.reading import WHOLE_GATEWAY, Gap, GapReason, Nanoseconds
 
 _GAPS_BYTES_MAX: Final = HEADER_BYTES_MAX // 2
 _GAP_BYTES: Final = 32  # what a gap takes in a header beside its subject
@@ -82,7 +82,7 @@ def _by_subject(gaps: Iterable[Gap]) -> list[Gap]:
 
 
 def _by_reason(gaps: Iterable[Gap]) -> list[Gap]:
-    return _envelopes(gaps, lambda gap: ("*", gap.reason))
+    return _envelopes(gaps, lambda gap: (WHOLE_GATEWAY, gap.reason))
 
 
 def _envelopes(gaps: Iterable[Gap], key: Callable[[Gap], tuple[str, GapReason]]) -> list[Gap]:

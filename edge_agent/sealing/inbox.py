@@ -81,6 +81,10 @@ class Inbox:
             self._stirred.set()
         return True
 
+    def declare(self, gap: Gap) -> None:
+        """Have a gap sealed with the next cut."""
+        self._taken.gaps.append(gap)
+
     def has_room(self, count: int, *, urgent: bool) -> bool:
         """Tell whether so many readings would be taken; an empty inbox takes any number."""
         room = self._readings_max * _ROOM_PERCENT[urgent] // 100

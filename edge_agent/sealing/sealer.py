@@ -16,7 +16,7 @@ from typing import NamedTuple
 import structlog
 
 from edge_agent import metrics
-from edge_agent.buffer import Appended, Buffer, Head
+from edge_agent.buffer.buffer import Appended, Buffer, Head
 from edge_agent.clock import GatewayClock
 from edge_agent.errors import BufferDamagedError, BufferFullError
 from edge_agent.sealing.gaps import OpenGap, fit
@@ -27,12 +27,11 @@ from edge_agent.storage import Storage
 from protocols.wire.bundle import seal_bundle
 from protocols.wire.header import Clock as ClockStatement
 from protocols.wire.header import ClockState, Counters, Header, OpeningReason
-from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
+from protocols.wire.reading import WHOLE_GATEWAY, Gap, GapReason, Nanoseconds, Reading
 from protocols.wire.seal import SealKey
 from protocols.wire.tlog import leaf_hash
 
 _log = structlog.get_logger("sealer")
-_WHOLE_GATEWAY = "*"
 
 
 class Fingerprints(NamedTuple):
@@ -68,7 +67,7 @@ class Sealer:
         self._sealed = sealed
         self._uncounted = _Tally()
         self._gaps: list[Gap] = []  # declared in the next bundle that is committed
-        self._full = OpenGap(_WHOLE_GATEWAY, GapReason.DISK_FULL)
+        self._full = OpenGap(WHOLE_GATEWAY, GapReason.DISK_FULL)
 
     async def run(self) -> None:
         """Seal until the inbox is closed, and once more then; StorageFailedError ends it."""
@@ -76,7 +75,7 @@ class Sealer:
         if since is not None:
             now = max(since, self._clock.gateway_time())
             self._gaps.append(
-                Gap(subject=_WHOLE_GATEWAY, start=since, end=now, reason=GapReason.AGENT_STOPPED)
+                Gap(subject=WHOLE_GATEWAY, start=since, end=now, reason=GapReason.AGENT_STOPPED)
             )
         await self.cut()
         while not self._inbox.closed:
@@ -124,7 +123,7 @@ class Sealer:
                 done = await self._storage.run(work)
         if self._full.count:
             _log.info("buffer takes readings again", refused_meanwhile=self._full.count)
-        self._full = OpenGap(_WHOLE_GATEWAY, GapReason.DISK_FULL)
+        self._full = OpenGap(WHOLE_GATEWAY, GapReason.DISK_FULL)
         self._gaps = []
         self._uncounted = _Tally()
         metrics.readings_sealed.inc(sum(packed.count for packed in done.packed))
@@ -268,7 +267,7 @@ def _refusals(readings: Sequence[Reading], now: Nanoseconds) -> list[Gap]:
     """Declare readings that cannot be sealed, by signal."""
     by_signal: dict[str, list[Reading]] = {}
     for reading in readings:
-        by_signal.setdefault(str(reading.signal) or _WHOLE_GATEWAY, []).append(reading)
+        by_signal.setdefault(str(reading.signal) or WHOLE_GATEWAY, []).append(reading)
     gaps = []
     for signal, refused in by_signal.items():
         start, end = span(refused, now)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
 
 from edge_agent import metrics
-from edge_agent.buffer import FREE_AT_ONCE, Buffer, StoredCheckpoint, StoredReceipt
+from edge_agent.buffer.buffer import (
+    FREE_AT_ONCE,
+    Buffer,
+    Noted,
+    StoredCheckpoint,
+    StoredReceipt,
+)
 from edge_agent.clock import GatewayClock
 from edge_agent.errors import BufferFullError, ReceiptRefusedError
 from edge_agent.settings import BufferSettings
@@ -21,8 +28,10 @@ from protocols.wire.receipt import Receipt, open_receipt
 from protocols.wire.seal import PublicKey
 
 _log = structlog.get_logger("uplink")
-_REST_S: Final = 2.0  # between two receipts written: each write wears the flash
-_REMEMBER_S: Final = 60.0  # between two memories written beside the buffer, for the same reason
+_REST_S: Final = 10.0  # between two receipts stored: each page that a commit writes wears the flash
+_HURRY_S: Final = 2.0  # the same where the buffer holds more than it shall
+_FREE_S: Final = 60.0  # between two looks for what is past its retention, for the same reason
+_REMEMBER_S: Final = 60.0  # between two memories written beside the buffer, for the same again
 _DAY: Final = 86_400 * SECOND
 
 
@@ -46,9 +55,11 @@ class ReceiptBook:
         self._log_key = log
         self._known: Receipt | None = None
         self._checkpoint: StoredCheckpoint | None = None
-        self._unwritten: StoredReceipt | None = None
+        self._unwritten: Noted | None = None
         self._came = asyncio.Event()
         self._no_room = False  # the last receipt could not be written
+        self._freed_at = -_FREE_S  # loop time: the first look is due
+        self._keep_bytes = int(retention.bytes_max * retention.retention_share)
 
     @property
     def receipted(self) -> int:
@@ -93,7 +104,12 @@ class ReceiptBook:
             self._clock.raise_floor(receipt.record_time)
         if outcome in (Outcome.ADVANCE, Outcome.RESTORED):
             self._known = receipt  # lower where it was restored: what it lost is freed no more
-            self._unwritten = StoredReceipt(receipt.number, data)
+            self._unwritten = Noted(
+                receipt.epoch,
+                StoredReceipt(receipt.number, data),
+                self._checkpoint,
+                self._clock.floor,
+            )
             self._came.set()
         if outcome is Outcome.RESTORED:
             self.alert = f"the aggregator went back to bundle {receipt.number}"
@@ -101,39 +117,39 @@ class ReceiptBook:
         return outcome, receipt.number
 
     async def keep(self) -> None:
-        """Write receipts down and free what they cover, for as long as the agent runs."""
+        """Write receipts down and free what they cover, for as long as the agent runs.
+
+        The newest goes along with the next append, and by itself only where none comes. One that
+        the power takes away comes again: the broker retains it, and until then it freed nothing.
+
+        BufferDamagedError where the buffer does not take them; it may be called again then.
+        """
         loop = asyncio.get_running_loop()
         remembered = loop.time()
         while True:
             await self._came.wait()
             self._came.clear()
-            await self.write()
+            if (noted := self._unwritten) is None:
+                continue
+            await self._storage.run(partial(Buffer.note, noted=noted))
+            await asyncio.sleep(_HURRY_S if await self._crowded() else _REST_S)
+            await self.write(noted)
             if loop.time() - remembered >= _REMEMBER_S:
                 await self._storage.remember()
                 remembered = loop.time()
-            await asyncio.sleep(_REST_S)
 
-    async def write(self) -> None:
-        """Write the newest receipt down and free what it covers."""
-        unwritten = self._unwritten
-        if unwritten is None or self._known is None:
-            return
-        floor = self._clock.floor
-        keep_bytes = int(self._retention.bytes_max * self._retention.retention_share)
-        before = self._clock.gateway_time() - int(self._retention.retention_days * _DAY)
+    async def write(self, noted: Noted | None = None) -> None:
+        """Write a receipt down, the newest if none is given, and free what it covers."""
+        unwritten = noted or self._unwritten
 
         def store(buffer: Buffer) -> None:
-            buffer.receive(unwritten, self._checkpoint, floor=floor)
-
-        def free(buffer: Buffer) -> int:
-            return buffer.free(sealed_before=before, keep_bytes=keep_bytes)
+            if unwritten is not None and unwritten.receipt != buffer.receipt:
+                buffer.note(unwritten)
+                buffer.store_noted()
 
         try:
             await self._storage.run(store)
-            while freed := await self._storage.run(free):
-                metrics.bundles_freed.inc(freed)
-                if freed < FREE_AT_ONCE:
-                    break
+            await self._free()
         except BufferFullError as error:
             # The disk itself is full. A gateway that can store nothing more gets no further
             # receipt either, so this one is kept and tried again until there is room.
@@ -142,8 +158,26 @@ class ReceiptBook:
                 _log.error("receipt not written", error=str(error), hint=error.hint)
             self._no_room = True
         else:
-            if self._unwritten is unwritten:  # else a newer one came meanwhile
-                self._unwritten = None
             if self._no_room:
-                _log.info("receipts are written again", number=unwritten.number)
+                _log.info("receipts are written again", number=self.receipted)
             self._no_room = False
+
+    async def _crowded(self) -> bool:
+        return await self._storage.run(Buffer.used_bytes) > self._keep_bytes
+
+    async def _free(self) -> None:
+        """Free what is past its retention, some of it together, and at once what is too much."""
+        now = asyncio.get_running_loop().time()
+        due = now - self._freed_at >= _FREE_S
+        if not (due or await self._crowded()):
+            return
+        self._freed_at = now
+        before = self._clock.gateway_time() - int(self._retention.retention_days * _DAY)
+
+        def free(buffer: Buffer) -> int:
+            return buffer.free(sealed_before=before, keep_bytes=self._keep_bytes)
+
+        freed = FREE_AT_ONCE
+        while freed == FREE_AT_ONCE:
+            freed = await self._storage.run(free)
+            metrics.bundles_freed.inc(freed)

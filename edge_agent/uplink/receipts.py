@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from edge_agent.buffer import StoredCheckpoint
+from edge_agent.buffer.buffer import StoredCheckpoint
 from edge_agent.errors import ReceiptRefusedError
 from protocols.wire.checkpoint import NoteKey, open_checkpoint
 from protocols.wire.errors import WireError

@@ -7,17 +7,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-import structlog
-
 from edge_agent import metrics
-from edge_agent.buffer import Appended
+from edge_agent.buffer.buffer import Appended
 from edge_agent.errors import BundleUnreadableError
 from edge_agent.storage import Storage
+from edge_agent.uplink.damage import Damage
 from edge_agent.uplink.window import Window
 from protocols.wire.bundle import Bundle
 from protocols.wire.topics import Channel, topic
 
-_log = structlog.get_logger("uplink")
 _FRESH_MAX: Final = 64
 
 
@@ -53,16 +51,28 @@ class Fresh:
 class Sender:
     """One connection's sending."""
 
-    def __init__(self, *, line: Line, window: Window, storage: Storage, fresh: Fresh) -> None:
+    def __init__(
+        self, *, line: Line, window: Window, storage: Storage, fresh: Fresh, damage: Damage
+    ) -> None:
         self.window = window
         self.idle = asyncio.Event()  # all that was sealed has been handed to the broker
         self._line = line
         self._storage = storage
         self._fresh = fresh
         self._inflight: set[int] = set()
-        self._unreadable: set[int] = set()
+        self._damage = damage
         self._stirred = asyncio.Event()
         self._gateway = storage.buffer.gateway
+
+    @property
+    def head(self) -> int:
+        """The number of the last bundle that is to be sent."""
+        return self.window.head
+
+    @property
+    def receipted(self) -> int:
+        """The number up to which receipts have come."""
+        return self.window.receipted
 
     async def run(self) -> None:
         """Send until cancelled; LineError when the line is gone."""
@@ -114,13 +124,5 @@ class Sender:
         try:
             return await self._storage.run(lambda buffer: buffer.bundle(number))
         except BundleUnreadableError as error:
-            if number not in self._unreadable:
-                self._unreadable.add(number)
-                metrics.bundles_unreadable.inc()
-                _log.error(
-                    "bundle passed over",
-                    number=number,
-                    error=str(error),
-                    hint="run lotproof-agent fsck, and look at the disk",
-                )
+            await self._damage.passed_over(number, error)
             return None

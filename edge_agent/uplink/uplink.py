@@ -8,6 +8,7 @@ for the next message.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -16,10 +17,11 @@ from typing import Final, Protocol
 import structlog
 
 from edge_agent import metrics
-from edge_agent.buffer import Appended
-from edge_agent.errors import AgentError, LineError, ReceiptRefusedError, StorageFailedError
+from edge_agent.buffer.buffer import Appended
+from edge_agent.errors import AgentError, BufferDamagedError, LineError, ReceiptRefusedError
 from edge_agent.settings import MqttVersion, UplinkSettings
 from edge_agent.storage import Storage
+from edge_agent.uplink.damage import Damage
 from edge_agent.uplink.mqtt import MqttLine
 from edge_agent.uplink.receipt_book import ReceiptBook
 from edge_agent.uplink.receipts import Outcome
@@ -28,6 +30,7 @@ from edge_agent.uplink.state import Action, Event, State, step
 from edge_agent.uplink.window import Budget, Window
 from protocols.wire.header import OpeningReason
 from protocols.wire.life import LifeKind
+from protocols.wire.reading import Gap
 from protocols.wire.topics import Channel, topic
 
 Work = Callable[[], Awaitable[None]]
@@ -60,7 +63,9 @@ class Uplink:
         receipts: ReceiptBook,
         statements: Statements,
         settings: UplinkSettings,
+        declare: Callable[[Gap], None],
     ) -> None:
+        """``declare`` has a gap sealed: what was sealed and cannot be sent is declared missing."""
         self.state = State.OFFLINE
         self.error = ""  # why there is no connection, for a person
         self.alert = ""  # what a person must look at
@@ -80,21 +85,22 @@ class Uplink:
         self._timer: asyncio.TimerHandle | None = None
         self._epoch = storage.buffer.epoch
         self._renew_for = OpeningReason.ROLLBACK
-        self._failure: StorageFailedError | None = None
+        self._damage = Damage(storage, declare)
+        self._failure: Exception | None = None
 
     @property
     def receipted(self) -> int:
         """The number up to which the aggregator has all bundles of this epoch; -1: none."""
         return self._receipts.receipted
 
-    def alerts(self) -> tuple[str, str]:
+    def alerts(self) -> tuple[str, ...]:
         """Return what a person must look at; empty texts where nothing."""
-        return self.alert, self._receipts.alert
+        return self.alert, self._receipts.alert, self._damage.alert
 
     async def run(self) -> None:
-        """Forward until ``stop``; StorageFailedError ends it."""
+        """Forward until ``stop``; what ends one of its tasks ends it with that error."""
         self._receipts.read()
-        keeper = asyncio.create_task(self._guard(self._receipts.keep))
+        keeper = asyncio.create_task(self._guard(self._keep))
         self._put(Event.DUE)
         try:
             while self.state is not State.STOPPED:
@@ -103,7 +109,8 @@ class Uplink:
                     raise self._failure
                 if generation == self._generation or event is Event.STOP:
                     await self._happen(event)
-            await self._receipts.write()
+            with contextlib.suppress(BufferDamagedError):  # the next start finds it again
+                await self._receipts.write()
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
@@ -179,12 +186,18 @@ class Uplink:
             inflight_max=settings.inflight_max,
             unreceipted_max=settings.unreceipted_max,
             resend_after_s=settings.resend_after_s,
+            unreadable=self._damage.unreadable,
         )
-        self._sender = Sender(
-            line=self._line, window=window, storage=self._storage, fresh=self._fresh
+        self._sender = sender = Sender(
+            line=self._line,
+            window=window,
+            storage=self._storage,
+            fresh=self._fresh,
+            damage=self._damage,
         )
         self._task(self._speak)
-        self._attempt(self._sender.run, Event.LOST)
+        self._task(partial(self._leave, sender))
+        self._attempt(sender.run, Event.LOST)
 
     async def _renew(self) -> None:
         _log.error("epoch given up, a new one opens", reason=self._renew_for.name)
@@ -223,6 +236,9 @@ class Uplink:
             return
         try:
             outcome, number = await self._receipts.take(data)
+        except BufferDamagedError as error:
+            self._damage.refused_receipt(error)
+            return
         except ReceiptRefusedError as error:
             metrics.receipts.labels("refused").inc()
             if self.alert != str(error):  # said once, not at every repetition
@@ -244,6 +260,20 @@ class Uplink:
                 window.receipt(number, asyncio.get_running_loop().time())
             self._sender.stir()
         self._put(Event.AGREED, generation)
+
+    async def _keep(self) -> None:
+        """Keep receipts for as long as the agent runs, also while the buffer takes none."""
+        while True:
+            try:
+                await self._receipts.keep()
+            except BufferDamagedError as error:
+                self._damage.refused_receipt(error)
+
+    async def _leave(self, sender: Sender) -> None:
+        """Go on in a new epoch where this one cannot be completed."""
+        await self._damage.leave(sender)
+        if self._storage.buffer.epoch != self._epoch:  # else a commit has told of it before
+            self._renewed()
 
     async def _speak(self) -> None:
         """Publish the birth, then a sign of life at its interval."""
@@ -267,6 +297,7 @@ class Uplink:
         """Begin anew with the epoch that was opened, by us or in place of a damaged buffer."""
         self._epoch = self._storage.buffer.epoch
         self._fresh.clear()
+        self._damage.over()
         self._receipts.read()
         self._put(Event.RENEWED)
 
@@ -303,10 +334,10 @@ class Uplink:
         task.add_done_callback(self._tasks.discard)
 
     async def _guard(self, work: Work) -> None:
-        """Let a failed disk end ``run``, from whichever task meets it first."""
+        """Let what a task did not expect end ``run``, and with it the agent: never in silence."""
         try:
             await work()
-        except StorageFailedError as error:
+        except Exception as error:  # noqa: BLE001 # ``run`` raises it
             self._failure = error
             self._put(Event.STOP)
 

@@ -5,6 +5,7 @@ Pure arithmetic over bundle numbers and a time that the caller gives; it holds n
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from protocols.wire.topics import Channel
@@ -57,8 +58,12 @@ class Window:
         inflight_max: int,
         unreceipted_max: int,
         resend_after_s: float,
+        unreadable: Collection[int] = (),
     ) -> None:
-        """Everything between ``receipted`` and ``head`` is backlog; ``first`` is still stored."""
+        """Everything between ``receipted`` and ``head`` is backlog; ``first`` is still stored.
+
+        No receipt goes beyond one of ``unreadable``, so behind it nothing is sent again.
+        """
         self.receipted = receipted
         self.head = head
         self.inflight = 0  # handed to the broker, not acknowledged by it
@@ -66,6 +71,7 @@ class Window:
         self._inflight_max = inflight_max
         self._unreceipted_max = unreceipted_max
         self._resend_after_s = resend_after_s
+        self._unreadable = unreadable
         self._live = self._first_live = head + 1
         self._first = first
         self._backlog = max(receipted + 1, first)
@@ -142,9 +148,11 @@ class Window:
         """Begin again behind the last receipt: fewer each time, until an answer comes."""
         count = max(1, self._unreceipted_max >> (2 * self._stalls))
         self._stalls = min(self._stalls + 1, STALLS_MAX)
+        self._since_receipt = 0
+        self._waiting_since = None
+        if self.receipted + 1 in self._unreadable:
+            return
         again = max(self.receipted + 1, self._first)
         end = min(self._live, again + count)
         self._backlog_end = max(end, self._backlog_end if self._backlog < self._backlog_end else 0)
         self._backlog = again
-        self._since_receipt = 0
-        self._waiting_since = None

@@ -20,11 +20,11 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from plant.clock import monotonic
 from plant.equipment.registers import RefusalError, RegisterServer, Table
+from plant.running import Running
 
 __all__ = ["SIGNALS", "CleanRoom", "Fault", "RoomState", "advance"]
 
@@ -67,7 +67,7 @@ class Fault(Enum):
     NOT_A_NUMBER = 2  # the float is NaN; of a whole number all bits are set
 
 
-class CleanRoom:
+class CleanRoom(Running):
     """The room and its monitor, as a context: ``async with CleanRoom(seed=1) as room``.
 
     The model goes on by itself at ``speed`` times real time; the same seed and the same calls at
@@ -116,17 +116,11 @@ class CleanRoom:
             )
         return self._state
 
-    async def __aenter__(self) -> Self:
+    async def _begin(self) -> None:
         self._began = self._clock()
         await self.start()
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def _end(self) -> None:
         await self.stop()
 
     async def start(self) -> None:

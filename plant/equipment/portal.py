@@ -10,11 +10,11 @@ import asyncio
 import random
 import ssl
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from plant.equipment.llrp_reader import LlrpReader
 from plant.equipment.sighting import ReaderClock, Sighting
+from plant.running import Running
 
 __all__ = ["Portal", "Present"]
 
@@ -29,7 +29,7 @@ class Present:
     rssi: float  # dBm at the antenna, on the average
 
 
-class Portal:
+class Portal(Running):
     """An LLRP reader on 127.0.0.1 with tags in front of its antennas.
 
     Every ``round_s`` seconds each tag present is read, unless that read is missed
@@ -81,16 +81,10 @@ class Portal:
         """Tags in front of the antennas now."""
         return tuple(self._present.values())
 
-    async def __aenter__(self) -> Self:
+    async def _begin(self) -> None:
         await self.start()
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def _end(self) -> None:
         await self.stop()
 
     async def start(self) -> None:

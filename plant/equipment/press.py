@@ -21,8 +21,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import Enum, IntEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from asyncua import Server, ua
 from asyncua.crypto.permission_rules import User, UserRole
@@ -31,6 +30,7 @@ from asyncua.crypto.validator import CertificateValidator, CertificateValidatorO
 
 from plant.clock import utc_now
 from plant.equipment.press_model import PressDesign, PressModel, PressState
+from plant.running import Running
 from protocols.wire.reading import Kind
 
 __all__ = ["APPLICATION_URI", "NAMESPACE", "SIGNALS", "Lines", "Press", "PressStatus"]
@@ -74,7 +74,7 @@ class Lines(Enum):
     PLAIN_TOO = 1  # and unencrypted ones without a user: for tests and for looking at it
 
 
-class Press:
+class Press(Running):
     """The press and its server, as a context: ``async with Press(seed=1, ...) as press``.
 
     The model moves on by ``update_seconds`` times ``speed`` at each update, whether the server is
@@ -129,17 +129,11 @@ class Press:
         """What the sensors said at the last update, sensor faults aside."""
         return self._state
 
-    async def __aenter__(self) -> Self:
+    async def _begin(self) -> None:
         await self.start()
         self._updates = asyncio.create_task(self._keep_updating())
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def _end(self) -> None:
         if self._updates is not None:
             self._updates.cancel()
             with contextlib.suppress(asyncio.CancelledError):

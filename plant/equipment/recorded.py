@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, TextIO
 
 from plant.equipment.registers import RefusalError, RegisterServer, Table
+from plant.running import Running
 
 __all__ = ["Empty", "Pace", "Recorded", "RecordedServer", "Row"]
 
@@ -90,7 +90,7 @@ class Pace(Enum):
     READ = 1  # after its period, once its counter has been read: no row is missed
 
 
-class RecordedServer:
+class RecordedServer(Running):
     """Serve rows, as a context; ``finished`` is set after the last, which stays.
 
     A step in time larger than ``hole_s`` seconds (forward or back) switches the equipment off for
@@ -147,17 +147,11 @@ class RecordedServer:
             for place, name in enumerate(self.columns)
         ]
 
-    async def __aenter__(self) -> Self:
+    async def _begin(self) -> None:
         await self.server.start()
         self._task = asyncio.create_task(self._go_on())
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def _end(self) -> None:
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -19,6 +19,8 @@ Nanoseconds = int
 """Nanoseconds since the Unix epoch, UTC."""
 
 SECOND: Final = 1_000_000_000
+WHOLE_GATEWAY: Final = "*"
+"""The subject of a gap that is every signal's."""
 
 
 class Status(IntEnum):
@@ -98,6 +100,7 @@ class GapReason(IntEnum):
     AGENT_STOPPED = 5  # the agent was not running
     SUBSCRIPTION_LOST = 6  # the equipment dropped what it had queued for us
     OVERRUN = 7  # the line was slower than the equipment; a bounded queue was full
+    UNREADABLE = 8  # they were sealed, and the gateway's disk did not give them back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

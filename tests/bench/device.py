@@ -1,8 +1,9 @@
 """What a gateway's flash is made to write: ``python -m tests.bench.device <keeper> ...``.
 
 A process of its own, since the kernel counts a process's writes. It commits readings at a rhythm
-without waiting between commits, frees what is 60 commits old as after a receipt, and prints how
-much was written to the device for a reading.
+without waiting between commits, has a receipt stored with a commit as often as the agent does,
+frees what is 60 commits old as after a receipt, and prints how much was written to the device for
+a reading.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from edge_agent.buffer import Appended, Buffer, Head, StoredReceipt
+from edge_agent.buffer.buffer import Appended, Buffer, Head, Noted, StoredReceipt
 from protocols.wire.bundle import split_bundle
 from protocols.wire.header import Counters, Epoch, GatewayId, Opening, OpeningReason
 from protocols.wire.reading import Reading
@@ -27,6 +28,8 @@ from tests.sealed import START, SealedGateway
 
 KEPT: Final = 60
 """Commits after which what was committed is freed."""
+_A_RECEIPT: Final = 10
+"""Commits between two receipts that the agent stores: it does so every ten seconds at most."""
 
 
 def main() -> None:
@@ -75,7 +78,8 @@ def _bundles(folder: Path, commits: list[list[Reading]]) -> int:
         )
         appended = Appended(number, leaf, gateway.time, bundle)
         buffer.append([appended], head, floor=START, urgent=False)
-        buffer.receive(StoredReceipt(number, receipt), None, floor=START)
+        if number % _A_RECEIPT == 0:
+            buffer.note(Noted(buffer.epoch, StoredReceipt(number, receipt)))
         if number % KEPT == KEPT - 1:
             buffer.free(sealed_before=gateway.time, keep_bytes=1 << 30)
     written = written_bytes(os.getpid()) - before

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_agent import fsck
-from edge_agent.buffer import Buffer
+from edge_agent.buffer.buffer import Buffer
 from edge_agent.storage import BUFFER_FILE
 from protocols.wire.bundle import open_body, peek_header
 from protocols.wire.header import Epoch

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from edge_agent.buffer import Buffer
+from edge_agent.buffer.buffer import Buffer
 from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.errors import AgentError, BufferDamagedError
 from edge_agent.sealing.inbox import Entry, Inbox

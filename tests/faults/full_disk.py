@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from edge_agent.buffer import BYTES_MAX_LEAST, Buffer
+from edge_agent.buffer.buffer import BYTES_MAX_LEAST, Buffer
 from edge_agent.storage import BUFFER_FILE
 from protocols.wire.bundle import peek_header
 from protocols.wire.reading import GapReason

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edge_agent.buffer import Buffer
+from edge_agent.buffer.buffer import Buffer
 from protocols.wire.bundle import check_columns, open_body, open_header, split_bundle
 from protocols.wire.header import FIRST_PREVIOUS, Epoch, Header
 from protocols.wire.seal import PublicKey

@@ -7,13 +7,15 @@ Run as ``python -m tests.faults.trusting_agent run --settings ...``.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from edge_agent.__main__ import main
-from edge_agent.buffer import Buffer
+from edge_agent.buffer.buffer import Buffer
 from edge_agent.uplink import uplink
 from edge_agent.uplink.sender import Line, Sender
-from protocols.wire.bundle import peek_header, split_bundle
+from protocols.wire.bundle import Bundle, peek_header, split_bundle
+
+_FREED: Final[set[int]] = set()
 
 
 class TrustingSender(Sender):
@@ -33,7 +35,13 @@ class TrustingSender(Sender):
             self._frees.add(task)
             task.add_done_callback(self._frees.discard)
 
+    async def _bundle(self, number: int) -> Bundle | None:
+        """Return a bundle; None where this agent freed it, which it takes for delivered."""
+        return None if number in _FREED else await super()._bundle(number)
+
     async def _free(self, number: int) -> None:
+        _FREED.add(number)
+
         def delete(buffer: Buffer) -> None:
             buffer._connection.execute(
                 "DELETE FROM bundle WHERE number = ? AND number < (SELECT head FROM epoch)",

@@ -7,8 +7,8 @@ the gateway's key, places it in its chain, and seals a receipt that names what i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -22,6 +22,8 @@ from edge_agent.keys import load
 from plant.broker import Broker
 from plant.ca import Credentials, PlantCA
 from plant.clock import utc_now
+from plant.process import Process, ask, our_command
+from plant.running import Running
 from protocols.wire.bundle import check_columns, open_body, open_header, split_bundle
 from protocols.wire.chain import Chain, Link, Verdict, step
 from protocols.wire.checkpoint import Checkpoint, NoteKey, sign_checkpoint
@@ -162,59 +164,29 @@ class ReceiptGiver:
             self.give(self.receipt(header.epoch))
 
 
-class AgentProcess:
+class AgentProcess(Process):
     """The agent as a process of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings = folder / "agent.toml"
         self.data_dir = folder / "data"
-        self._process: asyncio.subprocess.Process | None = None
+        command = our_command("edge_agent", "run", "--settings", str(self.settings))
+        super().__init__("agent", command, folder / "agent.log")
 
-    async def start(self) -> None:
-        with (self.folder / "agent.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "edge_agent",
-                "run",
-                "--settings",
-                str(self.settings),
-                stdout=log,
-                stderr=log,
-            )
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    async def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        await self._process.wait()
-
-    async def terminate(self) -> int:
-        assert self._process is not None
-        self._process.terminate()
-        async with asyncio.timeout(20):
-            return await self._process.wait()
-
-    async def wait(self) -> int:
-        assert self._process is not None
-        async with asyncio.timeout(20):
-            return await self._process.wait()
-
-    def log(self) -> str:
-        return (self.folder / "agent.log").read_text(encoding="utf-8")
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8")
 
     def fsck(self) -> Report:
         key = load(self.data_dir / "seal.key").public
         return check(self.data_dir, key, aggregator=key_named("aggregator").public)
 
 
-class Plant:
-    """A broker, its certificates, one gateway and the giver of receipts."""
+class Plant(Running):
+    """A broker, its certificates, one gateway and the giver of receipts, as a context.
+
+    The agent is started by the test, and ends with it.
+    """
 
     def __init__(self, folder: Path, *, embedded: bool = False) -> None:
         self.folder = folder
@@ -223,6 +195,17 @@ class Plant:
         self.gateway = self.ca.issue_gateway(GATEWAY)
         self.agent = AgentProcess(folder)
         self.giver = ReceiptGiver(self.broker.port, self.ca.issue("aggregator"))
+        self._running = contextlib.AsyncExitStack()
+
+    async def _begin(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.broker)
+            await stack.enter_async_context(self.giver)
+            stack.push_async_callback(self.agent.kill)
+            self._running = stack.pop_all()
+
+    async def _end(self) -> None:
+        await self._running.aclose()
 
     def write_settings(self, sources: str, **tables: dict[str, object]) -> None:
         """Write the agent's settings: quick to cut, quick to come back."""
@@ -258,18 +241,8 @@ class Plant:
 
     async def make_key(self) -> None:
         """Make the seal key by the command that a person uses, and tell the giver."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "edge_agent",
-            "key",
-            "--settings",
-            str(self.agent.settings),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        printed, _ = await process.communicate()
-        assert process.returncode == 0
-        self.giver.gateway_key = PublicKey.from_text(printed.decode())
+        command = our_command("edge_agent", "key", "--settings", str(self.agent.settings))
+        self.giver.gateway_key = PublicKey.from_text(await ask(command))
 
 
 def replay_source(folder: Path, *, rows: int, period_ms: int, signals: int = 3) -> str:

@@ -17,7 +17,7 @@ from tests.integration.agent_peer import Plant, replay_source, until
 @pytest.fixture
 async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
     found = Plant(tmp_path)
-    async with found.broker, found.giver:
+    async with found:
         found.write_settings(replay_source(tmp_path, rows=100_000, period_ms=10))
         await found.make_key()
         yield found
@@ -60,7 +60,7 @@ async def test_a_person_sees_how_it_is(plant: Plant) -> None:
         while (await command(plant, "status"))[0] != 1:
             pass
     await plant.broker.start()
-    assert await plant.agent.terminate() == 0
+    assert await plant.agent.stop() == 0
 
 
 async def test_a_second_agent_on_one_folder_is_refused(plant: Plant) -> None:
@@ -69,7 +69,7 @@ async def test_a_second_agent_on_one_folder_is_refused(plant: Plant) -> None:
     code, _, err = await command(plant, "run")
     assert code == 1
     assert "another agent runs" in err
-    assert await plant.agent.terminate() == 0
+    assert await plant.agent.stop() == 0
 
 
 async def test_a_key_that_others_may_read_is_refused(plant: Plant) -> None:
@@ -83,13 +83,13 @@ async def test_it_goes_on_without_broker_and_ends_in_good_order(plant: Plant) ->
     await plant.broker.kill()
     await plant.agent.start()
     await until(lambda: plant.agent.fsck().readings > 100, "it did not collect")
-    assert await plant.agent.terminate() == 0
+    assert await plant.agent.stop() == 0
     report = plant.agent.fsck()
     assert not report.problems
     await plant.broker.start()
     await plant.agent.start()
     await until(lambda: plant.giver.head() > report.head, "the backlog did not come")
-    assert await plant.agent.terminate() == 0
+    assert await plant.agent.stop() == 0
     await until(lambda: plant.giver.lives[-1].kind is LifeKind.DEATH, "no goodbye")
 
 
@@ -106,7 +106,7 @@ async def test_a_killed_agents_death_is_said_by_the_broker(plant: Plant) -> None
 async def test_a_disk_that_does_not_serve_ends_it_with_a_hint(plant: Plant) -> None:
     await plant.agent.start()
     await until(lambda: plant.giver.head() > 2, "nothing came")
-    await plant.agent.terminate()
+    await plant.agent.stop()
     plant.write_settings(
         replay_source(plant.folder, rows=10, period_ms=10),
         gateway={"data_dir": "/proc/lotproof"},

@@ -22,7 +22,7 @@ from tests.sealed import key_named
 @pytest.fixture
 async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
     found = Plant(tmp_path)
-    async with found.broker, found.giver:
+    async with found:
         found.write_settings(replay_source(tmp_path, rows=100_000, period_ms=5))
         await found.make_key()
         yield found
@@ -63,7 +63,7 @@ async def test_a_disk_that_went_back_opens_a_new_epoch(plant: Plant) -> None:
     _, reason = await opening(plant, epoch)
     assert reason in (OpeningReason.ROLLBACK, OpeningReason.CLONE)
     assert Verdict.FORK not in plant.giver.verdicts, "nothing of the old epoch was sent again"
-    await plant.agent.terminate()
+    await plant.agent.stop()
     assert not plant.agent.fsck().problems
     assert (plant.agent.data_dir / "buffer-aside-1" / "buffer.db").exists()
 
@@ -74,7 +74,7 @@ async def test_another_bundle_of_our_number_opens_a_new_epoch(plant: Plant) -> N
     plant.giver.give(plant.giver.receipt(epoch, leaf=b"\x55" * 32))
     _, reason = await opening(plant, epoch)
     assert reason is OpeningReason.CLONE
-    await plant.agent.terminate()
+    await plant.agent.stop()
     assert "contradicts" not in plant.agent.fsck().problems
 
 
@@ -86,13 +86,13 @@ async def test_an_epoch_that_the_aggregator_closed_is_over(plant: Plant) -> None
     plant.giver.gives = True
     head = plant.giver.chains[after].head
     await until(lambda: plant.giver.chains[after].head > head + 3, "the new epoch does not go on")
-    await plant.agent.terminate()
+    await plant.agent.stop()
 
 
 async def test_a_deleted_buffer_is_a_gap_bounded_by_the_last_receipt(plant: Plant) -> None:
     epoch = await running(plant)
     await until(lambda: plant.agent.fsck().receipted >= 0, "no receipt was taken")
-    assert await plant.agent.terminate() == 0
+    assert await plant.agent.stop() == 0
     shutil.rmtree(plant.agent.data_dir / "buffer")
     await plant.agent.start()
     after, reason = await opening(plant, epoch)
@@ -104,7 +104,7 @@ async def test_a_deleted_buffer_is_a_gap_bounded_by_the_last_receipt(plant: Plan
     assert gap.reason is GapReason.AGENT_STOPPED
     known = [h for (found, _), h in plant.giver.headers.items() if found == epoch]
     assert gap.start <= max(header.sealed_time for header in known)
-    await plant.agent.terminate()
+    await plant.agent.stop()
 
 
 async def test_receipts_that_do_not_count_free_nothing(plant: Plant) -> None:
@@ -124,11 +124,11 @@ async def test_receipts_that_do_not_count_free_nothing(plant: Plant) -> None:
     ):
         giver._client.publish(topic(GATEWAY, Channel.RECEIPT), data, qos=1, retain=True)
     giver.give(replace(true, checkpoint="not a note"))
-    await until(lambda: plant.agent.log().count("receipt refused") >= 4, "they were not refused")
+    await until(lambda: plant.agent.text().count("receipt refused") >= 4, "they were not refused")
     assert plant.agent.fsck().first == 0
     giver.gives = True
     await until(lambda: plant.agent.fsck().first > 0, "a true receipt freed nothing")
-    await plant.agent.terminate()
+    await plant.agent.stop()
     assert not plant.agent.fsck().problems
 
 
@@ -140,8 +140,8 @@ async def test_a_log_that_shows_two_trees_frees_nothing_more(plant: Plant) -> No
     await until(lambda: plant.agent.fsck().head > giver.head() - 1, "it went on")
     giver.log_leaves[0] = bytes(32)
     giver.give(giver.receipt(epoch))
-    await until(lambda: "two different trees" in plant.agent.log(), "the split was not noticed")
-    await plant.agent.terminate()
+    await until(lambda: "two different trees" in plant.agent.text(), "the split was not noticed")
+    await plant.agent.stop()
 
 
 async def test_an_aggregator_that_went_back_is_refilled(plant: Plant) -> None:
@@ -156,7 +156,7 @@ async def test_an_aggregator_that_went_back_is_refilled(plant: Plant) -> None:
     giver.give(giver.receipt(epoch, number=-1, leaf=FIRST_PREVIOUS, checkpoint=""))
     await until(lambda: (epoch, 0) in giver.headers, "the first bundle did not come again")
     await until(lambda: giver.head() > 5, "the chain did not close again")
-    await plant.agent.terminate()
+    await plant.agent.stop()
 
 
 async def test_a_capped_buffer_refuses_declares_and_drains(plant: Plant, tmp_path: Path) -> None:
@@ -168,12 +168,12 @@ async def test_a_capped_buffer_refuses_declares_and_drains(plant: Plant, tmp_pat
     )
     await plant.broker.kill()
     await plant.agent.start()
-    await until(lambda: "buffer full" in plant.agent.log(), "it never was full", seconds=60)
+    await until(lambda: "buffer full" in plant.agent.text(), "it never was full", seconds=60)
     full = plant.agent.fsck()
     assert not full.problems
     assert full.first == 0, "nothing without a receipt was deleted"
     await plant.broker.start()
-    await until(lambda: "readings again" in plant.agent.log(), "it did not drain")
+    await until(lambda: "readings again" in plant.agent.text(), "it did not drain")
     await until(
         lambda: any(
             gap.reason is GapReason.DISK_FULL
@@ -182,12 +182,12 @@ async def test_a_capped_buffer_refuses_declares_and_drains(plant: Plant, tmp_pat
         ),
         "what was refused was not declared",
     )
-    await plant.agent.terminate()
+    await plant.agent.stop()
     report = plant.agent.fsck()
     assert not report.problems
     await plant.agent.start()  # a stop hands over what it can in its few seconds
     await until(lambda: plant.giver.head() > report.head, "it did not drain whole")
-    await plant.agent.terminate()
+    await plant.agent.stop()
     report = plant.agent.fsck()
     await until(lambda: plant.giver.head() == report.head, "the end did not arrive")
     (epoch,) = plant.giver.chains
@@ -207,5 +207,5 @@ async def test_its_memory_stays_small(plant: Plant) -> None:
     """The replay driver alone; the benchmark measures it with OPC UA at 1,000 readings a second."""
     await running(plant)
     resident = psutil.Process(plant.agent.pid).memory_info().rss
-    await plant.agent.terminate()
+    await plant.agent.stop()
     assert resident < 100 * 1024 * 1024

@@ -17,7 +17,7 @@ from tests.integration.agent_peer import Plant, replay_source, until
 @pytest.fixture(params=[False, True], ids=["mosquitto", "embedded"])
 async def plant(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Plant]:
     found = Plant(tmp_path, embedded=request.param)
-    async with found.broker, found.giver:
+    async with found:
         yield found
 
 
@@ -31,7 +31,7 @@ async def test_readings_arrive_sealed_are_receipted_and_freed(plant: Plant, tmp_
     giver = plant.giver
     await until(lambda: len(giver.readings) >= 150, "not all readings came")
     await until(lambda: giver.lives and giver.lives[-1].receipted > 3, "no receipt was taken")
-    assert await plant.agent.terminate() == 0
+    assert await plant.agent.stop() == 0
     assert not giver.problems
     assert set(giver.verdicts) == {Verdict.NEXT}
     assert sorted(int(str(reading.value)) for reading in giver.readings) == sorted(
@@ -60,7 +60,7 @@ async def test_a_killed_agent_loses_nothing_and_declares_its_absence(
     await plant.agent.start()
     head = plant.agent.fsck().head
     await until(lambda: plant.giver.head() > head, "the chain did not arrive whole")
-    await plant.agent.terminate()
+    await plant.agent.stop()
     report = plant.agent.fsck()
     await until(lambda: plant.giver.head() == report.head, "the last bundles did not arrive")
     giver = plant.giver
@@ -95,6 +95,6 @@ async def test_live_goes_first_and_the_backlog_follows(plant: Plant, tmp_path: P
         lambda: plant.giver.head() > head + 30 and Verdict.AHEAD in plant.giver.verdicts,
         "the backlog did not follow",
     )
-    await plant.agent.terminate()
+    await plant.agent.stop()
     assert not plant.giver.problems
     assert not plant.agent.fsck().problems

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.buffer import Buffer
+from edge_agent.buffer.buffer import Buffer
 from edge_agent.errors import StorageFailedError
 from edge_agent.sealing.gaps import fit
 from edge_agent.sealing.packing import pack

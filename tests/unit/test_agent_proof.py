@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from edge_agent import status
-from edge_agent.buffer import StoredReceipt
+from edge_agent.buffer.buffer import StoredReceipt
 from edge_agent.fsck import check
 from edge_agent.life import LifeStatements, ServiceManager
 from edge_agent.status import StatusServer
 from edge_agent.storage import BUFFER_FILE
 from protocols.wire.life import LifeKind, SourceHealth, SourceState, open_life
 from protocols.wire.receipt import Receipt, seal_receipt
-from tests.agent_line import KEY, NOW, fsck, line_in
+from tests.agent_line import KEY, NOW, fsck, line_in, receive
 from tests.sealed import key_named
 
 
@@ -39,7 +39,7 @@ async def filled(folder: Path) -> None:
             record_time=NOW,
         )
         sealed = seal_receipt(receipt, key_named("aggregator"))
-        await line.storage.run(lambda b: b.receive(StoredReceipt(1, sealed), None, floor=0))
+        await line.storage.run(lambda b: receive(b, StoredReceipt(1, sealed)))
 
 
 def change(folder: Path, *statements: str) -> None:

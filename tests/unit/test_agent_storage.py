@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.buffer import (
+from edge_agent.buffer.buffer import (
     BYTES_MAX_LEAST,
     FREE_AT_ONCE,
     Appended,
@@ -35,7 +35,7 @@ from protocols.wire.reading import GapReason, Kind
 from protocols.wire.receipt import Receipt, seal_receipt
 from protocols.wire.seal import Algorithm
 from protocols.wire.tlog import leaf_hash
-from tests.agent_line import GATEWAY, NOW, SetClock, fsck, line_in
+from tests.agent_line import GATEWAY, NOW, SetClock, fsck, line_in, receive
 from tests.sealed import SealedGateway, key_named
 
 ROOM = 8 << 20
@@ -123,11 +123,11 @@ class TestBuffer:
         buffer = new_buffer(tmp_path / "b.db", gateway)
         append(buffer, gateway, 10)
         assert buffer.free(sealed_before=2**62, keep_bytes=0) == 0
-        buffer.receive(StoredReceipt(6, b"receipt"), None, floor=0)
+        receive(buffer, StoredReceipt(6, b"receipt"))
         assert buffer.free(sealed_before=0, keep_bytes=ROOM) == 0, "still within its retention"
         assert buffer.free(sealed_before=0, keep_bytes=0) == 7
         assert list(buffer.numbers()) == [7, 8, 9]
-        buffer.receive(StoredReceipt(9, b"receipt"), None, floor=0)
+        receive(buffer, StoredReceipt(9, b"receipt"))
         assert buffer.free(sealed_before=0, keep_bytes=0) == 2, "the head stays"
         assert buffer.receipt == StoredReceipt(9, b"receipt")
         buffer.close()
@@ -146,7 +146,7 @@ class TestBuffer:
         append(buffer, gateway, urgent=True)
         fill(buffer, gateway, urgent=True)
         assert (tmp_path / "b.db").stat().st_size <= BYTES_MAX_LEAST
-        buffer.receive(StoredReceipt(buffer.head.number, b"r" * 1000), None, floor=0)
+        receive(buffer, StoredReceipt(buffer.head.number, b"r" * 1000))
         while buffer.free(sealed_before=0, keep_bytes=0) == FREE_AT_ONCE:
             pass
         assert buffer.extent()[0] == 1, "all but the head was freed"
@@ -190,7 +190,7 @@ class TestStorage:
             await line.sealer.cut()
             lost = line.storage.buffer
             receipt = _receipt(lost)
-            await line.storage.run(lambda b: b.receive(StoredReceipt(0, receipt), None, floor=0))
+            await line.storage.run(lambda b: receive(b, StoredReceipt(0, receipt)))
             epoch, head = lost.epoch, lost.head
         shutil.rmtree(tmp_path / "buffer")
         async with line_in(tmp_path) as line:
@@ -268,7 +268,7 @@ class TestStorage:
             receipt = _receipt(line.storage.buffer)
             number = line.storage.buffer.head.number
             await line.storage.run(
-                lambda b: b.receive(StoredReceipt(number, receipt), None, floor=0)
+                lambda b: receive(b, StoredReceipt(number, receipt))
             )
             await line.storage.run(lambda b: b.free(sealed_before=0, keep_bytes=0))
             offer(1)

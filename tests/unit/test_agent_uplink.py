@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.buffer import StoredCheckpoint
+from edge_agent.buffer.buffer import StoredCheckpoint
 from edge_agent.errors import ReceiptRefusedError
 from edge_agent.uplink.receipts import Outcome, check_checkpoint, judge
 from edge_agent.uplink.state import TRANSITIONS, Action, Event, State, step

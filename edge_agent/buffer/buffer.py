@@ -15,25 +15,27 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-from edge_agent.errors import (
-    BufferDamagedError,
-    BufferFullError,
-    BundleUnreadableError,
-    StorageFailedError,
+from edge_agent.buffer.database import (
+    APPLICATION_ID,
+    PAGE_BYTES,
+    SCHEMA_VERSION,
+    SQL,
+    check_ours,
+    connect,
+    disk,
+    pragma,
+    transaction,
 )
+from edge_agent.errors import BufferDamagedError, BufferFullError, BundleUnreadableError
 from protocols.wire.bundle import Bundle, open_body, peek_header
 from protocols.wire.errors import WireError
-from protocols.wire.header import Counters, Epoch, GatewayId, Opening, OpeningReason
-from protocols.wire.reading import Nanoseconds
+from protocols.wire.header import Counters, Epoch, GatewayId, Header, Opening, OpeningReason
+from protocols.wire.reading import WHOLE_GATEWAY, Gap, GapReason, Nanoseconds
 from protocols.wire.tlog import leaf_hash
 
-APPLICATION_ID: Final = 0x4C50_6275  # "LPbu"
-SCHEMA_VERSION: Final = 1
-PAGE_BYTES: Final = 1024  # a commit writes whole pages: small ones spare the flash
 BYTES_MAX_LEAST: Final = 1_048_576
 FREE_AT_ONCE: Final = 500  # bundles freed in one transaction
 _ROOM_PERCENT: Final = {False: 90, True: 97}  # of the cap: for all, and for what comes only once
@@ -74,6 +76,15 @@ class StoredCheckpoint(NamedTuple):
     note: str
 
 
+class Noted(NamedTuple):
+    """A receipt, the newest checkpoint, and the clock floor that they prove."""
+
+    epoch: Epoch
+    receipt: StoredReceipt
+    checkpoint: StoredCheckpoint | None = None
+    floor: Nanoseconds = 0
+
+
 class Buffer:
     """An open buffer; make one with ``create``, ``open`` or ``read_only``."""
 
@@ -81,7 +92,7 @@ class Buffer:
         self.path = path
         self.bytes_max = bytes_max
         self._connection = connection
-        with _disk(path):
+        with disk(path):
             row = connection.execute(SQL["epoch"]).fetchone()
             if row is None:
                 raise BufferDamagedError(f"{path} holds no epoch")
@@ -107,6 +118,8 @@ class Buffer:
         )
         self.receipt = StoredReceipt(*stored) if stored else StoredReceipt(-1, b"")
         self.checkpoint = StoredCheckpoint(*seen) if seen else None
+        self.noted: Noted | None = None
+        """What the next ``append`` stores along; lost with the power, it comes again."""
 
     @classmethod
     def create(
@@ -121,8 +134,8 @@ class Buffer:
         bytes_max: int,
     ) -> Self:
         """Make a buffer for a new epoch; StorageFailedError where the disk does not take it."""
-        with _disk(path):
-            connection = _connect(path, bytes_max)
+        with disk(path):
+            connection = connect(path, bytes_max)
             connection.execute("BEGIN IMMEDIATE")
             for statement in SQL["schema"].split(";\n\n"):
                 connection.execute(statement)
@@ -151,9 +164,9 @@ class Buffer:
         Raises BufferDamagedError where it is no whole buffer of ``gateway``, StorageFailedError
         where the disk does not serve.
         """
-        with _disk(path):
-            connection = _connect(path, bytes_max)
-            _check_ours(path, connection)
+        with disk(path):
+            connection = connect(path, bytes_max)
+            check_ours(path, connection)
         buffer = cls(path, connection, bytes_max=bytes_max)
         if buffer.gateway != gateway:
             buffer.close()
@@ -170,11 +183,11 @@ class Buffer:
         """Open the buffer in ``path`` beside a running agent, or after it; errors as ``open``."""
         if not path.exists():
             raise BufferDamagedError(f"{path} does not exist", hint="look at gateway.data_dir")
-        with _disk(path):
+        with disk(path):
             connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
             )
-            _check_ours(path, connection)
+            check_ours(path, connection)
         return cls(path, connection, bytes_max=0)
 
     def append(
@@ -192,7 +205,7 @@ class Buffer:
         if self.used_bytes() + wanted > self.bytes_max * _ROOM_PERCENT[urgent] // 100:
             raise BufferFullError(f"the buffer {self.path} is at its cap of {self.bytes_max} bytes")
         counters = head.counters
-        with self._transaction():
+        with transaction(self.path, self._connection):
             self._connection.executemany(
                 SQL["append"],
                 [(added.number, added.leaf, added.sealed_time, *added.bundle) for added in bundles],
@@ -210,21 +223,25 @@ class Buffer:
                     floor,
                 ),
             )
+            self._write_noted()
         self.head = head
         self.floor = max(self.floor, floor)
+        self._take_noted()
 
-    def receive(
-        self, receipt: StoredReceipt, checkpoint: StoredCheckpoint | None, *, floor: Nanoseconds
-    ) -> None:
-        """Store the newest receipt, and the checkpoint that it brought."""
-        with self._transaction():
-            self._connection.execute(SQL["store_receipt"], receipt)
-            self._connection.execute(SQL["raise_floor"], (floor,))
-            if checkpoint is not None:
-                self._connection.execute(SQL["store_checkpoint"], checkpoint)
-        self.receipt = receipt
-        self.checkpoint = checkpoint or self.checkpoint
-        self.floor = max(self.floor, floor)
+    def note(self, noted: Noted) -> None:
+        """Store this receipt with the next append: a commit of its own would wear the flash.
+
+        Until it is stored it frees nothing. One of another epoch is of no use here.
+        """
+        if noted.epoch == self.epoch:
+            self.noted = noted
+
+    def store_noted(self) -> None:
+        """Store the receipt that waits for an append now; nothing is done where none waits."""
+        if self.noted is not None:
+            with transaction(self.path, self._connection):
+                self._write_noted()
+            self._take_noted()
 
     def free(self, *, sealed_before: Nanoseconds, keep_bytes: int) -> int:
         """Free bundles that a receipt covers: old ones, and any while over ``keep_bytes``.
@@ -233,7 +250,7 @@ class Buffer:
         """
         if self.used_bytes() > keep_bytes:
             sealed_before = 2**63 - 1
-        with self._transaction():
+        with transaction(self.path, self._connection):
             return self._connection.execute(
                 SQL["free_older"], (sealed_before, FREE_AT_ONCE)
             ).rowcount
@@ -246,42 +263,64 @@ class Buffer:
             raise BundleUnreadableError(f"bundle {number} cannot be read: {error}") from error
         return _whole(number, row)
 
+    def unreadable(self, number: int) -> Gap:
+        """Return the gap that a bundle leaves which cannot be read: by its header, else by others.
+
+        The bundles on either side tell when it was, and how many readings it held.
+        """
+        own, before, after = map(self._header, (number, number - 1, number + 1))
+        count: int | None = None
+        if own is not None:
+            start, end, count = own.first_time, own.last_time, own.count
+        else:
+            end = self.sealed_time(number) if after is None else after.first_time
+            start = end if before is None else before.last_time
+            if before is not None and after is not None:
+                count = after.first_reading - before.end_reading
+        return Gap(
+            subject=WHOLE_GATEWAY,
+            start=min(start, end),
+            end=max(start, end),
+            count=count,
+            reason=GapReason.UNREADABLE,
+        )
+
     def leaf(self, number: int) -> bytes | None:
         """Return the leaf hash of a bundle, None where it was freed; of the head always."""
         if number == self.head.number:
             return self.head.leaf
-        with _disk(self.path):
+        with disk(self.path):
             row = self._connection.execute(SQL["leaf"], (number,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def sealed_time(self, number: int) -> Nanoseconds:
         """Return when a bundle was sealed; where it is not there, when the first that is was."""
-        with _disk(self.path):
+        with disk(self.path):
             row = self._connection.execute(SQL["sealed_time"], (number,)).fetchone()
         return self.head.sealed_time if row is None else int(row[0])
 
     def numbers(self, after: int = -1) -> Iterator[int]:
         """Yield the numbers of the bundles stored beyond ``after``, in order."""
-        with _disk(self.path):
+        with disk(self.path):
             for (number,) in self._connection.execute(SQL["numbers"], (after,)):
                 yield number
 
     def extent(self) -> tuple[int, int]:
         """Return how many bundles are stored and the number of the first (head + 1 if none)."""
-        with _disk(self.path):
+        with disk(self.path):
             count, first = self._connection.execute(SQL["extent"]).fetchone()
         return count, self.head.number + 1 if first is None else first
 
     def used_bytes(self) -> int:
         """Return the bytes of the file that hold something."""
-        with _disk(self.path):
-            pages = _pragma(self._connection, "page_count")
-            free = _pragma(self._connection, "freelist_count")
+        with disk(self.path):
+            pages = pragma(self._connection, "page_count")
+            free = pragma(self._connection, "freelist_count")
         return (pages - free) * PAGE_BYTES
 
     def problems(self) -> list[str]:
         """Return what SQLite's own integrity check says, nothing where all is well."""
-        with _disk(self.path):
+        with disk(self.path):
             rows = self._connection.execute("PRAGMA integrity_check(100)").fetchall()
         return [row[0] for row in rows if row[0] != "ok"]
 
@@ -290,22 +329,34 @@ class Buffer:
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with _disk(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+    def _write_noted(self) -> None:
+        if self.noted is None:
+            return
+        self._connection.execute(SQL["store_receipt"], self.noted.receipt)
+        self._connection.execute(SQL["raise_floor"], (self.noted.floor,))
+        if self.noted.checkpoint not in (None, self.checkpoint):
+            self._connection.execute(SQL["store_checkpoint"], self.noted.checkpoint)
+
+    def _take_noted(self) -> None:
+        noted, self.noted = self.noted, None
+        if noted is not None:
+            self.receipt = noted.receipt
+            self.checkpoint = noted.checkpoint or self.checkpoint
+            self.floor = max(self.floor, noted.floor)
+
+    def _header(self, number: int) -> Header | None:
+        """Return a bundle's header as it stands there; None where it cannot be read."""
+        try:
+            row = self._connection.execute(SQL["bundle"], (number,)).fetchone()
+            header = None if row is None else peek_header(row[1])[1]
+        except (sqlite3.Error, WireError):
+            return None
+        return header if header is not None and header.number == number else None
 
     def _check_head(self) -> None:
         """Refuse a buffer whose head is not the bundle that its row says."""
         if self.head.number >= 0:
-            with _disk(self.path):  # a read that fails says nothing against what is stored
+            with disk(self.path):  # a read that fails says nothing against what is stored
                 row = self._connection.execute(SQL["bundle"], (self.head.number,)).fetchone()
             bundle = _whole(self.head.number, row)
             if leaf_hash(bundle.sealed_header) != self.head.leaf:
@@ -325,74 +376,3 @@ def _whole(number: int, row: tuple[Any, ...] | None) -> Bundle:
     if leaf_hash(bundle.sealed_header) != leaf or header.number != number:
         raise BundleUnreadableError(f"bundle {number} is not the one that was stored")
     return bundle
-
-
-def _connect(path: Path, bytes_max: int) -> sqlite3.Connection:
-    """Open a database for writing, durable, and believe no pragma that is not read back."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    connection.execute("PRAGMA journal_size_limit = 8388608")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    cap = connection.execute(f"PRAGMA max_page_count = {bytes_max // PAGE_BYTES}").fetchone()[0]
-    wrong = [
-        name
-        for name, found, wanted in (
-            ("journal_mode", mode, "wal"),
-            ("synchronous", _pragma(connection, "synchronous"), 2),
-            ("page_size", _pragma(connection, "page_size"), PAGE_BYTES),
-        )
-        if found != wanted
-    ]
-    if wrong:
-        connection.close()
-        raise StorageFailedError(
-            f"the file system of {path} does not give {', '.join(wrong)} as it must be",
-            hint="put gateway.data_dir on a local disk (ext4, xfs, f2fs), not on a network share",
-        )
-    if cap * PAGE_BYTES > bytes_max:
-        connection.close()
-        raise StorageFailedError(
-            f"{path} is larger ({cap * PAGE_BYTES} bytes) than buffer.bytes_max allows",
-            hint="raise buffer.bytes_max to at least its size; a buffer's file does not shrink",
-        )
-    return connection
-
-
-def _check_ours(path: Path, connection: sqlite3.Connection) -> None:
-    found = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    if found != (APPLICATION_ID, SCHEMA_VERSION):
-        connection.close()
-        raise BufferDamagedError(f"{path} is not a buffer of this version of Lotproof")
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-@contextlib.contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, by what they mean for the agent."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-        if name == "SQLITE_FULL":
-            raise BufferFullError(f"no room to write {path}: {error}") from error
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")):
-            raise BufferDamagedError(f"{path} is damaged: {error} ({name})") from error
-        raise StorageFailedError(
-            f"the buffer {path} failed: {error} ({name})",
-            hint="look at the disk (dmesg, smartctl); nothing was acknowledged after this",
-        ) from error
-
-
-def _statements(text: str) -> dict[str, str]:
-    """Return the statements of a file by name."""
-    parts = text.split("-- name: ")[1:]
-    return {name: body.strip() for name, _, body in (part.partition("\n") for part in parts)}
-
-
-SQL: Final = _statements(resources.files("edge_agent").joinpath("buffer.sql").read_text("utf-8"))
