@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,30 +25,65 @@ class EpochPart:
     part: Part
 
 
-def series_of(key: SignalKey, several: Sequence[EpochPart]) -> Series:
+class Joiner:
+    """Joins arrays end to end; what is joined of the same arrays again is the same array.
+
+    Signals that are read together have most of their arrays in common, so that a window of two
+    hundred of them is little more than their values.
+    """
+
+    def __init__(self) -> None:
+        self._joined: dict[tuple[object, ...], tuple[object, npt.NDArray[Any]]] = {}
+
+    def join(
+        self, arrays: Sequence[npt.NDArray[Any]], dtype: type[np.generic] | None = None
+    ) -> npt.NDArray[Any]:
+        """Return all of ``arrays`` as one, of their own type or another."""
+        key = (dtype, *map(id, arrays))
+        known = self._joined.get(key)
+        if known is None:
+            whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+            joined = whole.astype(dtype, copy=False) if dtype else whole
+            # The arrays are kept with it: as long as they live, no other has their ids.
+            known = self._joined[key] = (arrays, joined)
+        return known[1]
+
+    def runs(self, lengths: Sequence[tuple[int, int]]) -> npt.NDArray[np.int16]:
+        """Return each number of (number, length) repeated so often."""
+        key = ("runs", *lengths)
+        known = self._joined.get(key)
+        if known is None:
+            numbers, counts = zip(*lengths, strict=True)
+            known = self._joined[key] = (None, np.repeat(np.array(numbers, np.int16), counts))
+        return known[1]
+
+
+def series_of(key: SignalKey, several: Sequence[EpochPart], joiner: Joiner | None = None) -> Series:
     """Return the series of parts that are each in order of time.
 
     Readings of one time stand in the order of their epochs and numbers, so that the series does
-    not tell how its parts were cut.
+    not tell how its parts were cut. A ``joiner`` that is used for several signals saves memory.
     """
+    joiner = joiner or Joiner()
+    join = joiner.join
     several = sorted(several, key=lambda each: (each.epoch, int(each.part.positions.min())))
     kind = _common_kind(key, {each.part.kind for each in several})
     epoch_ids = tuple(dict.fromkeys(each.epoch for each in several))
     parts = [each.part for each in several]
-    epochs = [np.full(len(each.part), epoch_ids.index(each.epoch), np.int16) for each in several]
+    epochs = [(epoch_ids.index(each.epoch), len(each.part)) for each in several]
     whole = Series(
         key=key,
         kind=kind,
-        times=_joined([part.times for part in parts]),
-        gateway_times=_joined([part.gateway_times for part in parts]),
+        times=join([part.times for part in parts]),
+        gateway_times=join([part.gateway_times for part in parts]),
         values=_joined([_spread(part, kind) for part in parts]),
-        present=_joined([part.present for part in parts]).astype(np.bool_),
-        statuses=_joined([part.statuses for part in parts]).astype(np.int8),
-        codes=_joined([part.codes for part in parts]),
-        epochs=_joined(epochs),
+        present=join([part.present for part in parts], np.bool_),
+        statuses=join([part.statuses for part in parts], np.int8),
+        codes=join([part.codes for part in parts]),
+        epochs=joiner.runs(epochs),
         epoch_ids=epoch_ids,
-        numbers=_joined([part.numbers for part in parts]),
-        positions=_joined([part.positions for part in parts]),
+        numbers=join([part.numbers for part in parts]),
+        positions=join([part.positions for part in parts]),
     )
     if len(whole) > 1 and bool((whole.times[1:] < whole.times[:-1]).any()):
         return chosen(whole, np.argsort(whole.times, kind="stable"))

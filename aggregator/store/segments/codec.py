@@ -102,15 +102,17 @@ class Shared:
         if not isinstance(items, list):
             raise EvidenceError("a segment has no shared arrays", hint=REBUILD)
         self._packed = [Packed.from_item(item) for item in items]
-        self._arrays: dict[int, Integers] = {}
+        self._arrays: dict[tuple[int, int], Integers] = {}
 
-    def array(self, at: int) -> Integers:
-        """Return array ``at`` as if its first number were 0."""
-        found = self._arrays.get(at)
+    def array(self, at: int, first: int = 0) -> Integers:
+        """Return array ``at`` with ``first`` as its first number: one array for all that ask."""
+        found = self._arrays.get((at, first))
         if found is None:
             if not 0 <= at < len(self._packed):
                 raise EvidenceError("a column names an array that is not there", hint=REBUILD)
-            found = self._arrays[at] = unpack(self._packed[at])
+            found = self.array(at) + np.int64(first) if first else unpack(self._packed[at])
+            found.flags.writeable = False
+            self._arrays[at, first] = found
         return found
 
 
@@ -142,14 +144,14 @@ def _read(data: bytes) -> Item:
 def _array(item: Item, shared: Shared, count: int) -> Integers:
     match item:
         case [int(first), int(at)]:
-            base = shared.array(at)
+            array = shared.array(at, first)
         case [int(first), packed]:
-            base = unpack(Packed.from_item(packed))
+            array = unpack(Packed.from_item(packed)) + np.int64(first)
         case _:
             raise EvidenceError("a segment's column has no array", hint=REBUILD)
-    if len(base) != count:
+    if len(array) != count:
         raise EvidenceError("an array has another length than its column", hint=REBUILD)
-    return base + np.int64(first) if first else base
+    return array
 
 
 def _encode_values(kind: Kind, values: Values) -> Item:

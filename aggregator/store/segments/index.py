@@ -7,14 +7,20 @@ the answer is the same. All numbers of a series come from verified bundles whose
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from aggregator.model.series import Series, SignalKey
-from aggregator.store.base import Transaction
-from aggregator.store.segments.assemble import EpochPart, chosen, empty_series, series_of
+from aggregator.store.base import Row, Transaction
+from aggregator.store.segments.assemble import (
+    EpochPart,
+    Joiner,
+    chosen,
+    empty_series,
+    series_of,
+)
 from aggregator.store.segments.build import (
     Opened,
     PartKey,
@@ -33,9 +39,6 @@ class SignalRow(NamedTuple):
     gateway: GatewayId
     signal: SignalName
     kind: Kind
-
-
-Found = dict[SignalKey, list[EpochPart]]
 
 
 class ReadingIndex:
@@ -59,31 +62,24 @@ class ReadingIndex:
         has an empty series. Raises ConflictError where a signal changed between kinds that cannot
         be compared.
         """
-        found: Found = {}
         silent: dict[SignalKey, Kind] = {}
-        stored: list[tuple[SignalKey, bytes, int, bytes]] = []
+        stored: list[_StoredColumn] = []
         shared: dict[int, bytes] = {}
-        for key in keys:
-            for row in await tx.fetch(
-                "segments.signals_of", gateway=key.gateway, signal=key.signal
-            ):
-                silent[key] = Kind(row["kind"])
-                for column in await tx.fetch(
-                    "segments.columns_between", signal_id=row["signal_id"], start=start, stop=end
-                ):
-                    segment_id = column["segment_id"]
-                    stored.append((key, column["epoch"], segment_id, column["data"]))
-                    if segment_id not in shared:
-                        segment = await tx.fetch_one("segments.shared", segment_id=segment_id)
-                        shared[segment_id] = b"" if segment is None else segment["shared"]
-        await asyncio.to_thread(_decode, stored, shared, found, start, end)
-        for key, each in await self._tail_parts(tx, keys):
+        async for signal, columns in _columns(tx, keys, start, end):
+            silent[signal.key] = signal.kind
+            stored += [
+                _StoredColumn(signal.key, row["epoch"], row["segment_id"], row["data"])
+                for row in columns
+            ]
+        for segment_id in {column.segment_id for column in stored}:
+            segment = await tx.fetch_one("segments.shared", segment_id=segment_id)
+            shared[segment_id] = b"" if segment is None else segment["shared"]
+        tail = await self._tail_parts(tx, keys)
+        for key, each in tail:
             silent.setdefault(key, each.part.kind)
-            part = times_between(each.part, start, end)
-            if len(part):
-                found.setdefault(key, []).append(EpochPart(epoch=each.epoch, part=part))
+        found = await asyncio.to_thread(_read, stored, shared, tail, start, end)
         return {
-            key: series_of(key, found[key]) if key in found else empty_series(key, silent[key])
+            key: found[key] if key in found else empty_series(key, silent[key])
             for key in keys
             if key in silent
         }
@@ -183,15 +179,80 @@ def _open_each(bundles: Iterable[tuple[int, bytes]]) -> dict[int, Opened]:
     return {number: open_bundles([(number, data)]) for number, data in bundles}
 
 
-def _decode(
-    stored: Iterable[tuple[SignalKey, bytes, int, bytes]],
+class _Signal(NamedTuple):
+    key: SignalKey
+    kind: Kind
+
+
+class _StoredColumn(NamedTuple):
+    key: SignalKey
+    epoch: bytes
+    segment_id: int
+    data: bytes
+
+
+async def _columns(
+    tx: Transaction, keys: Sequence[SignalKey], start: Nanoseconds, end: Nanoseconds
+) -> AsyncIterator[tuple[_Signal, list[Row]]]:
+    """Yield the signals of ``keys`` that were seen, once a kind, and their columns in the window.
+
+    Where many signals of a gateway are asked for, all of it are read at once.
+    """
+    for gateway in dict.fromkeys(key.gateway for key in keys):
+        wanted = {key.signal: key for key in keys if key.gateway == gateway}
+        if len(wanted) > _APART_MAX:
+            known = await tx.fetch("segments.signals_of_gateway", gateway=gateway)
+        else:
+            known = [
+                row
+                for signal in wanted
+                for row in await tx.fetch("segments.signals_of", gateway=gateway, signal=signal)
+            ]
+        signals = {
+            row["signal_id"]: _Signal(wanted[row["signal"]], Kind(row["kind"]))
+            for row in known
+            if row["signal"] in wanted
+        }
+        columns: dict[int, list[Row]] = {signal_id: [] for signal_id in signals}
+        if len(wanted) > _APART_MAX and 4 * len(signals) > len(known):
+            for row in await tx.fetch(
+                "segments.columns_of_gateway", gateway=gateway, start=start, stop=end
+            ):
+                if row["signal_id"] in columns:
+                    columns[row["signal_id"]].append(row)
+        else:
+            for signal_id in columns:
+                columns[signal_id] = await tx.fetch(
+                    "segments.columns_between", signal_id=signal_id, start=start, stop=end
+                )
+        for signal_id, signal in signals.items():
+            yield signal, columns[signal_id]
+
+
+_APART_MAX: Final = 8
+"""So many signals of a gateway are read one by one, whatever else it has."""
+
+
+def _read(
+    stored: Iterable[_StoredColumn],
     shared: Mapping[int, bytes],
-    found: Found,
-    start: int,
-    end: int,
-) -> None:
+    tail: Iterable[tuple[SignalKey, EpochPart]],
+    start: Nanoseconds,
+    end: Nanoseconds,
+) -> dict[SignalKey, Series]:
+    """Return the readings in the window of every signal that has one."""
     opened = {segment_id: Shared(data) for segment_id, data in shared.items()}
-    for key, epoch, segment_id, data in stored:
-        part = times_between(decode_column(data, opened[segment_id]), start, end)
+    parts = [
+        (
+            each.key,
+            EpochPart(epoch=each.epoch, part=decode_column(each.data, opened[each.segment_id])),
+        )
+        for each in stored
+    ]
+    found: dict[SignalKey, list[EpochPart]] = {}
+    for key, whole in [*parts, *tail]:
+        part = times_between(whole.part, start, end)
         if len(part):
-            found.setdefault(key, []).append(EpochPart(epoch=epoch, part=part))
+            found.setdefault(key, []).append(EpochPart(epoch=whole.epoch, part=part))
+    joiner = Joiner()
+    return {key: series_of(key, several, joiner) for key, several in found.items()}

@@ -4,7 +4,12 @@ SELECT signal_id, gateway, signal, kind FROM signals ORDER BY gateway, signal, k
 
 -- name: segments.signals_of
 -- The signals of a gateway that have this name, one a kind.
-SELECT signal_id, kind FROM signals WHERE gateway = :gateway AND signal = :signal ORDER BY kind;
+SELECT signal_id, signal, kind FROM signals
+WHERE gateway = :gateway AND signal = :signal ORDER BY kind;
+
+-- name: segments.signals_of_gateway
+-- Every signal of a gateway that was seen, with its number, one a kind.
+SELECT signal_id, signal, kind FROM signals WHERE gateway = :gateway ORDER BY signal, kind;
 
 -- name: segments.next_signal_id
 -- The number that the next signal is stored under.
@@ -37,6 +42,15 @@ SELECT c.segment_id, s.epoch_id, e.epoch, c.data
 FROM segment_columns c JOIN segments s ON s.segment_id = c.segment_id
 JOIN epochs e ON e.epoch_id = s.epoch_id
 WHERE c.signal_id = :signal_id AND c.last_time >= :start AND c.first_time < :stop
+ORDER BY c.first_time, c.segment_id;
+
+-- name: segments.columns_of_gateway
+-- What segments hold of every signal of a gateway in a window of time.
+SELECT c.signal_id, c.segment_id, e.epoch, c.data
+FROM segments s JOIN epochs e ON e.epoch_id = s.epoch_id
+JOIN segment_columns c ON c.segment_id = s.segment_id
+WHERE e.gateway = :gateway AND s.last_time >= :start AND s.first_time < :stop
+    AND c.last_time >= :start AND c.first_time < :stop
 ORDER BY c.first_time, c.segment_id;
 
 -- name: segments.shared
