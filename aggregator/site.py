@@ -19,6 +19,7 @@ from aggregator.api import (
     accounts,
     approvals,
     audit,
+    entries,
     facts,
     gateways,
     genealogy,
@@ -73,6 +74,7 @@ def create_app(context: Context) -> FastAPI:
     for routes in (
         master.router(),
         facts.routes,
+        entries.routes,
         records.routes,
         readings.routes,
         gateways.routes,

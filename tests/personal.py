@@ -35,6 +35,11 @@ PERSONAL: Final = {
     ("POST", "/reviews/{gtin}/{lot}"),
     ("GET", "/reviews/{gtin}/{lot}/statement"),
     ("POST", "/reviews/{gtin}/{lot}/signatures"),
+    ("POST", "/records/{gtin}/{lot}/entries"),
+    *(
+        ("POST", f"/records/{{gtin}}/{{lot}}/entries/{{entry}}/{do}")
+        for do in ("check", "corrections")
+    ),
 }
 """Operations of the API that log a person in, or that a person alone can do."""
 

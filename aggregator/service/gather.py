@@ -5,19 +5,18 @@ Everything is read in one transaction, so a record speaks of one state of the st
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from aggregator.errors import NotFoundError
-from aggregator.model.binding.locate import observing
+from aggregator.model.binding.fact import FOREVER
+from aggregator.model.binding.locate import Plant, observing
 from aggregator.model.completeness import ChainSpan
-from aggregator.model.master.lot import Lot, LotKey
-from aggregator.model.master.order import Job, WorkOrder
-from aggregator.model.master.recipe import ParameterSpec, Sampling
+from aggregator.model.master.lot import LotKey
+from aggregator.model.master.order import Job
+from aggregator.model.master.recipe import Sampling
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.batch_record import (
     Earlier,
@@ -30,8 +29,9 @@ from aggregator.service.binding.sightings import identifying_series
 from aggregator.service.binding.whereabouts import plant_of
 from aggregator.service.context import Context
 from aggregator.service.hold_evidence import HeldChain, hold
-from aggregator.service.master.documents import DOCUMENTS, EntityKind, Model, lot_key
-from aggregator.service.master.master_data import PAGE_MAX
+from aggregator.service.record.circumstances import circumstances_of
+from aggregator.service.record.entries import entries_of
+from aggregator.service.record.master import limits_at, ordered, places_at, plant_at
 from aggregator.store.base import Transaction
 from aggregator.store.evidence import chains
 from protocols.wire.header import GatewayId
@@ -50,34 +50,30 @@ class Gathered:
     series: dict[str, bytes]  # by name, as the record refers to them
 
 
-class Cited(NamedTuple):
-    """Something of the master data, and the version of it that is current."""
-
-    model: Model
-    name: str
-    version: int
-
-
 async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
-    """Return all that the record of a lot is made of; NotFoundError for a lot that is not known."""
-    known = [each async for each in _cited(tx, key)]
-    plant = await plant_of(tx)
-    jobs = tuple(each.model for each in known if isinstance(each.model, Job))
-    where = await located(context, tx, key, plant, jobs=jobs)
+    """Return all that the record of a lot is made of; NotFoundError for a lot that is not known.
+
+    Master data are those in force when the lot was begun; of a lot without a window, the newest.
+    """
+    about = await ordered(tx, key)
+    plant, where, at = await _begun(context, tx, key, about.jobs)
+    cited = dict(about.cited)
     inputs = Inputs(
-        lot=_lot(known, key),
+        lot=about.lot,
         plant=plant,
-        order=next((each.model for each in known if isinstance(each.model, WorkOrder)), None),
-        jobs=jobs,
-        parameters=tuple(each.model for each in known if isinstance(each.model, ParameterSpec)),
+        order=about.order,
+        jobs=about.jobs,
+        parameters=await limits_at(tx, key, at, cited),
         facts=where.given,
         descents=where.descents,
-        master={each.name: each.version for each in known},
+        entries=tuple(await entries_of(tx, key)),
+        master=cited,
         earlier=await _earlier(tx, key),
     )
     if not where.windows:
         return Gathered(inputs=inputs, chains=(), series={})
     inputs = await _with_readings(context, tx, inputs, where)
+    inputs = await _with_circumstances(tx, inputs, where)
     found = await hold(tx, inputs, context.workers)
     named = {
         parameter: (f"{at:03}", data) for at, (parameter, data) in enumerate(found.series.items())
@@ -93,44 +89,36 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
     )
 
 
-async def _cited(tx: Transaction, key: LotKey) -> AsyncIterator[Cited]:
-    """Yield the master data that speak of a lot: itself, its limits, order and jobs."""
-    async for each in _entities(tx, EntityKind.LOT, lot_key(key), exactly=True):
-        yield each
-    async for each in _entities(tx, EntityKind.LIMIT, f"{key.gtin}/"):
-        yield each
-    async for each in _entities(tx, EntityKind.WORK_ORDER):
-        if isinstance(each.model, WorkOrder) and key in each.model.lots:
-            yield each
-    async for each in _entities(tx, EntityKind.JOB):
-        if isinstance(each.model, Job) and each.model.lot == key:
-            yield each
+async def _begun(
+    context: Context, tx: Transaction, key: LotKey, jobs: tuple[Job, ...]
+) -> tuple[Plant, Located, Nanoseconds]:
+    """Return the plant as it was when the lot was begun, where the lot was by it, and when."""
+    now = await plant_of(tx)
+    where = await located(context, tx, key, now, jobs=jobs)
+    at = min((window.start.time for window in where.windows), default=FOREVER)
+    then = await plant_at(tx, now, at)
+    if then == now:
+        return now, where, at
+    return then, await located(context, tx, key, then, jobs=jobs), at
 
 
-async def _entities(
-    tx: Transaction, kind: EntityKind, prefix: str = "", *, exactly: bool = False
-) -> AsyncIterator[Cited]:
-    if exactly:
-        row = await tx.fetch_one("master.current", kind=kind.value, key=prefix)
-        rows = [] if row is None else [row]
-    else:
-        rows = await tx.fetch("master.list", kind=kind.value, after=prefix, count=PAGE_MAX)
-    while rows:
-        for row in rows:
-            if not row["key"].startswith(prefix):
-                return
-            document = DOCUMENTS[kind].model_validate(json.loads(row["document"]))
-            yield Cited(document.model(), f"{kind.value} {row['key']}", row["version"])
-        if len(rows) < PAGE_MAX:
-            return
-        rows = await tx.fetch("master.list", kind=kind.value, after=rows[-1]["key"], count=PAGE_MAX)
-
-
-def _lot(known: Sequence[Cited], key: LotKey) -> Lot:
-    for each in known:
-        if isinstance(each.model, Lot):
-            return each.model
-    raise NotFoundError(f"there is no lot {key}", hint="put the lot first")
+async def _with_circumstances(tx: Transaction, inputs: Inputs, where: Located) -> Inputs:
+    """Add what the making rested on besides readings, and the versions of all that decided."""
+    start = min(window.start.time for window in where.windows)
+    end = max(window.end.time for window in where.windows)
+    signals, cited = observing(inputs.plant, where.windows), dict(inputs.master)
+    await places_at(tx, where.windows, signals, start, cited)
+    found = await circumstances_of(
+        tx,
+        inputs.lot.key,
+        start,
+        max(end, start + 1),
+        signals=signals,
+        chains=inputs.chains,
+        facts=where.given,
+        entries=inputs.entries,
+    )
+    return replace(inputs, circumstances=found.circumstances, master=cited | found.cited)
 
 
 async def _earlier(tx: Transaction, key: LotKey) -> Earlier | None:

@@ -95,6 +95,7 @@ CALLS: Final = (
     Call("GET", "/api/v1/records", Act.READ_RECORDS, "/records"),
     Call("POST", RECORD, Act.ASSEMBLE_RECORD, RECORD_PATH),
     Call("GET", RECORD, Act.READ_RECORDS, RECORD_PATH),
+    Call("GET", f"{RECORD}/entries", Act.WRITE_FACTS, f"{RECORD_PATH}/entries"),
     Call("GET", f"{RECORD}/preview", Act.READ_RECORDS, f"{RECORD_PATH}/preview"),
     *(
         Call("GET", f"{RECORD}.{form}", Act.EXPORT_RECORD, f"{RECORD_PATH}.{form}")

@@ -36,6 +36,7 @@ from aggregator.model.record.batch_record import (
     ChainResult,
     Earlier,
     JobResult,
+    ParameterResult,
     RecordState,
     SealResult,
     SeriesReference,
@@ -168,7 +169,7 @@ def assemble(inputs: Inputs) -> BatchRecord:
         ),
         unproved=unproved,
         seals=inputs.seals,
-        master=inputs.master,
+        master=_decided(inputs.master, parameters),
         earlier=earlier,
     )
 
@@ -264,6 +265,17 @@ def _job(job: Job, windows: Sequence[Window]) -> JobResult:
 
 def _job_order(job: Job) -> tuple[str, int, JobId]:
     return (job.operation, job.run, job.job)
+
+
+def _decided(master: Mapping[str, int], parameters: Sequence[ParameterResult]) -> Mapping[str, int]:
+    """Leave out the calibrations that say nothing of the lot, such as good ones made later."""
+    certificates = {each.certificate for found in parameters for each in found.instruments}
+    named = {f"calibration {certificate}" for certificate in certificates}
+    return {
+        name: version
+        for name, version in master.items()
+        if not name.startswith("calibration ") or name in named
+    }
 
 
 def _entry_order(entry: Entry) -> tuple[Nanoseconds, Nanoseconds, EntryId]:

@@ -10,7 +10,7 @@ from aggregator.model.genealogy.balance import Balance, of_edge
 from aggregator.model.genealogy.edge import FLOW, Edge
 from aggregator.model.genealogy.item import lot_of
 from aggregator.model.master.lot import Lot, LotKey, Material
-from aggregator.model.master.person import Person, Qualification
+from aggregator.model.master.person import Qualification
 from aggregator.model.master.physical_asset import Calibration, Installation
 from aggregator.model.master.recipe import Recipe
 from aggregator.model.master.validity import Validity
@@ -78,7 +78,6 @@ class Circumstances:
     material: Material | None = None
     installations: tuple[Installation, ...] = ()
     calibrations: tuple[Calibration, ...] = ()  # later ones too: they may find that one had failed
-    people: tuple[Person, ...] = ()
     qualifications: tuple[Qualification, ...] = ()
     flows: tuple[Edge, ...] = ()  # edges in force that made the lot
     stock: Mapping[LotKey, Stock] = field(default_factory=dict)

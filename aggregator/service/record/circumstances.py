@@ -1,0 +1,226 @@
+"""Gather what a lot's making rested on besides readings and facts, as it was at the time.
+
+Each thing is looked up at the lot's time, and named with its version, so that an old record keeps
+what it was judged by (21 CFR 11.10(k)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from aggregator.model.binding.fact import FOREVER, Authority, Fact
+from aggregator.model.completeness import ChainSpan
+from aggregator.model.genealogy.edge import FLOW, Edge
+from aggregator.model.genealogy.item import lot_item, lot_of
+from aggregator.model.master.equipment import SignalSpec
+from aggregator.model.master.lot import Lot, LotKey, Material
+from aggregator.model.master.person import Qualification
+from aggregator.model.master.physical_asset import (
+    Calibration,
+    Installation,
+    PhysicalAssetId,
+)
+from aggregator.model.master.recipe import Recipe, recipe_at
+from aggregator.model.master.validity import Validity
+from aggregator.model.record.circumstances import Circumstances, RevokedKey, Stock, UnitChange
+from aggregator.model.record.entry import Entry
+from aggregator.model.series import SignalKey
+from aggregator.model.signature import Meaning, decode_signature
+from aggregator.service.genealogy.edges import edges_with
+from aggregator.service.master.document import EntityKind, lot_key
+from aggregator.service.master.versions import (
+    Versioned,
+    VersionState,
+    version_at,
+    versioned,
+    versions_at,
+)
+from aggregator.service.record.master import Cited, model_of
+from aggregator.store.base import Transaction
+from protocols.wire.header import Epoch
+from protocols.wire.reading import Nanoseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The circumstances, and the version of everything that may decide in them, by its name."""
+
+    circumstances: Circumstances
+    cited: dict[str, int] = field(default_factory=dict)
+
+
+async def circumstances_of(
+    tx: Transaction,
+    key: LotKey,
+    start: Nanoseconds,
+    end: Nanoseconds,
+    *,
+    signals: Sequence[SignalSpec],
+    chains: Sequence[ChainSpan],
+    facts: Iterable[Fact],
+    entries: Iterable[Entry],
+) -> Found:
+    """Return what the making of a lot over ``[start, end)``, of some length, rested on.
+
+    ``signals`` observed it, by their versions in force at the start.
+    """
+    cited: Cited = {}
+    material = await version_at(tx, EntityKind.MATERIAL, key.gtin, start)
+    people = {fact.source for fact in facts if fact.authority is Authority.OPERATOR}
+    people |= {entry.by for entry in entries}
+    flows = [edge for edge in await edges_with(tx, lot_item(key)) if edge.kind in FLOW]
+    measured, lasted = {each.key for each in signals}, Validity(start=start, end=end)
+    installations = await _installations(tx, measured, lasted, cited)
+    subjects = measured | {each.physical_asset for each in installations}
+    return Found(
+        circumstances=Circumstances(
+            recipe=await _recipe(tx, key, start, cited),
+            material=None if material is None else model_of(Material, material, cited),
+            installations=installations,
+            calibrations=await _calibrations(tx, subjects, cited),
+            qualifications=await _qualifications(tx, people, lasted, cited),
+            flows=tuple(flows),
+            stock=await _stock(tx, key, flows, cited),
+            revoked=await _revoked(tx, chains),
+            unit_changes=await _unit_changes(tx, signals, start, end, cited),
+        ),
+        cited=cited,
+    )
+
+
+async def _recipe(tx: Transaction, key: LotKey, at: Nanoseconds, cited: Cited) -> Recipe | None:
+    found: dict[str, tuple[Recipe, Versioned]] = {}
+    async for each in versions_at(tx, EntityKind.RECIPE, at, prefix=f"{key.gtin}/"):
+        model = model_of(Recipe, each)
+        found[model.revision] = (model, each)
+    chosen = recipe_at([model for model, _ in found.values()], key.gtin, at)
+    if chosen is not None:
+        model_of(Recipe, found[chosen.revision][1], cited)
+    return chosen
+
+
+async def _installations(
+    tx: Transaction, signals: Collection[SignalKey], when: Validity, cited: Cited
+) -> tuple[Installation, ...]:
+    found = []
+    async for each in versions_at(tx, EntityKind.INSTALLATION, FOREVER):
+        model = model_of(Installation, each)
+        if model.role in signals and model.validity.overlaps(when):
+            found.append(model_of(Installation, each, cited))
+    return tuple(found)
+
+
+async def _calibrations(
+    tx: Transaction, subjects: Collection[SignalKey | PhysicalAssetId], cited: Cited
+) -> tuple[Calibration, ...]:
+    """Return all of the subjects: a later one may find that an earlier one had failed."""
+    found = []
+    async for each in versions_at(tx, EntityKind.CALIBRATION, FOREVER):
+        model = model_of(Calibration, each)
+        if model.subject in subjects:
+            found.append(model_of(Calibration, each, cited))
+    return tuple(found)
+
+
+async def _qualifications(
+    tx: Transaction, people: Collection[str], when: Validity, cited: Cited
+) -> tuple[Qualification, ...]:
+    found = []
+    async for each in versions_at(tx, EntityKind.QUALIFICATION, FOREVER):
+        model = model_of(Qualification, each)
+        if model.person in people and model.validity.overlaps(when):
+            found.append(model_of(Qualification, each, cited))
+    return tuple(found)
+
+
+async def _stock(
+    tx: Transaction, key: LotKey, flows: Iterable[Edge], cited: Cited
+) -> dict[LotKey, Stock]:
+    """Return what is known of the lots that went in."""
+    named = {lot_of(part.item) for edge in flows for part in edge.inputs} - {None, key}
+    found: dict[LotKey, Stock] = {}
+    for lot in sorted(each for each in named if each is not None):
+        version = await version_at(tx, EntityKind.LOT, lot_key(lot), FOREVER)
+        if version is not None:
+            model = model_of(Lot, version, cited)
+            found[lot] = Stock(lot=model, stopped=await _stopped(tx, lot))
+    return found
+
+
+async def _stopped(tx: Transaction, lot: LotKey) -> tuple[Validity, ...]:
+    """Return when a lot was held or rejected, as its signatures say."""
+    rows = await tx.fetch("review.signatures", gtin=lot.gtin, lot=lot.lot)
+    since: Nanoseconds | None = None
+    found = []
+    for signature in (decode_signature(bytes(row["data"])) for row in rows):
+        if signature.meaning in (Meaning.HELD, Meaning.REJECTED):
+            since = signature.time if since is None else since
+        elif signature.meaning is Meaning.HOLD_LIFTED and since is not None:
+            found.append(Validity(start=since, end=max(signature.time, since + 1)))
+            since = None
+    return tuple(found if since is None else [*found, Validity(start=since)])
+
+
+async def _revoked(tx: Transaction, chains: Sequence[ChainSpan]) -> tuple[RevokedKey, ...]:
+    """Return the keys that sealed bundles of the chains, and were revoked up to their last one."""
+    revoked = [row for row in await tx.fetch("gateways.keys") if row["revoked_time"] is not None]
+    found: set[RevokedKey] = set()
+    for span in chains:
+        own = [row for row in revoked if row["gateway"] == span.gateway]
+        if not own:
+            continue
+        epochs = {
+            row["ordinal"]: Epoch(bytes(row["epoch"]))
+            for row in await tx.fetch("epochs.of_gateway", gateway=span.gateway)
+        }
+        place = next(at for at, epoch in epochs.items() if epoch == span.epoch)
+        last = span.last if span.after is None else span.after
+        rows = await tx.fetch(
+            "genealogy.kids", gateway=span.gateway, epoch=span.epoch, first=span.first, last=last
+        )
+        sealed = {bytes(row["kid"]) for row in rows}
+        found |= {
+            RevokedKey(
+                gateway=span.gateway,
+                kid=bytes(row["kid"]).hex(),
+                epoch=epochs[row["revoked_ordinal"]],
+                number=row["revoked_number"],
+                reason=row["revoked_reason"],
+            )
+            for row in own
+            if bytes(row["kid"]) in sealed
+            and (row["revoked_ordinal"], row["revoked_number"]) <= (place, last)
+        }
+    return tuple(sorted(found, key=lambda each: (each.gateway, each.epoch, each.number, each.kid)))
+
+
+async def _unit_changes(
+    tx: Transaction,
+    signals: Sequence[SignalSpec],
+    start: Nanoseconds,
+    end: Nanoseconds,
+    cited: Cited,
+) -> tuple[UnitChange, ...]:
+    """Return when the master data gave a signal another unit while the lot was made."""
+    found = []
+    for spec in signals:
+        kind, key = EntityKind.SIGNAL.value, f"{spec.key.gateway}/{spec.key.signal}"
+        rows = await tx.fetch("master.history", kind=kind, key=key)
+        later = sorted(
+            (
+                each
+                for each in map(versioned, rows)
+                if each.state is VersionState.APPROVED and start < (each.effective_from or 0) < end
+            ),
+            key=lambda each: (each.effective_from or 0, each.version),
+        )
+        unit = spec.unit
+        for each in later:
+            changed = model_of(SignalSpec, each).unit
+            if changed != unit:
+                model_of(SignalSpec, each, cited)
+                time = each.effective_from or 0
+                found.append(UnitChange(signal=spec.key, time=time, before=unit, after=changed))
+            unit = changed
+    return tuple(found)
