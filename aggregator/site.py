@@ -32,6 +32,7 @@ from aggregator.api import (
     tokens,
     trace,
 )
+from aggregator.api.integration import events, idempotency, imports, receivers
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
 from aggregator.service.context import Context
@@ -65,6 +66,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     problems.install(app)
     app.add_exception_handler(AggregatorError, _problem)
+    app.add_middleware(idempotency.IdempotentCalls, context=context)
     app.middleware("http")(_hardened)
     api = APIRouter(
         prefix="/api/v1",
@@ -86,8 +88,12 @@ def create_app(context: Context) -> FastAPI:
         genealogy.routes,
         trace.routes,
         recalls.routes,
+        events.routes,
+        receivers.routes,
+        imports.routes,
     ):
         api.include_router(routes)
+    idempotency.describe(api)
     app.include_router(api)
     for shown in (pages.routes, login.routes, review.routes, trace_pages.routes):
         app.include_router(shown)
