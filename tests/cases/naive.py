@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from protocols.wire.reading import SECOND, Status
+from protocols.wire.reading import SECOND, Status, TagRead
 from tests.cases.record_case import Arrived, at
 
 Rule = Callable[[Mapping[str, Any], Sequence[Arrived]], object]
@@ -143,6 +143,47 @@ def one_run(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
     return sum(low <= each.time < high for each in _inside(case, readings))
 
 
+def _stays(
+    readings: Sequence[Arrived], carrier: str, timeout_s: float
+) -> list[tuple[str, list[int]]]:
+    """Return where a carrier was read and when, a new stay after each silence of one length."""
+    stays: list[tuple[str, list[int]]] = []
+    open_: dict[str, list[int]] = {}
+    for each in sorted(readings, key=lambda each: each.time):
+        if not isinstance(each.value, TagRead) or each.value.epc.hex() != carrier:
+            continue
+        times = open_.get(each.signal)
+        if times is None or each.time - times[-1] > timeout_s * SECOND:
+            times = open_[each.signal] = []
+            stays.append((each.signal, times))
+        times.append(each.time)
+    return stays
+
+
+def _carrier(case: Mapping[str, Any]) -> str:
+    return next(str(fact["carrier"]) for fact in case["facts"] if fact["lot"] == case["lot"])
+
+
+def each_reader(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Believe every reader: where a carrier was read, it was."""
+    return len(_stays(readings, _carrier(case), 1e6))
+
+
+def fixed_timeout(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Let every silence of five seconds end a stay, however rarely the carrier is read."""
+    return len(_stays(readings, _carrier(case), 5))
+
+
+def carrier_is_lot(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Take a carrier for the lot that it held first: bind all its stays."""
+    stays = _stays(readings, _carrier(case), 5)
+    signal = case["parameters"][0]["signal"]
+    return sum(
+        each.signal == signal and any(times[0] <= each.time < times[-1] for _, times in stays)
+        for each in readings
+    )
+
+
 RULES: Final[Mapping[str, Rule]] = {
     rule.__name__: rule
     for rule in (
@@ -163,5 +204,8 @@ RULES: Final[Mapping[str, Rule]] = {
         own_key_alone,
         whole_parent,
         one_run,
+        each_reader,
+        fixed_timeout,
+        carrier_is_lot,
     )
 }

@@ -27,11 +27,14 @@ from aggregator.model.master.equipment import (
     SignalSpec,
 )
 from aggregator.model.master.lot import Lot, LotKey, check_lot_key
+from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.master.recipe import (
+    Aggregation,
     Criticality,
     Limits,
     ParameterName,
     ParameterSpec,
+    PhaseName,
     Sampling,
     SamplingContract,
 )
@@ -179,10 +182,10 @@ def _arrived(row: Mapping[str, str], kinds: Mapping[str, Kind]) -> Arrived:
             epc=bytes.fromhex(text),
             epc_bits=96,
             antenna=1,
-            rssi=-5000,
+            rssi=int(row.get("rssi") or -5000),
             first_seen=time,
             last_seen=time,
-            count=1,
+            count=int(row.get("count") or 1),
         )
     elif kind is Kind.TEXT:
         value = text
@@ -212,6 +215,7 @@ def _signal(spec: Mapping[str, Any]) -> SignalSpec:
         kind=Kind[spec.get("kind", "FLOAT64")],
         unit=spec.get("unit", ""),
         role=SignalRole(spec.get("role", "variable")),
+        presence=PresenceRule(**spec["presence"]) if "presence" in spec else None,
     )
 
 
@@ -227,6 +231,9 @@ def _parameter(spec: Mapping[str, Any]) -> ParameterSpec:
             gap_max=None if gap_max is None else round(gap_max * SECOND),
         ),
         criticality=Criticality(spec.get("criticality", "key")),
+        phase=PhaseName(spec["phase"]) if "phase" in spec else None,
+        aggregation=Aggregation(spec.get("aggregation", "time_weighted_mean")),
+        stuck_after=round(spec["stuck_after_s"] * SECOND) if "stuck_after_s" in spec else None,
     )
 
 

@@ -13,9 +13,10 @@ import pytest
 from aggregator.errors import InvalidError
 from aggregator.model.binding.fact import FOREVER, Authority, Fact, FactKind, in_force
 from aggregator.model.binding.occupancy import occupied
-from aggregator.model.binding.presence import PresenceRule, dwells
+from aggregator.model.binding.presence import dwells
 from aggregator.model.master.equipment import EquipmentPath, Occupancy
 from aggregator.model.master.lot import LotKey, check_lot_key
+from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.record.assemble import assemble
 from aggregator.model.record.document import encode_record
 from protocols.wire.reading import SECOND, Status, TagRead

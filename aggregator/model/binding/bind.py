@@ -19,7 +19,7 @@ from aggregator.model.master.lot import LotKey
 from aggregator.model.series import Series
 from protocols.wire.reading import Nanoseconds
 
-RULE: Final = "window/1"
+RULE: Final = "window/2"
 """Id and version of this rule; a record names the one that it was made by."""
 
 

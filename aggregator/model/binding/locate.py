@@ -13,13 +13,13 @@ from typing import NamedTuple
 from aggregator.model.binding.bind import in_order
 from aggregator.model.binding.descent import Descent, inherited
 from aggregator.model.binding.fact import FOREVER, Fact, FactId, in_force
+from aggregator.model.binding.named import lot_changes, resolver
 from aggregator.model.binding.occupancy import Conflict, Occupied, Window, occupied, window_order
 from aggregator.model.binding.presence import (
+    DoubtedCarrier,
     Dwell,
     carrier_occupancy,
-    dwells,
-    lot_changes,
-    resolver,
+    presence,
 )
 from aggregator.model.binding.rule import Rule
 from aggregator.model.completeness import ChainSpan
@@ -61,6 +61,7 @@ class Whereabouts:
     all: Occupied  # of every lot in sight
     facts: Mapping[FactId, Fact]  # in force, derived ones included
     unknown: tuple[tuple[SignalSpec, Dwell], ...]  # carriers that hold no lot
+    doubted: tuple[DoubtedCarrier, ...]  # carriers whose place is not certain
 
     @property
     def start(self) -> Nanoseconds | None:
@@ -85,6 +86,7 @@ def locate(lot: LotKey, known: Known) -> Whereabouts:
         all=scene.occupied,
         facts={fact.id: fact for fact in scene.facts},
         unknown=scene.unknown,
+        doubted=scene.doubted,
     )
 
 
@@ -94,32 +96,37 @@ class Scene(NamedTuple):
     occupied: Occupied
     facts: tuple[Fact, ...]  # in force, derived ones included
     unknown: tuple[tuple[SignalSpec, Dwell], ...]  # carriers that hold no lot
+    doubted: tuple[DoubtedCarrier, ...]  # carriers whose place is not certain
 
 
 def survey(known: Known) -> Scene:
     """Return where every lot in sight was."""
-    chains, plant = known.chains, known.plant
     facts = list(in_force(known.facts))
-    resolve = resolver(plant.lots, facts)
+    resolve = resolver(known.plant.lots, facts)
     unknown: list[tuple[SignalSpec, Dwell]] = []
-    for spec in sorted(plant.signals, key=lambda spec: spec.key):
-        found = known.series.get(spec.key)
-        if found is None or spec.role not in (SignalRole.LOT_ID, SignalRole.TAG_READS):
+    seen: dict[SignalSpec, Series] = {}
+    for spec in sorted(known.plant.signals, key=lambda spec: spec.key):
+        series = known.series.get(spec.key)
+        if series is None:
             continue
-        found = in_order(found)
-        doubt = uncertainty_of(chains, spec.key.gateway)
         if spec.role is SignalRole.LOT_ID:
-            facts += lot_changes(found, spec, resolve, doubt)
-        else:
-            seen = dwells(found, known.rule.presence, horizon(chains, spec.key.gateway))
-            derived, strange = carrier_occupancy(seen, spec, facts, doubt)
-            facts += derived
-            unknown += [(spec, dwell) for dwell in strange]
-    modes = {place.path: place.occupancy for place in plant.equipment}
+            doubt = uncertainty_of(known.chains, spec.key.gateway)
+            facts += lot_changes(in_order(series), spec, resolve, doubt)
+        elif spec.role is SignalRole.TAG_READS:
+            seen[spec] = in_order(series)
+    through = {spec: horizon(known.chains, spec.key.gateway) for spec in seen}
+    carriers = presence(seen, known.rule.presence, through)
+    for spec, dwells in carriers.dwells.items():
+        doubt = uncertainty_of(known.chains, spec.key.gateway)
+        derived, strange = carrier_occupancy(dwells, spec, facts, doubt)
+        facts += derived
+        unknown += [(spec, dwell) for dwell in strange]
+    modes = {place.path: place.occupancy for place in known.plant.equipment}
     return Scene(
         occupied=occupied(facts, modes, edge_tolerance=known.rule.edge_tolerance),
         facts=tuple(facts),
         unknown=tuple(unknown),
+        doubted=carriers.doubted,
     )
 
 

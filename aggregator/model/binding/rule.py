@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from aggregator.model.binding.bind import RULE
-from aggregator.model.binding.presence import PresenceRule
+from aggregator.model.master.read_point import PresenceRule
 from protocols.wire.reading import SECOND, Nanoseconds
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NewType
 
 from aggregator.errors import InvalidError
+from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import SignalKey
 from protocols.identifiers.errors import Gs1Error
 from protocols.identifiers.gs1.elements import check_value
@@ -60,6 +61,7 @@ class SignalSpec:
     unit: str = ""  # UCUM, for example "Cel" or "bar"
     role: SignalRole = SignalRole.VARIABLE
     clock: str = ""
+    presence: PresenceRule | None = None  # of a read point; None: as the rule of binding has it
 
     @property
     def clock_id(self) -> str:

@@ -119,6 +119,7 @@ def assemble(inputs: Inputs) -> BatchRecord:
     place.windows(ledger, inputs.lot.key, where.windows, inputs.rule)
     place.facts(ledger, inputs.lot.key, where.windows, where.all.conflicts, where.facts.values())
     place.carriers(ledger, where.windows, where.unknown)
+    place.doubted(ledger, where.windows, where.doubted)
     known, typed = inputs.circumstances, tuple(sorted(inputs.entries, key=_entry_order))
     steps, consumed = known.steps(inputs.lot.key), known.consumed(inputs.lot.key)
     values.parameters(ledger, inputs.parameters, parameters, known.unit_changes)

@@ -13,6 +13,7 @@ from aggregator.model.binding.fact import Fact
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.binding.rule import Rule
 from aggregator.model.master.equipment import SignalSpec
+from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.record import document_parts as parts
 from aggregator.model.record.batch_record import (
     BatchRecord,
@@ -196,6 +197,7 @@ def _signal(spec: SignalSpec) -> Json:
         "equipment": spec.equipment,
         "role": spec.role.value,
         "clock": spec.clock_id,
+        "presence": None if spec.presence is None else _presence(spec.presence),
     }
 
 
@@ -299,7 +301,17 @@ def _job(result: JobResult) -> Json:
 def _rule(rule: Rule) -> Json:
     return {
         "edge_tolerance_ns": rule.edge_tolerance,
-        "reads_min": rule.presence.reads_min,
-        "exit_timeout_ns": rule.presence.exit_timeout,
+        "presence": _presence(rule.presence),
         "reuse_after_ns": rule.reuse_after,
+    }
+
+
+def _presence(rule: PresenceRule) -> Json:
+    return {
+        "reads_min": rule.reads_min,
+        "exit_timeout_ns": rule.exit_timeout,
+        "exit_timeout_max_ns": rule.exit_timeout_max,
+        "missed_reads": rule.missed_reads,
+        "rssi_margin_cdb": rule.rssi_margin,
+        "travel_min_ns": rule.travel_min,
     }

@@ -34,6 +34,8 @@ class ExceptionKind(StrEnum):
     CONFLICT = "binding_conflict"  # facts that cannot all be true
     AMBIGUOUS_LOT = "ambiguous_lot"  # the equipment named a lot that may be one of several
     UNKNOWN_CARRIER = "unknown_carrier"  # a carrier was seen that holds no lot
+    AMBIGUOUS_CARRIER = "ambiguous_carrier"  # a carrier was read at two places at once
+    IMPLAUSIBLE_TRAVEL = "implausible_travel"  # it was there sooner than it can have come
     OPEN_WINDOW = "open_window"  # nobody has said when it ended
     EMPTY_WINDOW = "empty_window"  # began and ended in one instant
     LOT_REUSED = "lot_reused"  # windows so far apart that the lot id may have been given twice

@@ -13,9 +13,11 @@ from typing import Final, NamedTuple
 
 from aggregator.model.binding.bind import in_order
 from aggregator.model.binding.fact import FOREVER
-from aggregator.model.binding.presence import PresenceRule, Said, dwells, lot_changes
+from aggregator.model.binding.named import Said, lot_changes
+from aggregator.model.binding.presence import dwells
 from aggregator.model.master.equipment import SignalRole, SignalSpec
 from aggregator.model.master.lot import LotKey
+from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import Series, SignalKey
 from aggregator.service.context import Context
 from aggregator.service.master import master_data
@@ -173,7 +175,7 @@ async def _see_again(
     name, patience = _name(spec), patience_of(spec)
     start, end = times
     series = await context.index.series(tx, spec.key, start, min(end, FOREVER - 1) + 1)
-    rule = PresenceRule(reads_min=1, exit_timeout=patience)
+    rule = PresenceRule(reads_min=1, exit_timeout=patience, exit_timeout_max=patience)
     new = [] if series is None else await asyncio.to_thread(dwells, in_order(series), rule, FOREVER)
     for stay in new:
         since, until = stay.start, stay.start if stay.end is None else stay.end
@@ -202,7 +204,7 @@ async def _began(
 
 def patience_of(spec: SignalSpec) -> Nanoseconds:
     """Return the longest silence after which a carrier may still be there, by any rule."""
-    return 0 if spec.role is SignalRole.LOT_ID else PresenceRule().exit_timeout
+    return (spec.presence or PresenceRule()).exit_timeout_max
 
 
 def _name(spec: SignalSpec) -> dict[str, str]:

@@ -9,7 +9,7 @@ from aggregator.model.binding.bind import Binding
 from aggregator.model.binding.fact import FOREVER, Fact
 from aggregator.model.binding.locate import touching
 from aggregator.model.binding.occupancy import Conflict, Window
-from aggregator.model.binding.presence import Dwell
+from aggregator.model.binding.presence import DoubtedCarrier, Dwell, WhyDoubted
 from aggregator.model.binding.rule import Rule
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import LotKey
@@ -113,6 +113,38 @@ def carriers(
             )
         ),
     )
+
+
+def doubted(ledger: Ledger, own: Sequence[Window], carriers: Iterable[DoubtedCarrier]) -> None:
+    """Check that no carrier was in two places at once, where the lot was in one of them."""
+    near = [
+        each
+        for each in carriers
+        if any(
+            window.equipment in each.places
+            and each.start < window.end.time
+            and window.start.time <= each.end
+            for window in own
+        )
+    ]
+    for kind, why in (
+        (Kind.AMBIGUOUS_CARRIER, WhyDoubted.TWO_PLACES),
+        (Kind.IMPLAUSIBLE_TRAVEL, WhyDoubted.TOO_FAST),
+    ):
+        ledger.judge(
+            kind,
+            (
+                Item(
+                    kind=kind,
+                    subject=each.places[0],
+                    start=each.start,
+                    end=each.end,
+                    details={"carrier": each.carrier, "other": each.places[1]},
+                )
+                for each in near
+                if each.why is why
+            ),
+        )
 
 
 def boundaries(ledger: Ledger, own: Sequence[Window], bindings: Iterable[Binding]) -> None:
