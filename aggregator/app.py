@@ -23,6 +23,7 @@ from aggregator.ingest.intake import Intake
 from aggregator.ingest.link import BrokerLink, take_messages
 from aggregator.ops.events.delivery import Delivery
 from aggregator.service.context import Context
+from aggregator.service.master.dictionary import adopt
 from aggregator.settings import Settings, StoreSettings
 from aggregator.store.base import Store
 from aggregator.store.keys import load_keys
@@ -72,6 +73,7 @@ async def open_context(settings: Settings, clock: Clock | None = None) -> AsyncI
 async def run(settings: Settings) -> None:
     """Run the aggregator until SIGTERM or SIGINT."""
     async with open_context(settings) as context:
+        await adopt(context)
         store, keys, clock = context.store, context.keys, context.clock
         link = BrokerLink(settings.broker, settings.intake)
         intake = Intake(store, keys, clock, settings.intake)

@@ -23,7 +23,6 @@ from aggregator.api import (
     facts,
     gateways,
     genealogy,
-    master,
     problems,
     readings,
     recalls,
@@ -33,6 +32,7 @@ from aggregator.api import (
     trace,
 )
 from aggregator.api.integration import events, idempotency, imports, receivers
+from aggregator.api.master import dictionary, entities, tables, versions
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
 from aggregator.service.context import Context
@@ -74,7 +74,10 @@ def create_app(context: Context) -> FastAPI:
         dependencies=[Depends(_BEARER)],  # it describes; ``caller.actor_of`` decides
     )
     for routes in (
-        master.router(),
+        entities.router(),
+        versions.routes,
+        tables.routes,
+        dictionary.routes,
         facts.routes,
         entries.routes,
         records.routes,

@@ -19,7 +19,12 @@ from protocols.wire.reading import SECOND, Nanoseconds
 DELEGATION_SECONDS_MAX: Final = 92 * 86_400
 """A delegation ends by itself; a longer absence is a change of roles."""
 
-DELEGATED: Final = (Act.DECIDE_LOT, Act.APPROVE_EXPORT, Act.APPROVE_ACCESS)
+DELEGATED: Final = (
+    Act.DECIDE_LOT,
+    Act.APPROVE_MASTER,
+    Act.APPROVE_EXPORT,
+    Act.APPROVE_ACCESS,
+)
 """Second halves of what takes two persons: whoever has one of them may name a delegate."""
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from aggregator.errors import InvalidError
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.master.equipment import Equipment, SignalSpec
 from aggregator.model.master.lot import Lot, LotKey, Material, SubLot, Unit, check_lot_key
 from aggregator.model.master.order import Job, WorkOrder
@@ -88,7 +89,7 @@ class Reference(BaseModel):
 class Document(BaseModel):
     """What all documents have."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: ClassVar[EntityKind]
 
@@ -156,9 +157,10 @@ def check_instant(text: str) -> str:
     zone = "+00:00" if found[3] == "Z" else found[3]
     moment = datetime.fromisoformat(found[1] + zone)
     whole = (moment - _EPOCH) // timedelta(seconds=1)
-    if whole < 0:
-        raise ValueError("is before 1970")
-    return format_time(whole * SECOND + int((found[2] or "0").ljust(9, "0")))
+    time = whole * SECOND + int((found[2] or "0").ljust(9, "0"))
+    if not 0 <= time <= FOREVER:
+        raise ValueError("is before 1970 or after 2262")
+    return format_time(time)
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

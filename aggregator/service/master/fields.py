@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel
@@ -52,6 +53,12 @@ def fields_of_documents() -> Mapping[str, DocumentField]:
     return found
 
 
+@cache
+def types_of(kind: EntityKind) -> Mapping[str, FieldType]:
+    """Return the type of each field of a document, in its order; lists are not entered."""
+    return {name: type_ for name, type_, _ in _own(DOCUMENTS[kind])}
+
+
 def field_type(annotation: Any) -> tuple[FieldType, tuple[str, ...]]:
     """Return the type of a field and, of a word, what it may be."""
     if get_origin(annotation) is Annotated:
@@ -71,14 +78,18 @@ def field_type(annotation: Any) -> tuple[FieldType, tuple[str, ...]]:
     return _SIMPLE[annotation], ()
 
 
-def _walk(document: type[BaseModel]) -> Iterator[tuple[str, FieldType, tuple[str, ...]]]:
+def _own(document: type[BaseModel]) -> Iterator[tuple[str, FieldType, tuple[str, ...]]]:
     for name, field in document.model_fields.items():
         # Pydantic takes the outermost Annotated apart; put together again, all look alike.
         whole = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-        type_, words = field_type(whole)
+        yield name, *field_type(whole)
+
+
+def _walk(document: type[BaseModel]) -> Iterator[tuple[str, FieldType, tuple[str, ...]]]:
+    for name, type_, words in _own(document):
         yield name, type_, words
         if type_ is FieldType.LIST:
-            yield from _walk(get_args(field.annotation)[0])
+            yield from _walk(get_args(document.model_fields[name].annotation)[0])
 
 
 _SIMPLE = {

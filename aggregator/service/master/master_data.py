@@ -1,8 +1,8 @@
 """Use cases: put, read and list master data; every version of every entity is kept for ever.
 
 A change names the version that it changes, so nobody overwrites what he has not seen; it stands in
-the audit trail with what was before and after, in the transaction of the change. What a new version
-of some kinds waits for is in ``approval``; which version is in force when, in ``versions``.
+the audit trail with what was before and after, in the transaction of the change. Versions of some
+kinds wait for a second person (``review.approve_master``); ``versions`` says which is in force when.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
+from aggregator.model.binding.fact import FOREVER
 from aggregator.service.context import Context
 from aggregator.service.master.document import EFFECTIVE_DATED
 from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind
@@ -201,9 +202,11 @@ def faults_of(error: ValidationError) -> list[tuple[str, str]]:
 
 
 def _is_same(standing: Versioned, document: Document, times: Times) -> bool:
-    return standing.document == document and (
-        times == NO_TIMES
-        or times == Times(start=standing.effective_from, end=standing.effective_to)
+    """Tell whether nothing would change; times that nobody gives are as they are."""
+    return (
+        standing.document == document
+        and times.start in (None, standing.effective_from)
+        and times.end in (None, standing.effective_to)
     )
 
 
@@ -227,8 +230,10 @@ def _check_times(document: Document, times: Times) -> None:
             f"a {document.kind} has its times in its document, and is in force by them alone",
             hint="leave the effective times out: a new version corrects it for all time",
         )
-    if times.start is not None and times.end is not None and times.end <= times.start:
-        raise InvalidError("a version ends after it comes into force")
+    start = times.start or 0
+    end = FOREVER if times.end is None else times.end
+    if not 0 <= start < end <= FOREVER:
+        raise InvalidError("a version ends after it comes into force, and is of 1970 to 2262")
 
 
 def _start(

@@ -1,31 +1,45 @@
-"""Master data: equipment, signals, materials, limits, lots, work orders and jobs."""
+"""Master data by kind: list, read and put equipment, signals, materials, lots and all others."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
+from aggregator.access.roles import Actor
 from aggregator.caller import Caller, ContextOf
 from aggregator.errors import InvalidError
+from aggregator.service.context import Context
 from aggregator.service.master import master_data
+from aggregator.service.master.document import EFFECTIVE_DATED
 from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind
-from aggregator.service.master.master_data import PAGE_MAX, Versioned
+from aggregator.service.master.master_data import NO_TIMES, PAGE_MAX, Times, Versioned
 
 PATHS: Final = {
     EntityKind.EQUIPMENT: "equipment",
     EntityKind.SIGNAL: "signals",
+    EntityKind.PHYSICAL_ASSET: "physical-assets",
+    EntityKind.INSTALLATION: "installations",
+    EntityKind.CALIBRATION: "calibrations",
     EntityKind.MATERIAL: "materials",
+    EntityKind.RECIPE: "recipes",
     EntityKind.LIMIT: "limits",
     EntityKind.LOT: "lots",
+    EntityKind.SUBLOT: "sublots",
+    EntityKind.UNIT: "units",
     EntityKind.WORK_ORDER: "work-orders",
     EntityKind.JOB: "jobs",
+    EntityKind.PERSON: "people",
+    EntityKind.QUALIFICATION: "qualifications",
 }
 
 Reason = Annotated[
     str, Header(alias="X-Reason", description="Why, for the audit trail.", max_length=1000)
 ]
+
+IfMatch = Annotated[str | None, Header(description="ETag of the newest version, which is changed.")]
 
 
 def router() -> APIRouter:
@@ -43,6 +57,12 @@ def entity(found: Versioned) -> dict[str, Any]:
         "version": found.version,
         "recorded_at": found.recorded_at,
         "recorded_by": found.recorded_by,
+        "state": found.state.value,
+        "effective_from": found.effective_from,
+        "effective_to": found.effective_to,
+        "decided_at": found.decided_at,
+        "decided_by": found.decided_by,
+        "in_place_of": found.in_place_of,
         "document": found.document.model_dump(mode="json"),
     }
 
@@ -61,11 +81,13 @@ def _add(routes: APIRouter, kind: EntityKind, path: str) -> None:
     )
     routes.add_api_route(
         f"/{path}/{{key:path}}",
-        _putter(kind),
+        (_dated_putter if kind in EFFECTIVE_DATED else _putter)(kind),
         tags=[path],
         summary=f"Create or change one {word}",
         methods=["PUT"],
-        responses={409: {"description": "Another version is current than If-Match says"}},
+        responses={
+            409: {"description": "Another version is the newest than If-Match says, or one waits"}
+        },
     )
 
 
@@ -106,25 +128,71 @@ def _putter(kind: EntityKind) -> Callable[..., Awaitable[dict[str, Any]]]:
         *,
         key: str,
         document: Document,
-        if_match: Annotated[
-            str | None, Header(description="ETag of the version that is changed.")
-        ] = None,
+        if_match: IfMatch = None,
         reason: Reason = "as given by the API",
     ) -> dict[str, Any]:
-        if document.key != key:
-            raise InvalidError(
-                f"the document is of {document.key!r}, the address of {key!r}",
-                hint="make the two agree",
-            )
-        put = await master_data.put(
-            context, actor, document, expected_version=_version(if_match), why=reason
-        )
-        response.headers["ETag"] = f'"{put.version}"'
-        return entity(put)
+        change = _Change(key=key, document=document, if_match=if_match, reason=reason)
+        return await _put(context, actor, response, change)
 
     # FastAPI reads the form of the body from the annotation: each kind has its own.
     put_one.__annotations__["document"] = DOCUMENTS[kind]
     return put_one
+
+
+def _dated_putter(kind: EntityKind) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def put_one(
+        context: ContextOf,
+        actor: Caller,
+        response: Response,
+        *,
+        key: str,
+        document: Document,
+        if_match: IfMatch = None,
+        reason: Reason = "as given by the API",
+        effective_from: Annotated[
+            int | None,
+            Query(ge=0, description="Nanoseconds; without it now, or with the approval."),
+        ] = None,
+        effective_to: Annotated[
+            int | None, Query(ge=1, description="Nanoseconds; from then on none is in force.")
+        ] = None,
+    ) -> dict[str, Any]:
+        times = Times(start=effective_from, end=effective_to)
+        change = _Change(key=key, document=document, if_match=if_match, reason=reason, times=times)
+        return await _put(context, actor, response, change)
+
+    put_one.__annotations__["document"] = DOCUMENTS[kind]
+    return put_one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    key: str  # as the address says it
+    document: Document
+    if_match: str | None
+    reason: str
+    times: Times = NO_TIMES
+
+
+async def _put(
+    context: Context, actor: Actor, response: Response, change: _Change
+) -> dict[str, Any]:
+    document = change.document
+    if document.key != change.key:
+        raise InvalidError(
+            f"the document is of {document.key!r}, the address of {change.key!r}",
+            hint="make the two agree",
+        )
+    put = await master_data.put(
+        context,
+        actor,
+        document,
+        expected_version=_version(change.if_match),
+        why=change.reason,
+        times=change.times,
+    )
+    response.headers["ETag"] = f'"{put.version}"'
+    return entity(put)
 
 
 def _version(etag: str | None) -> int | None:

@@ -1,0 +1,1 @@
+"""Master data over the API: entities, their versions and approval, tables, the dictionary."""
