@@ -1,88 +1,82 @@
 """The columns of a few signals in stored bodies, found without decoding those of the others.
 
 A body was decoded strictly when its bundle was taken in and when it was indexed, and its hash says
-that it is the same; here its byte strings are walked over alone. The bundles of one line are laid
-out alike: where every head of a body stands as in one before, the walk need not be made again.
+that it is the same; here its byte strings are walked over alone. The bundles of one line have the
+same signals in the same order, so a column is known by how the one in its place began before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from protocols.wire import cbor
+from protocols.wire.errors import MalformedError
 from protocols.wire.reading import SignalName
 
 
 class Own(NamedTuple):
-    """The columns of one signal in one body."""
+    """A column of one of the signals."""
 
-    columns: tuple[bytes, ...]  # as sealed, in their order
-    readings: int  # in all of them
+    signal: int  # place among the finder's signals
+    readings: int
+    data: bytes  # as it was sealed
 
 
 class ColumnFinder:
     """Finds the columns of ``signals`` in one inflated body after another."""
 
     def __init__(self, signals: Sequence[SignalName]) -> None:
-        self._names = {cbor.encode(signal): at for at, signal in enumerate(signals)}
-        self._count = len(signals)
-        self._layouts: dict[int, _Layout] = {}  # by the length of the body
+        self._wanted = {
+            _COLUMN + cbor.encode(signal): place for place, signal in enumerate(signals)
+        }
+        self._begins: list[bytes] = []  # of the columns of the last body
+        self._places: list[int | None] = []  # of their signals
 
-    def find(self, inflated: bytes) -> list[Own]:
-        """Return what each of the signals has in a body that was decoded strictly before."""
-        layout = self._layouts.get(len(inflated))
-        if layout is None or not layout.fits(inflated):
-            layout = self._walk(inflated)
-            if len(self._layouts) >= _LAYOUTS_MAX:
-                self._layouts.clear()
-            self._layouts[len(inflated)] = layout
-        return [
-            Own(tuple([inflated[start:stop] for start, stop in places]), readings)
-            for places, readings in layout.own
-        ]
+    def find(self, body: bytes) -> list[Own]:
+        """Return the signals' columns, in order, of a body that was decoded strictly before.
 
-    def _walk(self, data: bytes) -> _Layout:
-        own: list[tuple[list[tuple[int, int]], int]] = [([], 0) for _ in range(self._count)]
-        seed, start = _head(data, 1)  # behind the head of [seed, columns]
-        heads = [(start + seed, _head(data, start + seed).start)]
-        count, at = _head(data, start + seed)
-        for _ in range(count):
-            length, start = _head(data, at)
-            size, named = _head(data, start + 1)  # behind the head of a column's array of nine
-            readings, behind = _head(data, _head(data, named + size).start)  # behind its kind
-            wanted = self._names.get(data[start + 1 : named + size])
-            if wanted is not None:
-                places, before = own[wanted]
-                own[wanted] = ([*places, (start, start + length)], before + readings)
-            heads.append((at, behind))
-            at = start + length
-        index = np.concatenate([np.arange(first, stop, dtype=np.intp) for first, stop in heads])
-        return _Layout(own=own, index=index, heads=_bytes(data)[index])
+        Raises MalformedError where the lengths in ``body`` do not fill it.
+        """
+        try:
+            found, end = self._walk(body)
+        except IndexError:
+            end = -1
+        if end != len(body):
+            raise MalformedError("the columns of a body do not fill it")
+        return found
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
-    """Where columns stand in bodies whose heads, names and counts of readings are these."""
-
-    own: Sequence[tuple[Sequence[tuple[int, int]], int]]  # a signal: (start, stop)s, readings
-    index: npt.NDArray[np.intp]  # of the bytes that the layout follows from
-    heads: npt.NDArray[np.uint8]  # those bytes
-
-    def fits(self, data: bytes) -> bool:
-        """Tell whether ``data``, which is as long, is laid out so: each head tells the next."""
-        return bool((_bytes(data)[self.index] == self.heads).all())
+    def _walk(self, body: bytes) -> tuple[list[Own], int]:
+        """Return the columns, and where the last of them all ends."""
+        seed, start = _head(body, 1)  # behind the head of [seed, columns]
+        count, at = _head(body, start + seed)
+        begins, places = self._begins, self._places
+        found = []
+        for column in range(count):
+            if body[at] == _ONE_BYTE:  # inlined: most columns are somebody else's
+                start = at + 2
+                stop = start + body[at + 1]
+            else:
+                length, start = _head(body, at)
+                stop = start + length
+            if column == len(begins):
+                begins.append(_NOTHING)
+                places.append(None)
+            if not body.startswith(begins[column], start):
+                size, named = _head(body, start + 1)
+                begins[column] = body[start : named + size]
+                places[column] = self._wanted.get(begins[column])
+            place = places[column]
+            if place is not None:
+                kind = _head(body, start + len(begins[column]))
+                found.append(Own(place, _head(body, kind.start).argument, body[start:stop]))
+            at = stop
+        return found, at
 
 
-_LAYOUTS_MAX: Final = 64
-
-
-def _bytes(data: bytes) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(data, np.uint8)
+_COLUMN: Final = b"\x89"  # head of an array of nine, behind which the signal's name stands
+_NOTHING: Final = b"\xff"  # as no column begins
+_ONE_BYTE: Final = 0x58  # head of a byte string whose length follows in one byte
 
 
 class _Head(NamedTuple):

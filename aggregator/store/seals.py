@@ -126,20 +126,21 @@ def _verify_run(piece: _Piece) -> _Run:
     first: _Seen | None = None
     last: _Seen | None = None
     for number, data in piece.bundles:
+        for own in taken:
+            own.counts.append(0)
+            own.readings.append(0)
         try:
             seen, body = _verify(number, data, keys)
             found = finder.find(inflate_body(body)) if taken else ()
         except WireError as error:
             faults.append(Fault(number, error.reason, str(error)))
             last = None
-            for own in taken:
-                own.counts.append(0)
-                own.readings.append(0)
             continue
-        for own, (columns, count) in zip(taken, found, strict=True):
-            own.counts.append(len(columns))
-            own.readings.append(count)
-            own.columns.extend(columns)
+        for column in found:
+            own = taken[column.signal]
+            own.counts[-1] += 1
+            own.readings[-1] += column.readings
+            own.columns.append(column.data)
         leaves.append(seen.leaf)
         readings += seen.end_reading - seen.first_reading
         faults.extend(_link(last, seen))
