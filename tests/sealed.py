@@ -59,7 +59,7 @@ class SealedGateway:
         self.previous = FIRST_PREVIOUS
         self.time = START
         self._chance = chance
-        self._reason = reason
+        self.opens_with = Opening(reason=reason)
 
     def seal(
         self, readings: Sequence[Reading] = (), *, gaps: tuple[Gap, ...] = (), **changes: object
@@ -97,7 +97,7 @@ class SealedGateway:
             columns_root=content.root(),
             gaps=gaps,
             counters=Counters(read=end, sealed=end),
-            opening=Opening(reason=self._reason) if self.number == 0 else None,
+            opening=self.opens_with if self.number == 0 else None,
         )
 
     def advance(self, bundle: Bundle, header: Header) -> Bundle:

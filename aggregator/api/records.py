@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from aggregator.caller import Caller, ContextOf
 from aggregator.export.csv import Mark
+from aggregator.export.disclosure import Disclosure
 from aggregator.export.languages import CATALOGUES, Language
 from aggregator.model.record.batch_record import BatchRecord
 from aggregator.model.record.exceptions import ExceptionKind
@@ -46,9 +47,18 @@ async def take_pdf(
 
 
 @routes.get("/{gtin}/{lot}.dossier", summary="Take out the file that proves a record offline")
-async def take_dossier(context: ContextOf, actor: Caller, gtin: str, lot: str) -> Response:
+async def take_dossier(
+    context: ContextOf,
+    actor: Caller,
+    gtin: str,
+    lot: str,
+    *,
+    disclosure: Annotated[
+        Disclosure, Query(description="Bundles whole, or the lot's own signals alone.")
+    ] = Disclosure.WHOLE,
+) -> Response:
     """Return the newest version's dossier; told to the audit trail."""
-    data = await export_dossier.export_dossier(context, actor, gtin, lot)
+    data = await export_dossier.export_dossier(context, actor, gtin, lot, disclosure)
     return _file(data, "application/vnd.lotproof.dossier+zip", f"{lot}.dossier")
 
 

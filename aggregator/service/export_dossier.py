@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, EvidenceError
+from aggregator.export.disclosure import Disclosure, held_in_part
 from aggregator.export.signatures import ATTACHMENT, ProvedSignature, encode_signatures
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.service.assemble_record import Assembled, StoredRecord
@@ -30,12 +31,19 @@ from protocols.wire.reading import Gap
 from protocols.wire.seal import PublicKey
 
 
-async def export_dossier(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:
+async def export_dossier(
+    context: Context,
+    actor: Actor,
+    gtin: str,
+    lot: str,
+    disclosure: Disclosure = Disclosure.WHOLE,
+) -> bytes:
     """Return the dossier of the newest version of a lot's record.
 
-    It holds every bundle whole, so the readings of other lots on the same gateways with it. Raises
-    ConflictError where a window has not ended, bundles are missing, or data have come that the
-    version does not know of.
+    By default it holds every bundle whole, so the readings of other lots on the same gateways with
+    it; ``disclosure`` can keep the signals that did not observe the lot back. Raises ConflictError
+    where a window has not ended, bundles are missing, or data have come that the version does not
+    know of.
     """
     require(actor, Act.EXPORT_RECORD)
     key = check_lot_key(gtin, lot)
@@ -46,7 +54,7 @@ async def export_dossier(context: Context, actor: Actor, gtin: str, lot: str) ->
     pdf = await asyncio.to_thread(print_stored, found, made, signatures)
     positions = [each.position for chain in made.gathered.chains for each in chain.bundles]
     async with context.store.write() as tx:
-        await told(context, tx, actor, found, "dossier")
+        await told(context, tx, actor, found, _FORMS[disclosure])
         await make_checkpoint(
             tx,
             origin=context.settings.log.origin,
@@ -62,9 +70,7 @@ async def export_dossier(context: Context, actor: Actor, gtin: str, lot: str) ->
         keys = [each for chain in made.gathered.chains for each in await _keys(tx, chain)]
     dossier = Dossier(
         statement=_statement(found, made, keys),
-        chains=tuple(
-            tuple(Held.whole(each.data) for each in chain.bundles) for chain in made.gathered.chains
-        ),
+        chains=await asyncio.to_thread(_chains, made, disclosure),
         places=tuple(Place(*place) for place in zip(positions, paths, strict=True)),
         checkpoint=note.encode(),
         record=found.data,
@@ -95,6 +101,20 @@ def _check(made: Assembled, key: LotKey) -> None:
                 f"bundles {runs} of {chain.span.gateway} are missing",
                 hint="connect the gateway: it keeps what has no receipt",
             )
+
+
+def _chains(made: Assembled, disclosure: Disclosure) -> tuple[tuple[Held, ...], ...]:
+    """Return the bundles of each chain, whole or with the columns of the lot's signals alone."""
+    if disclosure is Disclosure.WHOLE:
+        return tuple(
+            tuple(Held.whole(each.data) for each in chain.bundles) for chain in made.gathered.chains
+        )
+    observed = [each.signal.key for each in made.record.signals]
+    held = []
+    for chain in made.gathered.chains:
+        own = {key.signal for key in observed if key.gateway == chain.span.gateway}
+        held.append(tuple(held_in_part(each.data, own) for each in chain.bundles))
+    return tuple(held)
 
 
 def _statement(found: StoredRecord, made: Assembled, keys: Sequence[KeyRange]) -> Statement:
@@ -186,4 +206,5 @@ async def _audit(tx: Transaction, key: LotKey) -> bytes:
     return canonical_json(entries)
 
 
+_FORMS: Final = {Disclosure.WHOLE: "dossier", Disclosure.OWN: "dossier-own"}
 _AUDITED: Final = ("sequence", "record_time", "who", "act", "what", "why")

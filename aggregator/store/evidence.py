@@ -35,13 +35,18 @@ async def chains(
 ) -> list[ChainSpan]:
     """Return what is stored of each of a gateway's chains around ``[start, end)``, gateway time.
 
-    A chain that ended before the window, or began after it, is left out.
+    A chain that ended before the window, or began after it, is left out; but where one ended
+    within it, the opening of the next is there: it names the end, so nothing was cut off.
     """
-    spans = []
+    spans: list[ChainSpan] = []
+    ended = False
     for epoch in await tx.fetch("epochs.of_gateway", gateway=gateway):
         run = await _run(tx, epoch["epoch_id"], start, end)
+        if run is None and ended and await _is_open(tx, epoch):
+            run = _OPENING
         if run is not None:
             spans.append(await _span(tx, epoch, *run))
+        ended = run is not None and spans[-1].after is None
     return spans
 
 
@@ -76,6 +81,15 @@ async def quarantined(tx: Transaction, count: int) -> list[Row]:
 
 
 _PAGE: Final = 500
+_OPENING: Final = (0, 0)
+
+
+async def _is_open(tx: Transaction, epoch: Row) -> bool:
+    """Tell whether a trusted epoch's opening is stored."""
+    if epoch["state"] != EpochState.TRUSTED:
+        return False
+    opening = await tx.fetch_one("bundles.one", epoch_id=epoch["epoch_id"], number=0)
+    return opening is not None
 
 
 async def _run(
