@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from aggregator.model.completeness import ChainSpan
 from aggregator.model.master.recipe import Criticality, ParameterName
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.batch_record import RefusedSeal, SealResult
+from aggregator.model.record.sections import windows_of
 from aggregator.model.series import SignalKey
 from aggregator.store.base import Transaction
 from aggregator.store.evidence import StoredBundle, bundles
@@ -42,11 +44,19 @@ class Evidence:
     series: Mapping[ParameterName, bytes]  # of the critical parameters, in order of their names
 
 
+class _Wanted(NamedTuple):
+    """The series of a critical parameter: its signal, and when it is judged."""
+
+    signal: SignalKey
+    intervals: list[Interval]
+
+
 async def hold(tx: Transaction, inputs: Inputs, workers: Workers) -> Evidence:
     """Read every bundle of the chains of ``inputs``, verify each seal, take the series out."""
     held = [await _bundles(tx, span) for span in inputs.chains]
     wanted = await asyncio.to_thread(_wanted, inputs)
-    verified = [await _verify(tx, chain, list(wanted), workers) for chain in held]
+    signals = sorted({each.signal for each in wanted.values()})
+    verified = [await _verify(tx, chain, signals, workers) for chain in held]
     refused = [
         each for chain, found in zip(held, verified, strict=True) for each in _refused(chain, found)
     ]
@@ -100,38 +110,37 @@ def _refused(chain: HeldChain, found: Verification) -> list[RefusedSeal]:
     ]
 
 
-def _wanted(inputs: Inputs) -> dict[SignalKey, list[Interval]]:
-    """Return when the signal of each critical parameter observed the lot."""
+def _wanted(inputs: Inputs) -> dict[ParameterName, _Wanted]:
+    """Return when each critical parameter is judged, in order of their names."""
     where = locate(inputs.lot.key, inputs.known)
     specs = {spec.key: spec for spec in observing(inputs.plant, where.windows)}
-    return {
-        spec.signal: [
-            Interval(span.start.time, span.end.time)
-            for span in spans(where.windows, specs[spec.signal], inputs.lot.key)
-        ]
-        for spec in inputs.parameters
-        if spec.criticality is Criticality.CRITICAL and spec.signal in specs
-    }
+    found = {}
+    for spec in sorted(inputs.parameters, key=lambda spec: spec.parameter):
+        if spec.criticality is Criticality.CRITICAL and spec.signal in specs:
+            windows = windows_of(spec, where.windows, where.facts.values())
+            when = spans(windows, specs[spec.signal], inputs.lot.key)
+            intervals = [Interval(span.start.time, span.end.time) for span in when]
+            found[spec.parameter] = _Wanted(spec.signal, intervals)
+    return found
 
 
 def _series(
     inputs: Inputs,
-    wanted: Mapping[SignalKey, Sequence[Interval]],
+    wanted: Mapping[ParameterName, _Wanted],
     held: Sequence[HeldChain],
     verified: Sequence[Verification],
 ) -> dict[ParameterName, bytes]:
     return {
-        spec.parameter: series_of(
-            spec.signal.signal,
-            wanted[spec.signal],
+        parameter: series_of(
+            key.signal,
+            intervals,
             [
-                _source(inputs, spec.signal, wanted[spec.signal], chain, found)
+                _source(inputs, key, intervals, chain, found)
                 for chain, found in zip(held, verified, strict=True)
-                if chain.span.gateway == spec.signal.gateway
+                if chain.span.gateway == key.gateway
             ],
         )
-        for spec in sorted(inputs.parameters, key=lambda spec: spec.parameter)
-        if spec.criticality is Criticality.CRITICAL and spec.signal in wanted
+        for parameter, (key, intervals) in wanted.items()
     }
 
 
