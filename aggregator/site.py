@@ -19,7 +19,6 @@ from aggregator.api import (
     accounts,
     approvals,
     audit,
-    entries,
     facts,
     gateways,
     genealogy,
@@ -33,6 +32,7 @@ from aggregator.api import (
 )
 from aggregator.api.integration import events, idempotency, imports, receivers
 from aggregator.api.master import dictionary, entities, tables, versions
+from aggregator.api.record import doubts, entries
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
 from aggregator.service.context import Context
@@ -80,6 +80,7 @@ def create_app(context: Context) -> FastAPI:
         dictionary.routes,
         facts.routes,
         entries.routes,
+        doubts.routes,
         records.routes,
         readings.routes,
         gateways.routes,

@@ -96,6 +96,8 @@ CALLS: Final = (
     Call("POST", RECORD, Act.ASSEMBLE_RECORD, RECORD_PATH),
     Call("GET", RECORD, Act.READ_RECORDS, RECORD_PATH),
     Call("GET", f"{RECORD}/entries", Act.WRITE_FACTS, f"{RECORD_PATH}/entries"),
+    Call("GET", "/api/v1/doubts/C-1", Act.READ_RECORDS, "/doubts/{certificate}"),
+    Call("POST", "/api/v1/doubts/C-1", Act.ASSEMBLE_RECORD, "/doubts/{certificate}"),
     Call("GET", f"{RECORD}/preview", Act.READ_RECORDS, f"{RECORD_PATH}/preview"),
     *(
         Call("GET", f"{RECORD}.{form}", Act.EXPORT_RECORD, f"{RECORD_PATH}.{form}")

@@ -46,15 +46,20 @@ async def ordered(tx: Transaction, key: LotKey) -> Ordered:
         raise NotFoundError(f"there is no lot {key}", hint="put the lot first")
     lot = model_of(Lot, row, cited)
     orders, jobs = [], []
-    async for each in versions_at(tx, EntityKind.WORK_ORDER, FOREVER):
-        order = model_of(WorkOrder, each)
-        if key in order.lots:
-            orders.append(model_of(WorkOrder, each, cited))
-    async for each in versions_at(tx, EntityKind.JOB, FOREVER):
-        job = model_of(Job, each)
-        if job.lot == key:
-            jobs.append(model_of(Job, each, cited))
+    for found in await _mentioning(tx, EntityKind.WORK_ORDER, key):
+        if key in model_of(WorkOrder, found).lots:
+            orders.append(model_of(WorkOrder, found, cited))
+    for found in await _mentioning(tx, EntityKind.JOB, key):
+        if model_of(Job, found).lot == key:
+            jobs.append(model_of(Job, found, cited))
     return Ordered(lot=lot, order=orders[0] if orders else None, jobs=tuple(jobs), cited=cited)
+
+
+async def _mentioning(tx: Transaction, kind: EntityKind, key: LotKey) -> list[Versioned]:
+    """Return the documents of a kind that have ever named a lot, as they are now."""
+    rows = await tx.fetch("lot_index.mentioning", lot=lot_key(key), kind=kind.value)
+    found = [await version_at(tx, kind, row["key"], FOREVER) for row in rows]
+    return [each for each in found if each is not None]
 
 
 async def limits_at(
