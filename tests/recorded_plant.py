@@ -19,7 +19,7 @@ from aggregator.store import registry
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.reading import SECOND, Kind, Reading, SignalName, Status, TagRead
 from protocols.wire.topics import Channel, topic
-from tests.context_rig import running_context
+from tests.rigs.context import running_context
 from tests.sealed import START, SealedGateway
 from verifier.policy import Policy
 

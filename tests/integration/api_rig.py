@@ -16,7 +16,7 @@ from aggregator.access.tokens import TokenKind
 from aggregator.service.context import Context
 from aggregator.settings import MasterKind
 from aggregator.site import create_app
-from tests.context_rig import running_context
+from tests.rigs.context import running_context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.master_data import Versioned
-from tests.context_rig import running_context
+from tests.rigs.context import running_context
 
 ENGINEER = Actor(name="engineer", roles=frozenset({Role.ENGINEER}))
 QA = Actor(name="qa", roles=frozenset({Role.QA}))

@@ -2,7 +2,7 @@
 
 A change names the version that it changes, so nobody overwrites what he has not seen; it stands in
 the audit trail with what was before and after, in the transaction of the change. Versions of some
-kinds wait for a second person (``review.approve_master``); ``versions`` says which is in force when.
+kinds wait for a second person (``review.approve_master``); which is in force when: ``versions``.
 """
 
 from __future__ import annotations
@@ -133,6 +133,9 @@ async def put_in(
         effective_from=added.effective_from,
         effective_to=added.effective_to,
     )
+    for reference in document.references():
+        if reference.kind is EntityKind.LOT:
+            await tx.execute("lot_index.mention", lot=reference.key, kind=kind, key=key)
     entry = audit.Entry(
         who=actor.name,
         act="propose_master" if waits else Act.MANAGE_MASTER.value,

@@ -11,6 +11,7 @@ from aggregator.model.master.equipment import (
     Equipment,
     EquipmentPath,
     Occupancy,
+    Residence,
     SignalRole,
     SignalSpec,
     check_gln,
@@ -25,6 +26,7 @@ from aggregator.model.master.physical_asset import (
     PhysicalAssetId,
     check_physical_asset_id,
 )
+from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import SignalKey
 from aggregator.service.master.document import (
     Document,
@@ -32,6 +34,7 @@ from aggregator.service.master.document import (
     Instant,
     Name,
     Reference,
+    nanoseconds,
     signal_key,
     validity,
 )
@@ -48,6 +51,12 @@ class EquipmentDocument(Document):
     occupancy: Occupancy = Field(
         default=Occupancy.EXCLUSIVE, description="How many lots it may work on at a time."
     )
+    residence_s: float | None = Field(
+        default=None, gt=0, description="Continuous: seconds that material is in it, on the mean."
+    )
+    spread_s: float = Field(
+        default=0.0, ge=0, description="Continuous: seconds by which that may be more or less."
+    )
     gln: str = Field(default="", description="GS1 location number, 13 digits; names it in EPCIS.")
 
     @property
@@ -57,8 +66,13 @@ class EquipmentDocument(Document):
 
     def model(self) -> Equipment:
         """Return the equipment."""
+        offset, spread = nanoseconds(self.residence_s), nanoseconds(self.spread_s) or 0
+        residence = None if offset is None else Residence(offset=offset, spread=spread)
         return Equipment(
-            path=check_path(self.path), occupancy=self.occupancy, gln=check_gln(self.gln)
+            path=check_path(self.path),
+            occupancy=self.occupancy,
+            gln=check_gln(self.gln),
+            residence=residence,
         )
 
 
@@ -75,6 +89,24 @@ class SignalDocument(Document):
     clock: str = Field(
         default="", description="Signals of one clock are cut without doubt between them."
     )
+    reads_min: int | None = Field(
+        default=None, ge=1, description="Tag reads: reads of one stay, at least; fewer are stray."
+    )
+    exit_timeout_s: float | None = Field(
+        default=None, ge=0, description="Tag reads: seconds of silence before a carrier has left."
+    )
+    exit_timeout_max_s: float | None = Field(
+        default=None, ge=0, description="Tag reads: the same for one that is read rarely, at most."
+    )
+    missed_reads: int | None = Field(
+        default=None, ge=0, description="Tag reads: reads in a row that may fail."
+    )
+    rssi_margin_db: float | None = Field(
+        default=None, ge=0, description="Tag reads: by how much another place must be worse."
+    )
+    travel_min_s: float | None = Field(
+        default=None, ge=0, description="Tag reads: seconds from any other read point, at least."
+    )
 
     @property
     def key(self) -> str:
@@ -90,7 +122,23 @@ class SignalDocument(Document):
             unit=self.unit,
             role=self.role,
             clock=self.clock,
+            presence=self._presence(),
         )
+
+    def _presence(self) -> PresenceRule | None:
+        """Return the read point's own figures, the usual ones where it has none; None: all are."""
+        given = {
+            "reads_min": self.reads_min,
+            "exit_timeout": nanoseconds(self.exit_timeout_s),
+            "exit_timeout_max": nanoseconds(self.exit_timeout_max_s),
+            "missed_reads": self.missed_reads,
+            "rssi_margin": None
+            if self.rssi_margin_db is None
+            else round(self.rssi_margin_db * 100),
+            "travel_min": nanoseconds(self.travel_min_s),
+        }
+        own = {name: value for name, value in given.items() if value is not None}
+        return PresenceRule(**own) if own else None
 
     def references(self) -> tuple[Reference, ...]:
         """Return its equipment."""
