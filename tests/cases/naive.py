@@ -184,6 +184,32 @@ def carrier_is_lot(case: Mapping[str, Any], readings: Sequence[Arrived]) -> obje
     )
 
 
+def time_of_leaving(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Bind what a tunnel shows to the lot that leaves it at that moment."""
+    high = case["parameters"][0]["limits"]["action_high"]
+    outside = [each.value > high for each in _inside(case, readings)]
+    return int((np.diff([False, *outside]) & np.array(outside)).sum())
+
+
+def one_lot_a_unit(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Let a unit work on one lot at a time: from when the next one is entered, on that one."""
+    entered = sorted(case["facts"], key=lambda fact: fact["start"])
+    bounds = [at(fact["start"]) for fact in entered] + [at(max(f["end"] for f in entered))]
+    own = next(number for number, fact in enumerate(entered) if fact["lot"] == case["lot"])
+    inside = _inside(case, readings)
+    return sum(bounds[own] <= each.time < bounds[own + 1] for each in inside)
+
+
+def each_window(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Join readings with windows: a reading counts for each window that it is in."""
+    signal = case["parameters"][0]["signal"]
+    return sum(
+        each.signal == signal and low <= each.time < high
+        for low, high in _windows(case)
+        for each in readings
+    )
+
+
 RULES: Final[Mapping[str, Rule]] = {
     rule.__name__: rule
     for rule in (
@@ -204,6 +230,9 @@ RULES: Final[Mapping[str, Rule]] = {
         own_key_alone,
         whole_parent,
         one_run,
+        time_of_leaving,
+        one_lot_a_unit,
+        each_window,
         each_reader,
         fixed_timeout,
         carrier_is_lot,

@@ -23,6 +23,7 @@ from aggregator.model.master.equipment import (
     Equipment,
     EquipmentPath,
     Occupancy,
+    Residence,
     SignalRole,
     SignalSpec,
 )
@@ -86,7 +87,11 @@ def inputs_of(case: Mapping[str, Any], readings: Sequence[Arrived]) -> Inputs:
         lot=Lot(key=_lot(case["lot"]), material="Sealed pouch"),
         plant=Plant(
             equipment=tuple(
-                Equipment(path=EquipmentPath(path), occupancy=Occupancy(mode))
+                Equipment(
+                    path=EquipmentPath(path),
+                    occupancy=Occupancy(mode),
+                    residence=_residence(case) if mode == "continuous" else None,
+                )
                 for path, mode in case.get("equipment", {}).items()
             ),
             signals=signals,
@@ -206,6 +211,11 @@ def _arrived(row: Mapping[str, str], kinds: Mapping[str, Kind]) -> Arrived:
 
 def _lot(names: Sequence[str]) -> LotKey:
     return check_lot_key(*names)
+
+
+def _residence(case: Mapping[str, Any]) -> Residence:
+    offset, spread = case["residence_s"]
+    return Residence(offset=round(offset * SECOND), spread=round(spread * SECOND))
 
 
 def _signal(spec: Mapping[str, Any]) -> SignalSpec:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from aggregator.model.binding.fact import FOREVER
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.master.equipment import SignalSpec, is_at
 from aggregator.model.master.lot import LotKey
@@ -113,19 +114,30 @@ def spans(windows: Iterable[Window], spec: SignalSpec, lot: LotKey) -> tuple[Spa
 def held(windows: Iterable[Window], spec: SignalSpec) -> tuple[Span, ...]:
     """Return when the signal observed any lot of the windows."""
     merged: list[Span] = []
-    own = (
-        window
-        for window in windows
-        if is_at(window.equipment, spec.equipment) and window.end.time > window.start.time
-    )
-    for window in sorted(own, key=lambda window: (window.start.time, window.end.time)):
-        if merged and window.start.time <= merged[-1].end.time:
+    own = (_seen(window, spec) for window in windows if is_at(window.equipment, spec.equipment))
+    for span in sorted(own, key=lambda span: (span.start.time, span.end.time)):
+        if span.end.time <= span.start.time:
+            continue
+        if merged and span.start.time <= merged[-1].end.time:
             last = merged.pop()
-            end = max(last.end, window.end, key=lambda bound: bound.time)
+            end = max(last.end, span.end, key=lambda bound: bound.time)
             merged.append(Span(last.start, end))
         else:
-            merged.append(Span(window.start, window.end))
+            merged.append(span)
     return tuple(merged)
+
+
+def _seen(window: Window, spec: SignalSpec) -> Span:
+    """Return when a signal observed a window.
+
+    Equipment that the lot flowed through observed its last piece before that left; a clean room
+    around it sees the piece until it has.
+    """
+    residence, end = window.residence, window.end
+    if residence is None or window.equipment != spec.equipment or end.time == FOREVER:
+        return Span(window.start, end)
+    time = end.time - residence.offset + residence.spread
+    return Span(window.start, end._replace(time=max(time, window.start.time)))
 
 
 def bind(

@@ -14,7 +14,14 @@ from aggregator.model.binding.bind import in_order
 from aggregator.model.binding.descent import Descent, inherited
 from aggregator.model.binding.fact import FOREVER, Fact, FactId, in_force
 from aggregator.model.binding.named import lot_changes, resolver
-from aggregator.model.binding.occupancy import Conflict, Occupied, Window, occupied, window_order
+from aggregator.model.binding.occupancy import (
+    Conflict,
+    Occupied,
+    Window,
+    flowed,
+    occupied,
+    window_order,
+)
 from aggregator.model.binding.presence import (
     DoubtedCarrier,
     Dwell,
@@ -122,8 +129,14 @@ def survey(known: Known) -> Scene:
         facts += derived
         unknown += [(spec, dwell) for dwell in strange]
     modes = {place.path: place.occupancy for place in known.plant.equipment}
+    found = occupied(facts, modes, edge_tolerance=known.rule.edge_tolerance)
+    flows = {place.path: place.residence for place in known.plant.equipment}
+    windows = tuple(
+        window if (flow := flows.get(window.equipment)) is None else flowed(window, flow)
+        for window in found.windows
+    )
     return Scene(
-        occupied=occupied(facts, modes, edge_tolerance=known.rule.edge_tolerance),
+        occupied=found._replace(windows=windows),
         facts=tuple(facts),
         unknown=tuple(unknown),
         doubted=carriers.doubted,

@@ -7,12 +7,12 @@ conflict, never a silent winner or loser (record rule 5). Windows are half-open.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aggregator.model.binding.fact import FOREVER, Fact, FactId, FactKind
-from aggregator.model.master.equipment import EquipmentPath, Occupancy
+from aggregator.model.master.equipment import EquipmentPath, Occupancy, Residence
 from aggregator.model.master.lot import LotKey
 from aggregator.model.master.order import JobId
 from protocols.wire.reading import Nanoseconds
@@ -28,7 +28,11 @@ class Bound(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A lot was at the equipment over ``[start, end)``; ``end.time`` is FOREVER while it is."""
+    """A lot was at the equipment over ``[start, end)``; ``end.time`` is FOREVER while it is.
+
+    Of equipment that it flows through, from when its first piece can have entered to when the last
+    one left.
+    """
 
     equipment: EquipmentPath
     lot: LotKey
@@ -37,6 +41,7 @@ class Window:
     end: Bound
     facts: tuple[FactId, ...]  # those that say so, in order
     part: str = ""  # the sublot's name, where it was not all of the lot
+    residence: Residence | None = None  # of equipment that the lot flowed through
     origin: LotKey | None = None  # the lot that was there, where this one came out of it later
 
 
@@ -130,7 +135,7 @@ def _cells(claims: Sequence[Fact], occupancy: Occupancy) -> list[_Cell]:
 
 
 def _cell(start: int, end: int, active: Sequence[Fact], occupancy: Occupancy) -> _Cell:
-    if occupancy is Occupancy.EXCLUSIVE:
+    if occupancy in _ONE_AT_A_TIME:
         best = min(fact.authority for fact in active)
         leading = [fact for fact in active if fact.authority == best]
     else:
@@ -142,8 +147,16 @@ def _cell(start: int, end: int, active: Sequence[Fact], occupancy: Occupancy) ->
         held=tuple(sorted(lot for lot in named if lot is not None)),
         agreeing=tuple(fact for fact in active if fact.lot in named),
         overruled=tuple(fact for fact in active if fact.lot not in named),
-        rivals=occupancy is Occupancy.EXCLUSIVE and len(named) > 1,
+        rivals=len(named) > 1 and (occupancy in _ONE_AT_A_TIME or _standing(leading, occupancy)),
     )
+
+
+_ONE_AT_A_TIME: Final = frozenset({Occupancy.EXCLUSIVE, Occupancy.CONTINUOUS})
+
+
+def _standing(leading: Sequence[Fact], occupancy: Occupancy) -> bool:
+    """Tell whether a load is said to be in equipment that stands still, which it cannot be."""
+    return occupancy is Occupancy.SHARED and any(fact.kind is FactKind.CONTEXT for fact in leading)
 
 
 def _windows(path: EquipmentPath, claims: Sequence[Fact], cells: Sequence[_Cell]) -> list[Window]:
@@ -182,6 +195,13 @@ def _windows(path: EquipmentPath, claims: Sequence[Fact], cells: Sequence[_Cell]
         ),
         key=window_order,
     )
+
+
+def flowed(window: Window, residence: Residence) -> Window:
+    """Return the window of a lot that flowed through, from that in which it left."""
+    inside = residence.offset + residence.spread
+    start = window.start._replace(time=max(window.start.time - inside, 0))
+    return replace(window, start=start, residence=residence)
 
 
 def _standstills(path: EquipmentPath, cells: Sequence[_Cell]) -> list[Standstill]:

@@ -15,7 +15,7 @@ from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import SignalKey
 from protocols.identifiers.errors import Gs1Error
 from protocols.identifiers.gs1.elements import check_value
-from protocols.wire.reading import Kind
+from protocols.wire.reading import Kind, Nanoseconds
 
 EquipmentPath = NewType("EquipmentPath", str)
 """Names from the enterprise down, with slashes: ``acme/suzhou/cleanroom-1/line-2/press-1``."""
@@ -26,6 +26,7 @@ class Occupancy(StrEnum):
 
     EXCLUSIVE = "exclusive"  # one: a press; two at once are a conflict
     SHARED = "shared"  # many in one load: an oven, an autoclave, a washer
+    CONTINUOUS = "continuous"  # material flows through: what leaves it is of one lot at a time
     AMBIENT = "ambient"  # all lots at the units below: a clean room
 
 
@@ -39,12 +40,40 @@ class SignalRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Residence:
+    """How long material is in equipment that it flows through: ``offset``, give or take ``spread``.
+
+    What is observed at t belongs to what leaves from t + offset - spread to t + offset + spread.
+    """
+
+    offset: Nanoseconds
+    spread: Nanoseconds = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a residence that could end before it began."""
+        if not 0 <= self.spread <= self.offset:
+            raise InvalidError(
+                "the spread of a residence time is more than the time itself, or below zero",
+                hint="give the mean time as offset, and as spread how far it may be off",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Equipment:
     """A place in the hierarchy."""
 
     path: EquipmentPath
     occupancy: Occupancy = Occupancy.EXCLUSIVE
     gln: str = ""  # GS1's number of the place, 13 digits, where it has one
+    residence: Residence | None = None  # of continuous equipment, and only there
+
+    def __post_init__(self) -> None:
+        """Refuse a flow without a residence time, or one where nothing flows."""
+        if (self.residence is not None) is not (self.occupancy is Occupancy.CONTINUOUS):
+            raise InvalidError(
+                "continuous equipment has a residence time, and no other has",
+                hint="give residence_s and spread_s along with occupancy continuous",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -261,6 +261,9 @@ def _window(window: Window) -> Json:
         "equipment": window.equipment,
         "origin": None if window.origin is None else parts.lot(window.origin),
         "part": window.part,
+        "residence": None
+        if window.residence is None
+        else {"offset_ns": window.residence.offset, "spread_ns": window.residence.spread},
         "job": window.job,
         "start": _bound(window.start),
         "end": _bound(window.end),
