@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -30,6 +34,10 @@ from aggregator.store.keys import load_keys
 from aggregator.store.postgres import PostgresStore
 from aggregator.store.segments import ReadingIndex
 from aggregator.store.sqlite import SqliteStore
+
+T = TypeVar("T")
+_ANSWERED_S: Final = 2  # for the requests that the web server has begun to answer
+_ENDS_S: Final = 4.0  # from the signal, then nothing is waited for any more
 
 
 def make_store(settings: StoreSettings) -> Store:
@@ -71,27 +79,39 @@ async def open_context(settings: Settings, clock: Clock | None = None) -> AsyncI
 
 
 async def run(settings: Settings) -> None:
-    """Run the aggregator until SIGTERM or SIGINT."""
-    async with open_context(settings) as context:
-        await adopt(context)
-        store, keys, clock = context.store, context.keys, context.clock
-        link = BrokerLink(settings.broker, settings.intake)
-        intake = Intake(store, keys, clock, settings.intake)
-        stopped = _stop_signal()
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(link.run(intake.receipts), name="broker"),
-                group.create_task(take_messages(link, intake), name="intake"),
-                group.create_task(Indexer(store, clock, settings.segments).run(), name="index"),
-                group.create_task(
-                    Checkpointer(store, keys, clock, settings.log).run(), name="checkpoints"
-                ),
-                *_deliveries(group, context, link),
-                group.create_task(_serve(context, stopped), name="web"),
-            ]
-            await stopped.wait()
-            for task in tasks[:-1]:  # the web server ends by itself, its requests answered
-                task.cancel()
+    """Run the aggregator until SIGTERM or SIGINT, and be over within five seconds of it."""
+    stopped = _stop_signal()
+    async with AsyncExitStack() as stack:
+        context = await _unless(stopped, _open(settings, stack))
+        if context is not None:
+            await _work(context, stopped)
+
+
+async def _open(settings: Settings, stack: AsyncExitStack) -> Context:
+    context = await stack.enter_async_context(open_context(settings))
+    await adopt(context)
+    return context
+
+
+async def _work(context: Context, stopped: asyncio.Event) -> None:
+    """Run every part until told to stop; one that fails ends all of them."""
+    settings, store, keys, clock = context.settings, context.store, context.keys, context.clock
+    link = BrokerLink(settings.broker, settings.intake)
+    intake = Intake(store, keys, clock, settings.intake)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(link.run(intake.receipts), name="broker"),
+            group.create_task(take_messages(link, intake), name="intake"),
+            group.create_task(Indexer(store, clock, settings.segments).run(), name="index"),
+            group.create_task(
+                Checkpointer(store, keys, clock, settings.log).run(), name="checkpoints"
+            ),
+            *_deliveries(group, context, link),
+            group.create_task(_serve(context, stopped), name="web"),
+        ]
+        await stopped.wait()
+        for task in tasks[:-1]:  # the web server ends by itself, its requests answered
+            task.cancel()
 
 
 def configure_log(*, json: bool) -> None:
@@ -133,43 +153,73 @@ async def _serve(context: Context, stopped: asyncio.Event) -> None:
     from aggregator.site import create_app  # the commands that serve nothing start sooner without
 
     api = context.settings.api
-    config = uvicorn.Config(
-        create_app(context),
-        host=api.host,
-        port=api.port,
-        ssl_certfile=None if api.certificate_file is None else str(api.certificate_file),
-        ssl_keyfile=None if api.key_file is None else str(api.key_file),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-    server = _Server(config)
-    serving = asyncio.ensure_future(server.serve())
-    waiting = asyncio.ensure_future(stopped.wait())
     try:
-        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        await serving
-        if not stopped.is_set():
-            raise SettingsError(
-                f"the web server cannot listen on {api.host}:{api.port}",
-                hint="see who else does; change api.port or api.host",
-            )
-    except SystemExit:
+        listening = socket.create_server(
+            (api.host, api.port), family=socket.AF_INET6 if ":" in api.host else socket.AF_INET
+        )
+    except OSError as error:
         raise SettingsError(
-            f"the web server cannot listen on {api.host}:{api.port}",
+            f"the web server cannot listen on {api.host}:{api.port}: {error.strerror}",
             hint="see who else does; change api.port or api.host",
         ) from None
+    with listening:
+        config = uvicorn.Config(
+            create_app(context),
+            ssl_certfile=None if api.certificate_file is None else str(api.certificate_file),
+            ssl_keyfile=None if api.key_file is None else str(api.key_file),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_ANSWERED_S,
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            await _unless(stopped, asyncio.shield(serving))
+            server.should_exit = True
+            await serving
+        finally:
+            serving.cancel()  # where another part failed nobody waits for answers
+    if not stopped.is_set():
+        raise SettingsError("the web server ended by itself", hint="the log says why")
+
+
+async def _unless(stopped: asyncio.Event, work: Awaitable[T]) -> T | None:
+    """Return what ``work`` returns; where ``stopped`` is set before, cancel it and return None."""
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
     finally:
+        working.cancel()
         waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 def _stop_signal() -> asyncio.Event:
-    """Return an event that SIGTERM or SIGINT sets."""
+    """Return an event that SIGTERM or SIGINT sets; the process ends soon after in any case."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not stopped.is_set():
+            stopped.set()
+            last = threading.Timer(_ENDS_S, _end_now)
+            last.daemon = True
+            last.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stopped.set)
+            loop.add_signal_handler(number, stop)
     return stopped
+
+
+def _end_now() -> None:
+    """End without waiting for a thread that hangs in a disk, a lock or a name server.
+
+    Nothing is lost by it: whatever was acknowledged is durable at every moment, as for a power cut.
+    """
+    structlog.get_logger(__name__).warning("ended without waiting for what hangs")
+    sys.stderr.flush()
+    os._exit(0)
