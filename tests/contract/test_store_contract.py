@@ -185,6 +185,49 @@ async def test_a_newer_store_is_not_touched(store: Store) -> None:
         await store.migrate()
 
 
+async def test_what_named_lots_before_the_index_of_lots_is_in_it(store: Store) -> None:
+    documents = {
+        ("work_order", "WO-1"): '{"lots":[{"gtin":"4012345123456","lot":"L-1"},'
+        '{"gtin":"04012345123456","lot":"L-2"}],"order":"WO-1"}',
+        ("job", "J-1"): '{"gtin":"04012345123456","job":"J-1","lot":"L-2","order":"WO-1"}',
+        ("lot", "04012345123456/L-2"): '{"gtin":"04012345123456","lot":"L-2"}',
+        ("limit", "04012345123456/heat"): '{"gtin":"04012345123456","parameter":"heat"}',
+    }
+    async with store.write() as tx:
+        for (kind, key), document in documents.items():
+            await tx.execute(
+                "master.insert",
+                kind=kind,
+                key=key,
+                version=1,
+                document=document,
+                recorded_at=1,
+                recorded_by="a",
+                state="approved",
+                effective_from=0,
+                effective_to=None,
+            )
+    await _raw(store, "DROP TABLE lot_mentions")
+    await _raw(store, "DELETE FROM schema_migrations WHERE subject = 'lot_index'")
+    assert await store.migrate() == ["0011_lot_index"]
+    async with store.read() as tx:
+        found = {
+            (lot, kind): [
+                row["key"]
+                for row in await tx.fetch(
+                    "lot_index.mentioning", lot=f"04012345123456/{lot}", kind=kind
+                )
+            ]
+            for lot in ("L-1", "L-2")
+            for kind in ("work_order", "job", "lot")
+        }
+    assert {name: keys for name, keys in found.items() if keys} == {
+        ("L-1", "work_order"): ["WO-1"],
+        ("L-2", "work_order"): ["WO-1"],
+        ("L-2", "job"): ["J-1"],
+    }
+
+
 async def test_every_query_is_understood_by_the_store(store: Store, url: str) -> None:
     """Each named query is prepared: a name or a column that one dialect lacks is found here."""
     dialect = "sqlite" if url.startswith("sqlite") else "postgres"
@@ -233,6 +276,16 @@ async def _prepare(store: Store, name: str) -> None:
             params = dict.fromkeys(query.params)
             await tx._run(  # type: ignore[attr-defined]
                 lambda database: database.execute(f"EXPLAIN {query.sql}", params).fetchall()
+            )
+
+
+async def _raw(store: Store, statement: str) -> None:
+    async with store.write() as tx:
+        if isinstance(store, PostgresStore):
+            await tx._open().execute(statement)  # type: ignore[attr-defined]
+        else:
+            await tx._run(  # type: ignore[attr-defined]
+                lambda database: database.execute(statement)
             )
 
 

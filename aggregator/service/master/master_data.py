@@ -133,9 +133,7 @@ async def put_in(
         effective_from=added.effective_from,
         effective_to=added.effective_to,
     )
-    for reference in document.references():
-        if reference.kind is EntityKind.LOT:
-            await tx.execute("lot_index.mention", lot=reference.key, kind=kind, key=key)
+    await _mention_lots(tx, document)
     entry = audit.Entry(
         who=actor.name,
         act="propose_master" if waits else Act.MANAGE_MASTER.value,
@@ -250,6 +248,15 @@ def _start(
 def _said(times: Times) -> dict[str, str]:
     said = {"effective_from": times.start, "effective_to": times.end}
     return {name: format_time(time) for name, time in said.items() if time is not None}
+
+
+async def _mention_lots(tx: Transaction, document: Document) -> None:
+    """Let the lots' records find the document."""
+    for reference in document.references():
+        if reference.kind is EntityKind.LOT:
+            await tx.execute(
+                "lot_index.mention", lot=reference.key, kind=document.kind.value, key=document.key
+            )
 
 
 async def _check_references(tx: Transaction, document: Document) -> None:

@@ -45,13 +45,16 @@ async def ordered(tx: Transaction, key: LotKey) -> Ordered:
     if row is None:
         raise NotFoundError(f"there is no lot {key}", hint="put the lot first")
     lot = model_of(Lot, row, cited)
-    orders, jobs = [], []
-    for found in await _mentioning(tx, EntityKind.WORK_ORDER, key):
-        if key in model_of(WorkOrder, found).lots:
-            orders.append(model_of(WorkOrder, found, cited))
-    for found in await _mentioning(tx, EntityKind.JOB, key):
-        if model_of(Job, found).lot == key:
-            jobs.append(model_of(Job, found, cited))
+    orders = [
+        model_of(WorkOrder, each, cited)
+        for each in await _mentioning(tx, EntityKind.WORK_ORDER, key)
+        if key in model_of(WorkOrder, each).lots
+    ]
+    jobs = [
+        model_of(Job, each, cited)
+        for each in await _mentioning(tx, EntityKind.JOB, key)
+        if model_of(Job, each).lot == key
+    ]
     return Ordered(lot=lot, order=orders[0] if orders else None, jobs=tuple(jobs), cited=cited)
 
 
