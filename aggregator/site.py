@@ -64,6 +64,7 @@ def create_app(context: Context) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.state.context = context
+    app.state.news = pages.news_of(context)
     problems.install(app)
     app.add_exception_handler(AggregatorError, _problem)
     app.add_middleware(idempotency.IdempotentCalls, context=context)

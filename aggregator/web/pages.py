@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -13,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from aggregator.access.roles import Act, Actor, allows
+from aggregator.access.roles import Act, Actor, Role, allows, require
 from aggregator.access.tokens import LIFETIMES, TokenKind
 from aggregator.caller import COOKIE, actor_of, context_of
 from aggregator.clock import Clock
@@ -25,14 +24,12 @@ from aggregator.service import assemble_record, lots
 from aggregator.service.access import tokens
 from aggregator.service.context import Context
 from aggregator.web import words
+from aggregator.web.news import News
 from protocols.wire.reading import SECOND, Nanoseconds
 
 routes = APIRouter(include_in_schema=False)
 
 _FORM_BYTES_MAX: Final = 4_096
-_NEWS_S: Final = 1.0
-_NEWS_EVENTS_MAX: Final = 3_600
-"""A stream of news ends after an hour; the browser opens another, with its session checked anew."""
 
 
 @routes.get("/")
@@ -79,12 +76,13 @@ async def record_chart(request: Request, gtin: str, lot: str, parameter: str) ->
 
 
 @routes.get("/events")
-async def events(request: Request) -> StreamingResponse:
+async def events(request: Request) -> Response:
     """Stream news: once a second whether what the overview shows has changed."""
-    actor = await actor_of(request)
-    return StreamingResponse(
-        _news(context_of(request), actor, request), media_type="text/event-stream"
-    )
+    require(await actor_of(request), Act.READ_GATEWAYS)
+    news: News = request.app.state.news
+    if news.full:
+        return Response(status_code=503)  # the page says then that it is not live
+    return StreamingResponse(_told(news, request), media_type="text/event-stream")
 
 
 @routes.get("/login")
@@ -121,6 +119,12 @@ def opened(request: Request, session: str, kind: TokenKind) -> Response:
     return response
 
 
+def news_of(context: Context) -> News:
+    """Return what tells every overview when it has changed; it says that, and not what."""
+    watcher = Actor(name="overview", roles=frozenset({Role.AUDITOR}))
+    return News(lambda: _overview(context, watcher))
+
+
 def problem(request: Request, error: AggregatorError, status: int) -> Response:
     """Show a person what is wrong and what to do; who is not known is asked to log in."""
     if isinstance(error, AccessError):
@@ -149,17 +153,12 @@ async def _overview(context: Context, actor: Actor) -> dict[str, Any]:
     }
 
 
-async def _news(context: Context, actor: Actor, request: Request) -> AsyncIterator[bytes]:
-    seen = b""
-    for _ in range(_NEWS_EVENTS_MAX):
-        if await request.is_disconnected():
-            return
-        shown = await _overview(context, actor)
-        digest = hashlib.sha256(repr(shown).encode()).digest()
-        # Where nothing changed the browser still hears that the server is there.
-        yield b"data: changed\n\n" if digest != seen else b"data: same\n\n"
-        seen = digest
-        await asyncio.sleep(_NEWS_S)
+async def _told(news: News, request: Request) -> AsyncIterator[bytes]:
+    async with aclosing(news.follow()) as told:
+        async for event in told:
+            if await request.is_disconnected():
+                return
+            yield event
 
 
 def render_page(
