@@ -32,6 +32,10 @@ PERSONAL: Final = {
     ("GET", "/approvals"),
     ("POST", "/approvals"),
     *(("POST", f"/approvals/{{approval}}/{what}") for what in ("approve", "deny", "withdraw")),
+    *(
+        ("POST", f"/master/{{kind}}/{{key}}/versions/{{version}}/{do}")
+        for do in ("approve", "reject")
+    ),
     ("POST", "/reviews/{gtin}/{lot}"),
     ("GET", "/reviews/{gtin}/{lot}/statement"),
     ("POST", "/reviews/{gtin}/{lot}/signatures"),

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from aggregator.access.roles import POLICY, Act, Role
 from aggregator.access.tokens import TokenKind
+from aggregator.api.master.entities import PATHS
 from tests.integration.api_rig import Api, running_api
 from tests.personal import PERSONAL
+from tests.rigs.master_documents import DOCUMENTS_OF
 
 GTIN: Final = "09506000134352"
 LOT: Final = {"gtin": GTIN, "lot": "L-1"}
 FACT: Final = {"kind": "occupancy", "equipment": "demo/press-1", "lot": LOT, "reason": "seen"}
 WINDOW: Final = {"gateway": "gw-1", "signal": "a", "start": 1, "end": 2}
+
+
+def address(name: str, key: str) -> str:
+    """Return the address of an entity; a key may have signs that an address has not."""
+    return f"/api/v1/{name}/{quote(key)}"
 
 
 class Call(NamedTuple):
@@ -31,37 +39,9 @@ class Call(NamedTuple):
     query: Mapping[str, Any] | None = None
 
 
-MASTER: Final[dict[str, tuple[str, Mapping[str, object]]]] = {
-    "equipment": ("demo/press-1", {"path": "demo/press-1"}),
-    "signals": (
-        "gw-1/a",
-        {"gateway": "gw-1", "signal": "a", "equipment": "demo/press-1", "value_kind": "float64"},
-    ),
-    "materials": (GTIN, {"gtin": GTIN, "name": "Tray"}),
-    "limits": (
-        f"{GTIN}/heat",
-        {
-            "gtin": GTIN,
-            "parameter": "heat",
-            "gateway": "gw-1",
-            "signal": "a",
-            "unit": "Cel",
-            "gap_max_s": 1,
-        },
-    ),
-    "lots": (f"{GTIN}/L-1", LOT),
-    "work-orders": ("WO-1", {"order": "WO-1", "lots": [LOT]}),
-    "jobs": (
-        "J-1",
-        {
-            "job": "J-1",
-            "order": "WO-1",
-            **LOT,
-            "operation": "seal",
-            "equipment": "demo/press-1",
-        },
-    ),
-}
+MASTER: Final = {PATHS[kind]: put for kind, put in DOCUMENTS_OF.items()}
+"""Path of each kind of master data -> key and document."""
+
 RAW: Final = f"lot:(01){GTIN}(10)R-1"
 MADE: Final = f"lot:(01){GTIN}(10)L-1"
 ITEM: Final = {"item": MADE}
@@ -78,11 +58,27 @@ CALLS: Final = (
         call
         for name, (key, document) in MASTER.items()
         for call in (
-            Call("PUT", f"/api/v1/{name}/{key}", Act.MANAGE_MASTER, f"/{name}/{{key}}", document),
-            Call("GET", f"/api/v1/{name}/{key}", Act.READ_MASTER, f"/{name}/{{key}}"),
+            Call("PUT", address(name, key), Act.MANAGE_MASTER, f"/{name}/{{key}}", document),
+            Call("GET", address(name, key), Act.READ_MASTER, f"/{name}/{{key}}"),
             Call("GET", f"/api/v1/{name}", Act.READ_MASTER, f"/{name}"),
         )
     ),
+    Call("GET", "/api/v1/master/proposals", Act.READ_MASTER, "/master/proposals"),
+    Call(
+        "GET",
+        "/api/v1/master/lot/none/versions",
+        Act.READ_MASTER,
+        "/master/{kind}/{key}/versions",
+    ),
+    Call("GET", "/api/v1/master/lot.csv", Act.READ_MASTER, "/master/{kind}.csv"),
+    Call(
+        "POST",
+        "/api/v1/master/lot.csv",
+        Act.MANAGE_MASTER,
+        "/master/{kind}.csv",
+        query={"dry_run": True},
+    ),
+    Call("GET", "/api/v1/dictionary", Act.READ_MASTER, "/dictionary"),
     Call("POST", "/api/v1/facts", Act.WRITE_FACTS, "/facts", FACT),
     Call(
         "POST",
@@ -242,7 +238,9 @@ async def test_nothing_opens_without_a_token_that_serves(api: Api, call: Call) -
 @pytest.mark.req(31)
 @pytest.mark.parametrize("role", Role)
 async def test_a_role_may_do_what_the_policy_says_and_nothing_else(api: Api, role: Role) -> None:
-    await api.put_all([(f"/{name}/{key}", document) for name, (key, document) in MASTER.items()])
+    await api.put_all(
+        [(f"/{name}/{quote(key)}", document) for name, (key, document) in MASTER.items()]
+    )
     headers = await api.as_role(role)
     for call in CALLS:
         answer = await made(api, call, headers)
