@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Final
 
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError
 from aggregator.export.batchml import write_batchml
 from aggregator.export.csv import Mark, exceptions_table, readings_table
-from aggregator.export.epcis.document import Naming, write_epcis
+from aggregator.export.epcis.decisions import Decision
+from aggregator.export.epcis.document import write_epcis
+from aggregator.export.epcis.naming import Naming
 from aggregator.export.parquet import write_parquet
+from aggregator.model.genealogy.item import lot_item
 from aggregator.model.master.lot import check_lot_key
 from aggregator.model.record.assemble import bound
 from aggregator.service.assemble_record import Assembled, StoredRecord, stored
 from aggregator.service.context import Context
 from aggregator.service.export_record import current, told, version_of
+from aggregator.service.genealogy.edges import edges_with
+from aggregator.service.review.standing import signatures_of
+
+EDGES_MAX: Final = 5_000
+"""Edges of a lot that its events tell of, the oldest first."""
 
 
 async def export_readings(
@@ -58,7 +67,10 @@ async def export_parquet(context: Context, actor: Actor, gtin: str, lot: str) ->
 
 
 async def export_epcis(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:
-    """Return the newest version as an EPCIS 2.0 document; ConflictError before the lot's end."""
+    """Return the newest version as an EPCIS 2.0 document; ConflictError before the lot's end.
+
+    With it the genealogy that the lot is part of, and what persons decided of it.
+    """
     found, made = await _leaving(context, actor, gtin, lot, "epcis", ended=True)
     places = made.gathered.inputs.plant.equipment
     naming = Naming(
@@ -66,9 +78,25 @@ async def export_epcis(context: Context, actor: Actor, gtin: str, lot: str) -> b
         glns={place.path: place.gln for place in places if place.gln},
     )
     summary = found.summary
-    return await asyncio.to_thread(
-        write_epcis, found.document, summary.content_hash, summary.recorded, naming
-    )
+    async with context.store.read() as tx:
+        edges = await edges_with(tx, lot_item(summary.lot), EDGES_MAX)
+        signatures = await signatures_of(tx, summary.lot)
+    decisions = [
+        Decision(meaning=each.meaning, time=each.time, offset_minutes=each.offset_minutes)
+        for each in (kept.signature for kept in signatures)
+    ]
+
+    def write() -> bytes:
+        return write_epcis(
+            found.document,
+            summary.content_hash,
+            summary.recorded,
+            naming,
+            edges=edges,
+            decisions=decisions,
+        )
+
+    return await asyncio.to_thread(write)
 
 
 async def export_batchml(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:

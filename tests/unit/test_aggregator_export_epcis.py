@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jsonschema
@@ -12,12 +12,19 @@ import pytest
 
 from aggregator.errors import ExportError
 from aggregator.export.epcis.checks import check_document, faults_of
-from aggregator.export.epcis.document import Naming, write_epcis
+from aggregator.export.epcis.decisions import Decision
+from aggregator.export.epcis.document import write_epcis
 from aggregator.export.epcis.event_id import event_id, pre_hash
+from aggregator.export.epcis.genealogy import makes
+from aggregator.export.epcis.naming import Naming
 from aggregator.export.epcis.units import unit_of
+from aggregator.model.genealogy.edge import Edge, EdgeKind, Part, Quantity, quantity
+from aggregator.model.genealogy.item import Item, ItemKind, lot_item, parse_item
+from aggregator.model.master.lot import check_lot_key
 from aggregator.model.record.assemble import assemble
 from aggregator.model.record.batch_record import content_hash
 from aggregator.model.record.document import encode_record
+from aggregator.model.signature import Meaning
 from tests.cases.record_case import GTIN, UNIT, Arrived, at, inputs_of
 from tests.data import third_party
 
@@ -41,18 +48,23 @@ CASE: dict[str, Any] = {
 NAMING = Naming(site="lotproof.local/plant", glns={UNIT: "9506000134376"})
 
 
-def written(**changes: Any) -> bytes:
+def written(
+    edges: Sequence[Edge] = (), decisions: Sequence[Decision] = (), **changes: Any
+) -> bytes:
     readings = [
         Arrived(signal=spec["signal"], time=at(t), value=120.25 + t, position=10 * place + t)
         for place, spec in enumerate(CASE["signals"])
         for t in range(10)
     ]
     data = encode_record(assemble(inputs_of({**CASE, **changes}, readings)))
-    return write_epcis(json.loads(data), content_hash(data), at(99), NAMING)
+    return write_epcis(
+        json.loads(data), content_hash(data), at(99), NAMING, edges=edges, decisions=decisions
+    )
 
 
-def events() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(written())["epcisBody"]["eventList"]
+def events(edges: Sequence[Edge] = (), decisions: Sequence[Decision] = ()) -> list[dict[str, Any]]:
+    document = json.loads(written(edges, decisions))
+    found: list[dict[str, Any]] = document["epcisBody"]["eventList"]
     return found
 
 
@@ -61,7 +73,10 @@ def test_the_schema_of_gs1_takes_it_with_formats_on() -> None:
     checker = jsonschema.Draft7Validator.FORMAT_CHECKER
     assert {"date-time", "uri"} <= set(checker.checkers), "formats are really checked"
     judge = jsonschema.Draft7Validator(schema, format_checker=checker)
-    document = json.loads(written())
+    document = json.loads(written(EDGES, DECISIONS))
+    assert {each["type"] for each in document["epcisBody"]["eventList"]} == {
+        *("ObjectEvent", "TransformationEvent", "AggregationEvent", "AssociationEvent")
+    }
     assert list(judge.iter_errors(document)) == []
     document["epcisBody"]["eventList"][0]["eventTime"] = "yesterday"
     assert list(judge.iter_errors(document)), "the judge is awake"
@@ -102,6 +117,100 @@ def test_sensors_say_their_figures_and_where_the_evidence_is() -> None:
     assert particles["sensorReport"][0]["uom"] == "C86"
     odd = reports["https://lotproof.local/plant/parameter/odd%20one/%5Bfoo%5D"]
     assert "uom" not in odd["sensorReport"][0], "a unit is never guessed"
+
+
+def test_a_release_is_an_inspection_that_found_the_lot_conformant_and_complete() -> None:
+    released, held, lifted = [
+        each for each in events(decisions=DECISIONS) if each["bizStep"] in ("inspecting", "holding")
+    ]
+    assert released == {
+        "type": "ObjectEvent",
+        "eventID": event_id(released),
+        "eventTime": "2026-11-18T11:08:20.000Z",
+        "eventTimeZoneOffset": "+08:00",
+        "action": "OBSERVE",
+        "quantityList": [{"epcClass": f"https://id.gs1.org/01/{GTIN}/10/L%2F1"}],
+        "bizStep": "inspecting",
+        "disposition": "conformant",
+        "persistentDisposition": {"set": ["completeness_verified"]},
+        "bizLocation": {
+            "id": "https://lotproof.local/plant/equipment/acme/suzhou/cleanroom-1/line-1"
+        },
+    }
+    assert (held["bizStep"], held["disposition"]) == ("holding", "unavailable")
+    assert (lifted["bizStep"], lifted["disposition"]) == ("inspecting", "conformant")
+    assert "persistentDisposition" not in lifted
+    (rejected,) = [
+        each
+        for each in events(decisions=[decision(Meaning.REJECTED, 100), REVIEWED])
+        if each["bizStep"] == "inspecting"
+    ]
+    assert rejected["disposition"] == "non_conformant"
+
+
+def test_what_the_lot_was_made_of_and_became_stands_with_quantities() -> None:
+    found = {each.get("transformationID", "").rpartition("/")[2]: each for each in events(EDGES)}
+    made = found[EDGES[0].id]
+    assert made["inputQuantityList"] == [
+        {"epcClass": f"https://id.gs1.org/01/{GTIN}/10/R-1", "quantity": 12.5, "uom": "KGM"},
+        {"epcClass": f"https://id.gs1.org/01/{GTIN}/10/R-2"},
+        {"epcClass": f"https://lotproof.local/plant/sublot/{GTIN}/R-3/half"},
+    ]
+    assert made["outputQuantityList"] == [
+        {"epcClass": f"https://id.gs1.org/01/{GTIN}/10/L%2F1", "quantity": 1000}
+    ]
+    assert (made["eventTime"], made["bizStep"]) == (
+        "2026-11-18T11:06:50.000Z",
+        "creating_class_instance",
+    )
+    became = found[EDGES[1].id]
+    assert became["outputEPCList"] == [f"https://id.gs1.org/01/{GTIN}/21/S-1"]
+    held = [each for each in events(EDGES) if "parentID" in each]
+    assert [(each["type"], each["action"], each["bizStep"]) for each in held] == [
+        ("AggregationEvent", "ADD", "loading"),
+        ("AssociationEvent", "ADD", "installing"),
+        ("AggregationEvent", "DELETE", "unloading"),
+    ]
+    assert held[0]["parentID"] == "https://id.gs1.org/00/095060001343520017"
+    assert held[1]["childEPCs"] == [f"https://id.gs1.org/01/{GTIN}/21/S-1"]
+    used = Edge(
+        kind=EdgeKind.USE,
+        start=at(0),
+        end=at(1),
+        inputs=(Part(item=Item(ItemKind.OPERATOR, "li.wei")),),
+        outputs=(Part(item=lot_item(LOT)),),
+        source="record",
+    )
+    assert events([used]) == events(), "on whom the making rested is no event of EPCIS"
+
+
+def test_an_order_s_lot_is_made_once() -> None:
+    steps = [each["bizStep"] for each in events()]
+    assert steps.count("creating_class_instance") == 0  # this record has no order
+    assert makes(EDGES, GTIN, "L/1")
+    assert not makes(EDGES[1:], GTIN, "L/1")
+    assert not makes(EDGES, GTIN, "R-1")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("acme/suzhou", "https://id.gs1.org/414/9506000134376"),
+        ("acme/suzhou/line-1/press-1", "https://id.gs1.org/414/9506000134376/254/line-1%2Fpress-1"),
+        (
+            "acme/suzhou/line-1/press-number-one-2",
+            "/equipment/acme/suzhou/line-1/press-number-one-2",
+        ),
+        ("acme/suzhou/压机", "/equipment/acme/suzhou/%E5%8E%8B%E6%9C%BA"),
+        ("acme/suzhou-2", "/equipment/acme/suzhou-2"),
+        ("acme", "/equipment/acme"),
+    ],
+)
+def test_equipment_below_a_gln_is_named_by_its_extension(path: str, name: str) -> None:
+    naming = Naming(site="lotproof.local/plant", glns={"acme/suzhou": "9506000134376"})
+    assert naming.place(path) == (
+        name if name.startswith("https") else f"https://lotproof.local/plant{name}"
+    )
 
 
 def test_a_lot_that_has_not_ended_is_refused() -> None:
@@ -221,6 +330,62 @@ def test_units_are_those_of_the_recommendation() -> None:
     assert unit_of("PSI") is None
 
 
+def decision(meaning: Meaning, second: int) -> Decision:
+    return Decision(meaning=meaning, time=at(second), offset_minutes=480)
+
+
+def material(text: str, amount: Quantity | None = None) -> Part:
+    return Part(item=parse_item(text), quantity=amount)
+
+
+LOT = check_lot_key(GTIN, "L/1")
+REVIEWED = decision(Meaning.REVIEWED, 90)
+DECISIONS = [
+    REVIEWED,
+    decision(Meaning.RELEASED, 100),
+    decision(Meaning.HELD, 110),
+    decision(Meaning.HOLD_LIFTED, 120),
+]
+PALLET = material("carrier:(00)095060001343520017")
+UNIT_1 = material(f"unit:(01){GTIN}(21)S-1")
+EDGES = [
+    Edge(
+        kind=EdgeKind.TRANSFORMATION,
+        start=at(0),
+        end=at(10),
+        inputs=(
+            material(f"lot:(01){GTIN}(10)R-1", quantity("12.5", "kg")),
+            material(f"lot:(01){GTIN}(10)R-2", quantity("3", "[lb_av]")),
+            material(f"sublot:(01){GTIN}(10)R-3#half"),
+        ),
+        outputs=(Part(item=lot_item(LOT), quantity=quantity("1000", "1")),),
+        source="mes",
+    ),
+    Edge(
+        kind=EdgeKind.SPLIT,
+        start=at(20),
+        end=at(20),
+        inputs=(Part(item=lot_item(LOT)),),
+        outputs=(UNIT_1,),
+        source="mes",
+    ),
+    Edge(
+        kind=EdgeKind.AGGREGATION,
+        start=at(21),
+        end=at(30),
+        inputs=(PALLET,),
+        outputs=(UNIT_1, Part(item=lot_item(LOT))),
+        source="mes",
+    ),
+    Edge(
+        kind=EdgeKind.ASSOCIATION,
+        start=at(22),
+        end=None,
+        inputs=(PALLET,),
+        outputs=(UNIT_1,),
+        source="mes",
+    ),
+]
 PLANT = "https://lotproof.local/plant"
 LOT_1 = "https://id.gs1.org/01/09506000134352/10/L-1"
 HAPPENED = {"eventTime": "2026-09-21T14:14:30.000123Z", "eventTimeZoneOffset": "+00:00"}

@@ -43,6 +43,8 @@ def faults_of(event: Mapping[str, Any]) -> Iterator[str]:
         yield from _quantity_faults(quantity)
     for name in ("epcList", "inputEPCList", "outputEPCList", "childEPCs"):
         yield from _identifier_faults(event.get(name, ()))
+    if "parentID" in event:
+        yield from _identifier_faults([event["parentID"]])
     for element in event.get("sensorElementList", ()):
         yield from _sensor_faults(element, happened)
     if str(event.get("eventID", "")).endswith("?ver=CBV2.0") and event["eventID"] != event_id(
