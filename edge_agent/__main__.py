@@ -19,6 +19,8 @@ import typer
 from edge_agent import fsck as proof
 from edge_agent import status as local
 from edge_agent.app import Agent
+from edge_agent.clock import GatewayClock, KernelClock
+from edge_agent.commissioning import live as commissioning
 from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
 from edge_agent.keys import load, load_or_create
 from edge_agent.settings import Settings
@@ -57,8 +59,20 @@ def run(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
 
 
 @app.command()
-def check(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
-    """Check the settings without touching equipment or broker."""
+def check(
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    live: Annotated[
+        bool, typer.Option("--live", help="Read every signal once from the equipment.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0.1, help="Seconds to wait for all signals, with --live.")
+    ] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with --live.")] = False,
+) -> None:
+    """Check the settings; with --live, the equipment too: 1 where a signal is not well.
+
+    Nothing is acknowledged or kept. Stop the agent first where equipment takes one client only.
+    """
     try:
         loaded, sources = _load(settings)
         tls_context(loaded.uplink)
@@ -69,9 +83,19 @@ def check(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
     except AgentError as error:
         _fail(error)
     signals = sum(len(source.signals()) for source in sources)
-    typer.echo(
-        f"{settings}: gateway {loaded.gateway.id}, {len(sources)} sources, {signals} signals"
-    )
+    if not as_json:
+        typer.echo(
+            f"{settings}: gateway {loaded.gateway.id}, {len(sources)} sources, {signals} signals"
+        )
+    if live:
+        _log_to_stderr()
+        clock = GatewayClock(KernelClock(synchronised=loaded.clock.synchronised))
+        looked = asyncio.run(commissioning.look(sources, clock, wait_s=wait))
+        if as_json:
+            typer.echo(json.dumps(commissioning.to_json(looked), indent=2))
+        for line in [] if as_json else commissioning.to_lines(looked):
+            typer.echo(line)
+        raise typer.Exit(0 if all(each.is_well for each in looked) else 1)
 
 
 @app.command()

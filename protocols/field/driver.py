@@ -120,6 +120,8 @@ class Spec:
     settings: type[DriverSettings]
     connect: Callable[[str, DriverSettings, FieldClock], Driver]  # (source name, settings, clock)
     replays: bool = False  # the equipment can send again what was not acknowledged
+    quiet: bool = False  # signals come when something happens, and may be silent for long
+    code_name: Callable[[int], str] = str  # names the equipment's own code of a reading
     exemptions: Mapping[str, str] = field(default_factory=dict)  # contract test -> reason
 
 

@@ -13,6 +13,7 @@ SPEC: Final = Spec(
     summary="Tag reads and reader events of one RFID reader over LLRP.",
     settings=LlrpSettings,
     connect=LlrpDriver,
+    quiet=True,
     exemptions={
         "absent": "a reader has no list of read points to ask for; an antenna that is not there"
         " is refused with the ROSpec, before any reading",

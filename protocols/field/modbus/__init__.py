@@ -5,6 +5,7 @@ Planner, codec, schedule and what is learned of refusals are pure; ``line`` alon
 
 from protocols.field.driver import Spec
 from protocols.field.modbus.driver import connect
+from protocols.field.modbus.refusals import code_name
 from protocols.field.modbus.settings import ModbusSettings
 
 __all__ = ["SPEC"]
@@ -14,4 +15,5 @@ SPEC = Spec(
     summary="Registers and coils of Modbus equipment, polled over TCP, RTU or TLS",
     settings=ModbusSettings,
     connect=connect,
+    code_name=code_name,
 )

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from protocols.field.modbus.planner import Slot
 
-__all__ = ["Refusals", "Refused"]
+__all__ = ["Refusals", "Refused", "code_name"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +80,21 @@ class Refusals:
         self._cuts = {
             index: cut for index, cut in self._cuts.items() if (cut.unit, cut.table) != place
         }
+
+
+def code_name(code: int) -> str:
+    """Return an exception code's name and number (Modbus Application Protocol section 7)."""
+    return f"{_EXCEPTIONS.get(code, 'exception')} ({code})"
+
+
+_EXCEPTIONS: Final = {
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "server device failure",
+    5: "acknowledge",
+    6: "server device busy",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway target device failed to respond",
+}

@@ -6,6 +6,7 @@ from typing import Final
 
 from protocols.field.driver import Spec
 from protocols.field.opcua.driver import OpcuaDriver
+from protocols.field.opcua.refusal import code_name
 from protocols.field.opcua.settings import OpcuaSettings
 
 __all__ = ["SPEC"]
@@ -16,4 +17,5 @@ SPEC: Final = Spec(
     settings=OpcuaSettings,
     connect=OpcuaDriver,
     replays=True,
+    code_name=code_name,
 )
