@@ -34,6 +34,7 @@ from aggregator.store.keys import load_keys
 from aggregator.store.postgres import PostgresStore
 from aggregator.store.segments import ReadingIndex
 from aggregator.store.sqlite import SqliteStore
+from aggregator.store.workers import Workers
 
 T = TypeVar("T")
 _ANSWERED_S: Final = 2  # for the requests that the web server has begun to answer
@@ -64,6 +65,7 @@ async def open_context(settings: Settings, clock: Clock | None = None) -> AsyncI
     """Open the store, bring its schema up to date, load the keys, and close all at the end."""
     keys = load_keys(settings.keys_folder)
     store = make_store(settings.store)
+    workers = Workers(settings.records.processes)
     try:
         await store.open()
         await store.migrate()
@@ -73,8 +75,10 @@ async def open_context(settings: Settings, clock: Clock | None = None) -> AsyncI
             clock=clock or SystemClock(),
             settings=settings,
             keys=keys,
+            workers=workers,
         )
     finally:
+        workers.close()
         await store.close()
 
 

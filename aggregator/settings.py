@@ -158,6 +158,17 @@ class SegmentSettings(_Table):
     )
 
 
+class RecordSettings(_Table):
+    """Making batch records."""
+
+    processes: int = Field(
+        default=2,
+        ge=0,
+        le=64,
+        description="processes that verify the seals of a long lot; 0: none but the aggregator's",
+    )
+
+
 class AccessSettings(_Table):
     """Accounts of persons and their signatures."""
 
@@ -310,6 +321,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     log: LogSettings = LogSettings()
     segments: SegmentSettings = SegmentSettings()
+    records: RecordSettings = RecordSettings()
     access: AccessSettings = AccessSettings()
     events: EventSettings = EventSettings()
     imports: ImportSettings = ImportSettings()

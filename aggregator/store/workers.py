@@ -34,9 +34,13 @@ class Workers:
     async def map(self, work: Callable[[P], T], pieces: Iterable[P]) -> list[T]:
         """Return what ``work``, a module's function, makes of each piece, in their order.
 
-        Where a worker dies, its piece is done in a thread: slower, and none is lost.
+        One piece alone is done in a thread, and so is that of a worker which dies: slower, and
+        none is lost.
         """
-        return list(await asyncio.gather(*(self._do(work, piece) for piece in pieces)))
+        waiting = list(pieces)
+        if self.count == 0 or len(waiting) < 2:
+            return [await asyncio.to_thread(work, piece) for piece in waiting]
+        return list(await asyncio.gather(*(self._do(work, piece) for piece in waiting)))
 
     def close(self) -> None:
         """End the processes."""
@@ -44,8 +48,6 @@ class Workers:
             self._idle.pop().close()
 
     async def _do(self, work: Callable[[P], T], piece: P) -> T:
-        if self.count == 0:
-            return await asyncio.to_thread(work, piece)
         async with self._turns:
             worker = self._idle.pop() if self._idle else _Worker()
             try:

@@ -24,6 +24,7 @@ from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.settings import MasterSettings, Settings
 from aggregator.store.segments import ReadingIndex
+from aggregator.store.workers import Workers
 from protocols.wire.reading import SECOND, Reading
 from protocols.wire.topics import Channel, topic
 from tests.bench.feeder import GROUP, Intaking
@@ -63,6 +64,7 @@ async def run(folder: Path, scale: Scale) -> list[Entry]:
         clock=store.clock,
         settings=Settings(master=MasterSettings(approval=())),
         keys=store.keys,
+        workers=Workers(Settings().records.processes),
     )
     await _set_up(context, readings)
     duck = DuckLot(folder / "lot.parquet", readings)
@@ -71,6 +73,7 @@ async def run(folder: Path, scale: Scale) -> list[Entry]:
             return await _measure(context, readings, duck, postgres, scale)
     finally:
         duck.close()
+        context.workers.close()
         await store.close()
 
 

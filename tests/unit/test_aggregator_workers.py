@@ -1,0 +1,97 @@
+"""Workers: what they make comes back in order, whatever becomes of them, and they leave with us."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aggregator.store.workers import Workers
+from tests.integration.agent_peer import until
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    made = Workers(2)
+    yield made
+    made.close()
+
+
+def where(piece: int) -> tuple[int, int]:
+    """Say which process did the piece."""
+    return piece, os.getpid()
+
+
+def refuse(piece: int) -> int:
+    """Fail as bad data would."""
+    raise ValueError(f"piece {piece} is none")
+
+
+def die(piece: int) -> tuple[int, int]:
+    """End the process as the system would that is out of memory; not the tests' own."""
+    if os.getppid() == piece:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return piece, os.getpid()
+
+
+async def test_pieces_are_done_by_other_processes_in_order(workers: Workers) -> None:
+    done = await workers.map(where, range(20))
+    assert [piece for piece, _ in done] == list(range(20))
+    processes = {process for _, process in done}
+    assert os.getpid() not in processes
+    assert 1 <= len(processes) <= 2
+    again = await workers.map(where, range(2))
+    assert {process for _, process in again} <= processes  # they stay for the next work
+
+
+async def test_without_processes_or_for_one_piece_a_thread_does_it(workers: Workers) -> None:
+    assert await Workers().map(where, [1, 2]) == [(1, os.getpid()), (2, os.getpid())]
+    assert await workers.map(where, [1]) == [(1, os.getpid())]
+    assert await workers.map(where, []) == []
+
+
+async def test_an_error_comes_back_and_the_worker_goes_on(workers: Workers) -> None:
+    with pytest.raises(ValueError, match="is none"):
+        await workers.map(refuse, [1, 2])
+    assert len(await workers.map(where, [1, 2])) == 2
+
+
+async def test_what_a_dead_worker_had_is_done_here(workers: Workers) -> None:
+    me = os.getpid()
+    assert await workers.map(die, [me, me, me]) == [(me, me)] * 3
+    assert os.getpid() not in {process for _, process in await workers.map(where, range(4))}
+
+
+async def test_workers_end_with_the_process_that_started_them() -> None:
+    """Even where it is killed and can tell nobody."""
+    program = (
+        "import asyncio, time\n"
+        "from aggregator.store.workers import Workers\n"
+        "from tests.unit.test_aggregator_workers import where\n"
+        "done = asyncio.run(Workers(2).map(where, range(8)))\n"
+        "print(*{process for _, process in done}, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    async with asyncio.timeout(20):
+        processes = [int(word) for word in (await parent.stdout.readline()).split()]
+        parent.kill()
+        await parent.wait()
+    assert processes
+    await until(lambda: not any(map(_runs, processes)), "the workers end")
+
+
+def _runs(process: int) -> bool:
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
