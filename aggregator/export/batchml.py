@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement
 
+from aggregator.export.pdf.view import Version
 from aggregator.export.readings import Rows, rows_of
-from aggregator.export.view import Version
 from aggregator.export.words import describe
 from aggregator.model.binding.bind import Binding
 from aggregator.model.master.equipment import SignalSpec

@@ -9,8 +9,8 @@ from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError
 from aggregator.export.charts import Chart, chart
-from aggregator.export.pdf import print_record
-from aggregator.export.view import Version
+from aggregator.export.pdf.printing import print_record
+from aggregator.export.pdf.view import Version
 from aggregator.export.words import ENGLISH, Words
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.batch_record import BatchRecord, content_hash

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from aggregator.export.batchml import NAMESPACE, write_batchml
-from aggregator.export.view import Version
+from aggregator.export.pdf.view import Version
 from aggregator.model.record.assemble import assemble, bound
 from aggregator.model.record.batch_record import content_hash
 from aggregator.model.record.document import encode_record

@@ -13,8 +13,9 @@ from pypdf import PdfReader
 
 from aggregator.export.charts import BUCKETS, Chart, chart, without
 from aggregator.export.languages import CATALOGUES, Language
-from aggregator.export.pdf import print_record
-from aggregator.export.view import Version, displayable, ticks
+from aggregator.export.pdf.printing import print_record
+from aggregator.export.pdf.text import displayable
+from aggregator.export.pdf.view import Version, ticks
 from aggregator.export.words import ENGLISH, Words, describe, duration, moment, number
 from aggregator.model.completeness import Flaw
 from aggregator.model.gaps import Cause

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aggregator.export.charts import Chart
+from aggregator.export.pdf import rested_on
+from aggregator.export.pdf.text import displayable, percent, unit_shown
 from aggregator.export.signatures import signature_rows, verdicts
 from aggregator.export.words import ENGLISH, Words, describe, duration, moment, number, say
 from aggregator.model.signature import Signature
@@ -78,35 +80,17 @@ def view(
             {name: displayable(text) for name, text in row.items()}
             for row in signature_rows(signatures, words)
         ],
+        "sections": rested_on.sections(document, words),
+        "instruments": rested_on.instruments(document, words),
+        "materials": rested_on.materials(document, words),
+        "balances": rested_on.balances(document, words),
+        "entries": rested_on.entries(document, words),
         "signals": _signals(document),
         "facts": _facts(document, words),
         "chains": _chains(document, words),
         "complete": _complete(document, words),
         "seals": _seals(document, words),
     }
-
-
-def displayable(text: str) -> str:
-    """Return ``text`` with each character that the fonts lack written as ``⟨0F00⟩``.
-
-    The page never shows a blank where the plant gave a name; the attached record has it as it is.
-    """
-    return "".join(each if _is_shown(each) else f"⟨{ord(each):04X}⟩" for each in text)
-
-
-def _is_shown(character: str) -> bool:
-    code = ord(character)
-    return (
-        0x20 <= code <= 0x7E
-        or 0xA0 <= code <= 0x17F
-        or 0x391 <= code <= 0x3C9
-        or 0x410 <= code <= 0x44F
-        or 0x3000 <= code <= 0x303F
-        or 0x3400 <= code <= 0x4DB5
-        or 0x4E00 <= code <= 0x9FD0
-        or 0xFF01 <= code <= 0xFF5E
-        or character in "–—‘’“”…€−≤≥→⟨⟩"
-    ) and code not in (0xAD, 0x3A2)
 
 
 def _end(item: Mapping[str, Any], words: Words) -> str:
@@ -170,7 +154,7 @@ def _parameter(each: Mapping[str, Any], chart: Chart | None) -> Json:
         "parameter": displayable(each["parameter"]),
         "signal": displayable(f"{each['gateway']} / {each['signal']}"),
         "criticality": each["criticality"],
-        "unit": displayable(_unit(each["unit"])),
+        "unit": displayable(unit_shown(each["unit"])),
         "action": _range(specified["action_low"], specified["action_high"]),
         "alert": _range(specified["alert_low"], specified["alert_high"]),
         "min": number(figures["min"]),
@@ -178,7 +162,7 @@ def _parameter(each: Mapping[str, Any], chart: Chart | None) -> Json:
         "max": number(figures["max"]),
         "readings": f"{figures['readings']:,}",
         "statuses": f"{figures['good']:,} / {figures['uncertain']:,} / {figures['bad']:,}",
-        "covered": _percent(figures["covered_ns"], window),
+        "covered": percent(figures["covered_ns"], window),
         "excursions": str(len(each["excursions"])),
         "gaps": str(len(each["gaps"])),
         "limits": {name: value for name, value in specified.items() if value is not None},
@@ -285,12 +269,3 @@ def _range(low: float | None, high: float | None) -> str:
     if low is None:
         return f"≤ {number(high)}"
     return f"≥ {number(low)}" if high is None else f"{number(low)} – {number(high)}"
-
-
-def _percent(part: int, whole: int) -> str:
-    """Return a share that never rounds up to all."""
-    return "–" if not whole else f"{int(part * 10_000 // whole) / 100:.2f} %"
-
-
-def _unit(unit: str) -> str:
-    return {"Cel": "°C", "1": "", "{#}/m3": "1/m³"}.get(unit, unit)

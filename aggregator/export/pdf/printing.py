@@ -1,7 +1,7 @@
 """The batch record on paper: PDF/A-3 by typst, with the record's JSON attached.
 
 Everything that the page shows goes in as JSON, never as markup. The document's time is that of the
-version, and only the fonts within typst and beside this file are used: the same record is the same
+version, and only the fonts within typst and in our own folder are used: the same record is the same
 bytes anywhere.
 """
 
@@ -17,7 +17,7 @@ import typst
 
 from aggregator.errors import ExportError
 from aggregator.export.charts import Chart
-from aggregator.export.view import Version, view
+from aggregator.export.pdf.view import Version, view
 from aggregator.export.words import ENGLISH, Words
 from aggregator.model.signature import Signature
 from protocols.wire.reading import SECOND
@@ -38,7 +38,7 @@ def print_record(
     second: call it in a thread. Raises ExportError where typst refuses.
     """
     document: dict[str, Any] = json.loads(record)
-    template = (files("aggregator.export") / "record.typ").read_bytes()
+    template = (files("aggregator.export.pdf") / "record.typ").read_bytes()
     try:
         return typst.compile(
             template,
@@ -59,6 +59,6 @@ def print_record(
 
 @cache
 def _fonts() -> typst.Fonts:
-    """Return the fonts within typst and those beside this file, and none of the system's."""
+    """Return the fonts within typst and those in our own folder, and none of the system's."""
     folder = str(files("aggregator.export") / "fonts")
     return typst.Fonts(include_system_fonts=False, font_paths=[folder])

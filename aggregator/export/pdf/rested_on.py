@@ -1,0 +1,124 @@
+"""What the printed record shows of sections, sensors, materials and typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aggregator.export.pdf.text import displayable, percent, unit_shown
+from aggregator.export.words import Words, moment, number, say
+
+Json = dict[str, Any]
+
+
+def sections(document: Mapping[str, Any], words: Words) -> list[Json]:
+    """Return a row for each parameter of each run and phase, in order of time."""
+    units = {
+        each["parameter"]: each["unit"]
+        for each in (*document["parameters"], *document["other_parameters"])
+    }
+    return [
+        {
+            **_head(section, words),
+            "parameter": displayable(found["parameter"]),
+            "unit": displayable(unit_shown(units[found["parameter"]])),
+            "min": number(found["figures"]["min"]),
+            "mean": number(found["figures"]["mean"]),
+            "max": number(found["figures"]["max"]),
+            "result": number(found["result"]),
+            "readings": f"{found['figures']['readings']:,}",
+            "covered": percent(found["figures"]["covered_ns"], found["figures"]["window_ns"]),
+        }
+        for section in document["sections"]
+        for found in section["parameters"]
+    ]
+
+
+def _head(section: Mapping[str, Any], words: Words) -> Json:
+    run = "" if section["run"] is None else f" {section['run']}"
+    steps = [f"{section['operation'] or '–'}{run}", *([section["phase"]] * bool(section["phase"]))]
+    return {
+        "section": displayable(" / ".join(steps)),
+        "equipment": displayable(section["equipment"]),
+        "start": moment(section["intervals"][0][0], words),
+        "end": moment(section["intervals"][-1][1], words),
+    }
+
+
+def instruments(document: Mapping[str, Any], words: Words) -> list[Json]:
+    """Return a row for each sensor of each parameter, and how it was calibrated."""
+    return [
+        {
+            "parameter": displayable(parameter["parameter"]),
+            "sensor": displayable(each["sensor"] or "–"),
+            "calibration": "–"
+            if each["calibration"] is None
+            else say(words, f"state.{each['calibration']}"),
+            "certificate": displayable(each["certificate"] or "–"),
+            "start": moment(each["start"], words),
+            "end": moment(each["end"], words),
+        }
+        for parameter in (*document["parameters"], *document["other_parameters"])
+        for each in parameter["instruments"]
+    ]
+
+
+def materials(document: Mapping[str, Any], words: Words) -> list[Json]:
+    """Return a row for each lot that went in."""
+    return [
+        {
+            "lot": displayable(f"(01){each['lot']['gtin']}(10){each['lot']['lot']}"),
+            "quantity": displayable(each["quantity"] or "–"),
+            "start": moment(each["start"], words),
+            "expires": "–" if each["expires"] is None else moment(each["expires"], words),
+        }
+        for each in document["materials"]
+    ]
+
+
+def balances(document: Mapping[str, Any], words: Words) -> list[Json]:
+    """Return a row for each step that made the lot."""
+    return [
+        {
+            "step": displayable(each["step"]),
+            "into": _amount(each, "into"),
+            "out": _amount(each, "out"),
+            "balance": say(words, f"balance.{each['state']}"),
+        }
+        for each in document["balances"]
+    ]
+
+
+def entries(document: Mapping[str, Any], words: Words) -> list[Json]:
+    """Return a row for each typed value; of one that was corrected, what it was stays visible."""
+    superseded = {each["supersedes"] for each in document["entries"]}
+    return [
+        {
+            "parameter": displayable(each["parameter"]),
+            "value": displayable(_value(each, words)),
+            "time": moment(each["time"], words),
+            "by": displayable(each["source"]),
+            "checked": _checked(each, words),
+            "reason": displayable(each["reason"]),
+            "state": say(words, "entry.corrected") if each["id"] in superseded else "",
+        }
+        for each in document["entries"]
+    ]
+
+
+def _value(entry: Mapping[str, Any], words: Words) -> str:
+    if entry["value"] is None:
+        return say(words, "entry.withdrawn")
+    return f"{entry['value']} {unit_shown(entry['unit'])}".strip()
+
+
+def _checked(entry: Mapping[str, Any], words: Words) -> str:
+    check = entry["check"]
+    if check is None:
+        return say(words, "entry.unchecked")
+    return displayable(f"{check['by']}, {moment(check['time'], words)}")
+
+
+def _amount(balance: Mapping[str, Any], side: str) -> str:
+    known = balance["state"] != "unknown"
+    return displayable(f"{balance[side]} {balance['unit']}") if known else "–"
