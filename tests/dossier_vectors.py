@@ -19,6 +19,7 @@ from protocols.wire.dossier.file import Dossier, canonical_json, write_dossier
 from protocols.wire.dossier.holding import Held
 from tests import dossiers
 from verifier.report import Outcome
+from verifier.signatures import ATTACHMENT
 from verifier.verify import verify
 
 FOLDER: Final = Path(__file__).resolve().parent / "vectors" / "dossier"
@@ -57,8 +58,28 @@ def cases() -> Iterator[tuple[str, str, bytes]]:
         "one series put in another's place, without the key",
         write_archive({**members, "series/000.cbor": members["series/001.cbor"]}),
     )
+    loose = true.record.replace(b",", b", ", 1)
+    yield "loose-record", "a space put into record.json", seal(replace(true, record=loose))
+    other = dossiers.signatures(
+        [dossiers.sign(dossiers.OTHER_RECORD)], dossiers.log_of(true.record)
+    )
+    yield "pasted-signature", "the signature is that of another lot's record", signed(true, other)
+    said = json.loads(true.attachments[ATTACHMENT])
+    said["signatures"][0]["signed"] = said["signatures"][0]["signed"].replace(
+        "reviewed", "released"
+    )
+    yield (
+        "altered-signature",
+        "a review made a release, under the aggregator's own seal",
+        signed(true, canonical_json(said)),
+    )
     yield "trailing-byte", "one byte follows the file", seal(true) + b"\0"
     yield "truncated", "the last 100 bytes are missing", seal(true)[:-100]
+
+
+def signed(dossier: Dossier, signatures: bytes) -> bytes:
+    """Seal a dossier with other signatures beside its record."""
+    return seal(replace(dossier, attachments={**dossier.attachments, ATTACHMENT: signatures}))
 
 
 def seal(dossier: Dossier) -> bytes:

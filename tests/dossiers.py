@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -143,13 +144,6 @@ def policy(*, pinned: bool = False) -> Policy:
 
 def dossier(*, disclosed: bool = False) -> Dossier:
     """Give a dossier that verifies; ``disclosed`` shows the temperature alone of the press."""
-    leaves = [leaf_hash(b"something before")]
-    places = {}
-    for number in range(len(PRESS.bundles)):
-        for gateway in (PRESS, ROOM):
-            places[gateway.id, number] = len(leaves)
-            leaves.append(gateway.leaves[number])
-    head = Checkpoint(origin=LOG_KEY.name, size=len(leaves), root=root(leaves))
     signals = [(PRESS, TEMPERATURE), (ROOM, HUMIDITY)] + ([] if disclosed else [(PRESS, FORCE)])
     series = {f"{at:03}": encode_series(series_of(*each)) for at, each in enumerate(signals)}
     record = {
@@ -161,6 +155,9 @@ def dossier(*, disclosed: bool = False) -> Dossier:
             for at, (gateway, signal) in enumerate(signals)
         ],
     }
+    data = canonical_json(record)
+    leaves = log_of(data)
+    head = Checkpoint(origin=LOG_KEY.name, size=len(leaves), root=root(leaves))
     return Dossier(
         statement=Statement(
             gtin="04012345123456",
@@ -178,14 +175,82 @@ def dossier(*, disclosed: bool = False) -> Dossier:
         places=tuple(
             Place(at, inclusion_path(leaves, at))
             for gateway in (PRESS, ROOM)
-            for at in (places[gateway.id, number] for number in range(HELD_LAST + 1))
+            for at in map(leaves.index, gateway.leaves)
         ),
         checkpoint=sign_checkpoint(head, LOG),
-        record=canonical_json(record),
+        record=data,
         audit=b"[]",
         series=series,
-        attachments={"note.txt": b"printed by the line's own paper"},
+        attachments={
+            "note.txt": b"printed by the line's own paper",
+            "signatures.json": signatures(signed_of(data), leaves, earlier=[EARLIER]),
+        },
     )
+
+
+def log_of(record: bytes) -> list[bytes]:
+    """Give the leaves of a log: every bundle, and what was signed of this record and another."""
+    leaves = [leaf_hash(b"something before")]
+    for pair in zip(PRESS.leaves, ROOM.leaves, strict=True):
+        leaves += pair
+    return [*leaves, *map(leaf_hash, [EARLIER, *signed_of(record), sign(OTHER_RECORD)])]
+
+
+def signed_of(record: bytes) -> list[bytes]:
+    """Give the signatures of a record: the reviewer's, and that of who released the lot."""
+    return [sign(record, "reviewed"), sign(record, by="Chen Jie")]
+
+
+def sign(
+    record: bytes, meaning: str = "released", *, by: str = "Li Wei", version: int = 2
+) -> bytes:
+    """Give the bytes of a signature about a version of a record."""
+    lot = json.loads(record)["lot"]
+    said = {
+        "format": "lotproof-signature-v1",
+        "signer": by.lower().replace(" ", "."),
+        "printed_name": by,
+        "time": format_time(START + 700 * SECOND),
+        "offset_minutes": 480,
+        "meaning": meaning,
+        "reason": "looked at every exception",
+        "record": {**lot, "version": version, "hash": hashlib.sha256(record).hexdigest()},
+        "subjects": [],
+        "deviation": "",
+        "shown": hashlib.sha256(b"what was shown").hexdigest(),
+        "components": ["password", "code"],
+        "series": "0",
+    }
+    return canonical_json(said)
+
+
+def signatures(
+    signed: Sequence[bytes], leaves: Sequence[bytes], *, earlier: Sequence[bytes] = ()
+) -> bytes:
+    """Give ``signatures.json`` of signatures that are among the leaves of the log."""
+    return canonical_json(
+        {
+            "format": "lotproof-signatures-v1",
+            "log_size": len(leaves),
+            "signatures": [_proved(each, leaves) for each in signed],
+            "earlier": [_proved(each, leaves) for each in earlier],
+        }
+    )
+
+
+def _proved(signed: bytes, leaves: Sequence[bytes]) -> dict[str, Any]:
+    place = leaves.index(leaf_hash(signed))
+    path = [step.hex() for step in inclusion_path(leaves, place)]
+    return {"signed": signed.decode(), "leaf": place, "path": path}
+
+
+OTHER_RECORD: Final = canonical_json({"lot": {"gtin": "04012345123456", "lot": "L-0041"}})
+"""A record of another lot, which somebody signed."""
+
+EARLIER: Final = sign(
+    canonical_json({"lot": {"gtin": "04012345123456", "lot": "L-0042"}}), "reviewed", version=1
+)
+"""What was signed of the first version of the record."""
 
 
 def packed(**changes: Any) -> bytes:

@@ -39,7 +39,7 @@ async ([texts, policy]) => {
   return judged;
 }
 """
-_MISSING: Final = "the record does not say what it must:"
+_MISSING: Final = "does not say what it must:"
 """What follows names what a JSON reader stumbled over; each reader has its own words for it."""
 
 

@@ -2,7 +2,7 @@
 
 VerifierError
 ├── PolicyError     the policy file cannot be used
-└── RecordError     the record does not say what a record must say; a check turns it to a finding
+└── RecordError     the record, or its signatures, do not say what they must; becomes a finding
 """
 
 from __future__ import annotations
@@ -21,4 +21,4 @@ class PolicyError(VerifierError):
 
 
 class RecordError(VerifierError):
-    """The record does not say what a record must say."""
+    """The record, or what was signed of it, does not say what it must say."""

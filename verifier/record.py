@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, NoReturn, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from protocols.wire.dossier.instant import parse_time
 from protocols.wire.dossier.series import Interval, reading_time
-from protocols.wire.errors import WireError
 from protocols.wire.reading import Nanoseconds, Reading, Status
+from verifier.document import array, mapping, number, read_json, saying, text
 from verifier.errors import RecordError
 from verifier.report import show_time
 
@@ -77,33 +75,21 @@ class Record:
 
 def read_record(data: bytes) -> Record:
     """Return what a record says; RecordError where it does not say what it must."""
-    try:
-        fields = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    fields = read_json(data, _NAME)
+    with saying(_NAME):
         return Record(
-            gtin=_text(fields["lot"]["gtin"]),
-            lot=_text(fields["lot"]["lot"]),
-            rule=_text(fields["rule"]),
+            gtin=text(fields["lot"]["gtin"]),
+            lot=text(fields["lot"]["lot"]),
+            rule=text(fields["rule"]),
             window=_interval([fields["window"]["start"], fields["window"]["end"]]),
             parameters=tuple(
                 _parameter(each)
-                for each in [*fields["parameters"], *fields.get("other_parameters", [])]
+                for each in [
+                    *array(fields["parameters"]),
+                    *array(fields.get("other_parameters", [])),
+                ]
             ),
         )
-    except RecordError:
-        raise
-    except WireError as error:
-        raise RecordError(f"the record cannot be read: {error}") from None
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise RecordError(
-            f"the record does not say what it must: {type(error).__name__} {error}"
-        ) from None
 
 
 def judge_figures(parameter: Parameter, readings: Sequence[Reading]) -> list[str]:
@@ -137,6 +123,9 @@ def judge_figures(parameter: Parameter, readings: Sequence[Reading]) -> list[str
     for limit in parameter.limits:
         wrong += _judge_excursions(parameter, limit, numbers)
     return wrong
+
+
+_NAME: Final = "the record"
 
 
 def _judge_excursions(
@@ -186,23 +175,23 @@ def _same(said: object, true: object) -> bool:
 
 def _parameter(fields: dict[str, Any]) -> Parameter:
     return Parameter(
-        signal=_text(fields["signal"]),
-        gateway=_text(fields["gateway"]),
-        intervals=tuple(_interval(each) for each in fields["intervals"]),
+        signal=text(fields["signal"]),
+        gateway=text(fields["gateway"]),
+        intervals=tuple(_interval(each) for each in array(fields["intervals"])),
         series=None
         if (series := fields["series"]) is None
-        else SeriesReference(_text(series["name"]), _text(series["sha256"])),
-        figures=dict(fields["figures"]),
-        limits=tuple(_limit(each) for each in fields["limits"]),
+        else SeriesReference(text(series["name"]), text(series["sha256"])),
+        figures=mapping(fields["figures"]),
+        limits=tuple(_limit(each) for each in array(fields["limits"])),
         excursions=tuple(
             Excursion(
-                limit=_text(each["limit"]),
-                start=parse_time(_text(each["start"])),
-                end=None if each["end"] is None else parse_time(_text(each["end"])),
-                extreme=_number(each["extreme"]),
+                limit=text(each["limit"]),
+                start=parse_time(text(each["start"])),
+                end=None if each["end"] is None else parse_time(text(each["end"])),
+                extreme=number(each["extreme"]),
                 readings=each["readings"],
             )
-            for each in fields["excursions"]
+            for each in array(fields["excursions"])
         ),
     )
 
@@ -211,35 +200,12 @@ def _limit(fields: dict[str, Any]) -> Limit:
     side = fields["side"]
     if side not in ("high", "low"):
         raise RecordError(f"{side!r} is no side of a limit")
-    return Limit(id=_text(fields["id"]), side=side, value=_number(fields["value"]))
+    return Limit(id=text(fields["id"]), side=side, value=number(fields["value"]))
 
 
-def _interval(item: Sequence[Any]) -> Interval:
-    start, end = item
-    found = Interval(parse_time(_text(start)), parse_time(_text(end)))
+def _interval(item: object) -> Interval:
+    start, end = array(item)
+    found = Interval(parse_time(text(start)), parse_time(text(end)))
     if found.start > found.end:
         raise RecordError(f"an interval ends before it starts: {start}")
     return found
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise RecordError(f"{value!r} stands where the record has a text")
-    return value
-
-
-def _number(value: object) -> float:
-    if type(value) not in (int, float) or not math.isfinite(cast(float, value)):
-        raise RecordError(f"{value!r} stands where the record has a number")
-    return cast(float, value)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise RecordError("a field of the record stands there twice")
-    return fields
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise RecordError(f"{name} stands in the record")

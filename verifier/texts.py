@@ -50,4 +50,5 @@ TITLES: Final[Mapping[int, Mapping[Language, str]]] = {
     },
     14: {"en": "The record's readings are those of the bundles", "zh": "批记录的读数与数据束一致"},
     15: {"en": "The record's figures follow from its readings", "zh": "批记录的数值由其读数得出"},
+    16: {"en": "The signatures are of this record", "zh": "电子签名属于本批记录"},
 }

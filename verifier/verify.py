@@ -1,4 +1,4 @@
-"""The verification of a dossier: fifteen checks, numbered as in docs/specs/dossier.md."""
+"""The verification of a dossier: sixteen checks, numbered as in docs/specs/dossier.md."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from verifier.chains import check_chains
 from verifier.policy import Policy
 from verifier.readings import check_readings
 from verifier.report import Check, Report, conclude
+from verifier.signatures import check_signatures
 from verifier.texts import TITLES
 
 
@@ -43,6 +44,7 @@ def verify(data: bytes, policy: Policy) -> Report:
         *check_bundles(chains, policy),
         *check_chains(chains, read.dossier.statement.window, checkpoint),
         *readings.checks,
+        check_signatures(read.dossier, checkpoint),
     ]
     return Report(subject=_subject(read), checks=tuple(checks), altered=readings.altered)
 

@@ -1,8 +1,9 @@
 """Signatures as they leave the system: on paper, and as bytes that can be checked offline.
 
-    {"format": "lotproof-signatures-v1", "log_size": 812,
-     "signatures": [{"signed": "{...}", "leaf": 97, "path": ["…", "…"]}]}
+    {"earlier": [], "format": "lotproof-signatures-v1", "log_size": 812,
+     "signatures": [{"leaf": 97, "path": ["…", "…"], "signed": "{...}"}]}
 
+``signatures`` are those of this version of the record, ``earlier`` those of versions before it.
 ``signed`` is the very text that was signed, ``leaf`` its place in the log, and ``path`` leads from
 there to the root of the log's first ``log_size`` leaves (RFC 9162 section 2.1.3).
 """
@@ -32,22 +33,28 @@ class ProvedSignature:
     path: tuple[bytes, ...]
 
 
-def encode_signatures(proved: Sequence[ProvedSignature], log_size: int) -> bytes:
-    """Return the bytes of ``signatures.json``."""
+def encode_signatures(
+    proved: Sequence[ProvedSignature], log_size: int, *, record_hash: str
+) -> bytes:
+    """Return the bytes of ``signatures.json`` that goes with the record of this hash."""
+    here = [each for each in proved if each.signature.record.hash == record_hash]
+    earlier = [each for each in proved if each.signature.record.hash != record_hash]
     return canonical_json(
         {
             "format": FORMAT,
             "log_size": log_size,
-            "signatures": [
-                {
-                    "signed": encode_signature(each.signature).decode(),
-                    "leaf": each.position,
-                    "path": [step.hex() for step in each.path],
-                }
-                for each in proved
-            ],
+            "signatures": [_item(each) for each in here],
+            "earlier": [_item(each) for each in earlier],
         }
     )
+
+
+def _item(proved: ProvedSignature) -> Mapping[str, object]:
+    return {
+        "signed": encode_signature(proved.signature).decode(),
+        "leaf": proved.position,
+        "path": [step.hex() for step in proved.path],
+    }
 
 
 def signature_rows(signatures: Iterable[Signature], words: Words = ENGLISH) -> list[dict[str, Any]]:

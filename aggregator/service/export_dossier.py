@@ -76,7 +76,10 @@ async def export_dossier(
         record=found.data,
         audit=audit_extract,
         series=made.gathered.series,
-        attachments={"record.pdf": pdf, ATTACHMENT: encode_signatures(proved, size)},
+        attachments={
+            "record.pdf": pdf,
+            ATTACHMENT: encode_signatures(proved, size, record_hash=found.summary.content_hash),
+        },
     )
     try:
         return await asyncio.to_thread(write_dossier, dossier, context.keys.seal)

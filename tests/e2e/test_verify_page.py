@@ -76,7 +76,7 @@ async def test_the_frozen_dossiers(before: str) -> None:
     data = [path.read_bytes() for path in VECTORS]
     async with verify_page(before=before) as page:
         found = await page.judge(data, text)
-    assert len(found) == 13
+    assert len(found) == 16
     for one, each in zip(data, found, strict=True):
         assert each == said(verify(one, policy))
 
@@ -360,7 +360,7 @@ async def test_a_person_verifies_with_two_files(tmp_path: Path) -> None:
         await page.click("#run")
         await page.wait_for_selector("#report:not([hidden])")
         assert (await page.inner_text("#verdict")).startswith("NOT VERIFIED  lot L-0042")
-        assert await page.locator("#checks tr").count() == 15
+        assert await page.locator("#checks tr").count() == 16
         assert await page.locator("#checks tr.failed").count() == 2
         altered = await page.inner_text("#altered-list")
         assert "the record has 126.0 GOOD, the bundle 116.0 GOOD" in altered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,12 @@ from verifier.verify import verify
 
 
 def judge(dossier: Dossier, **changes: Any) -> Report:
-    """Verify what the aggregator itself would seal, its fields replaced."""
+    """Verify what the aggregator itself would seal, its fields replaced.
+
+    A record that is replaced goes without the signatures, which are of another one.
+    """
+    if "record" in changes:
+        changes.setdefault("attachments", {})
     return verify(
         write_dossier(replace(dossier, **changes), dossiers.AGGREGATOR), dossiers.policy()
     )
@@ -253,6 +258,172 @@ def test_a_record_of_something_else_is_refused(change: dict[str, Any]) -> None:
     assert 13 in failed(judge(dossier, record=canonical_json(record)))
 
 
+LIKE_TRUE: dict[str, Callable[[bytes], bytes]] = {
+    "white space": lambda record: record.replace(b",", b", ", 1),
+    "a last line": lambda record: record + b"\n",
+    "keys in another order": lambda record: (
+        b'{"rule":"window/1",' + record.replace(b'"rule":"window/1",', b"")[1:]
+    ),
+    "an escaped letter": lambda record: record.replace(b"window/1", rb"window\u002f1"),
+    "another form of a number": lambda record: record.replace(b"128.0", b"128.00"),
+    "another form of a float": lambda record: record.replace(b"125.0", b"1.25e2"),
+}
+
+
+@pytest.mark.parametrize("change", LIKE_TRUE.values(), ids=LIKE_TRUE)
+def test_a_record_has_one_form(change: Callable[[bytes], bytes]) -> None:
+    true = dossiers.dossier()
+    record = change(true.record)
+    assert record != true.record
+    assert json.loads(record) == json.loads(true.record)
+    report = judge(true, record=record)
+    assert 13 in failed(report)
+    assert findings(report, 13) == "the record is not in its one form: keys sorted, no white space"
+
+
+@pytest.mark.parametrize("empty", [{}, "", None])
+@pytest.mark.parametrize("name", ["intervals", "limits", "excursions"])
+def test_what_is_empty_where_an_array_belongs_is_none(name: str, empty: object) -> None:
+    report = parameter_change(**{name: empty})
+    assert 13 in failed(report)
+    assert {14, 15} <= undecided(report)
+
+
+@pytest.mark.parametrize(
+    "change", [{"parameters": {}}, {"parameters": ""}, {"other_parameters": {}}]
+)
+def test_parameters_are_an_array(change: dict[str, Any]) -> None:
+    dossier = dossiers.dossier()
+    record = canonical_json(json.loads(dossier.record) | change)
+    assert {14, 15} <= undecided(judge(dossier, record=record))
+
+
+def signed(change: Callable[[dict[str, Any]], object]) -> Report:
+    """Verify a dossier after a change of its ``signatures.json``."""
+    dossier = dossiers.dossier()
+    said = json.loads(dossier.attachments["signatures.json"])
+    change(said)
+    return judge(dossier, attachments={"signatures.json": canonical_json(said)})
+
+
+def sign_again(number: int, **changes: Any) -> Report:
+    def change(said: dict[str, Any]) -> None:
+        one = said["signatures"][number]
+        one["signed"] = canonical_json(json.loads(one["signed"]) | changes).decode()
+
+    return signed(change)
+
+
+def pasted(*signatures: bytes, earlier: Sequence[bytes] = ()) -> Report:
+    """Verify a dossier that has these signatures, which are in the log."""
+    dossier = dossiers.dossier()
+    leaves = dossiers.log_of(dossier.record)
+    data = dossiers.signatures(signatures, leaves, earlier=earlier)
+    return judge(dossier, attachments={"signatures.json": data})
+
+
+@pytest.mark.clause("21 CFR 11.70")
+def test_a_signature_of_another_record_does_not_hold_here() -> None:
+    own = dossiers.signed_of(dossiers.dossier().record)
+    assert pasted(*own).verdict is Verdict.VERIFIED
+    other = dossiers.sign(dossiers.OTHER_RECORD)
+    for report in (pasted(other), pasted(*own, earlier=[other])):
+        assert failed(report) == {16}
+        assert "is about lot 'L-0041'" in findings(report, 16)
+
+
+@pytest.mark.clause("21 CFR 11.70")
+def test_a_signature_of_an_earlier_version_is_none_of_this_one() -> None:
+    own = dossiers.signed_of(dossiers.dossier().record)
+    assert pasted(earlier=[dossiers.EARLIER]).verdict is Verdict.VERIFIED
+    assert "another record than this one" in findings(pasted(dossiers.EARLIER), 16)
+    assert "no earlier one" in findings(pasted(earlier=own), 16)
+
+
+@pytest.mark.clause("21 CFR 11.70")
+def test_a_record_that_was_changed_takes_no_signature_along() -> None:
+    """Not even where the aggregator itself seals it: what was signed is in the log."""
+    dossier = dossiers.dossier()
+    record = canonical_json(json.loads(dossier.record) | {"note": "looked at again"})
+    report = judge(dossier, record=record, attachments=dossier.attachments)
+    assert failed(report) == {16}
+    assert findings(report, 16).count("about another record than this one") == 2
+
+
+@pytest.mark.clause("21 CFR 11.70")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"meaning": "rejected"},
+        {"printed_name": "Zhao Min"},
+        {"time": format_time(dossiers.START)},
+        {"reason": "none"},
+    ],
+)
+def test_a_signature_cannot_be_altered(changes: dict[str, Any]) -> None:
+    report = sign_again(1, **changes)
+    assert failed(report) == {16}
+    assert "is not in the tree" in findings(report, 16)
+
+
+def test_one_version_of_the_record_is_here() -> None:
+    record = json.loads(dossiers.signed_of(dossiers.dossier().record)[1])["record"]
+    report = sign_again(1, record={**record, "version": 3})
+    assert "about version 3, another about version 2" in findings(report, 16)
+    assert "is not in the tree" in findings(report, 16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"signer": ""},
+        {"printed_name": ""},
+        {"meaning": ""},
+        {"reason": ""},
+        {"time": "yesterday"},
+        {"time": None},
+        {"meaning": 1},
+        {"record": {}},
+        {"record": None},
+        {"format": "lotproof-signature-v2"},
+    ],
+)
+def test_a_signature_says_who_when_what_and_why(changes: dict[str, Any]) -> None:
+    assert failed(sign_again(0, **changes)) == {16}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda said: said.clear(),
+        lambda said: said.update(format="lotproof-signatures-v2"),
+        lambda said: said.update(signatures={}),
+        lambda said: said.update(earlier=""),
+        lambda said: said.update(log_size=said["log_size"] + 1),
+        lambda said: said.update(log_size="17"),
+        lambda said: said.pop("earlier"),
+        lambda said: said["signatures"][0].update(signed=said["signatures"][0]["signed"] + " "),
+        lambda said: said["signatures"][0].update(signed="{}"),
+        lambda said: said["signatures"][0].update(leaf=-1),
+        lambda said: said["signatures"][0].update(leaf=True),
+        lambda said: said["signatures"][0].update(leaf=2**70),
+        lambda said: said["signatures"][0].update(path=""),
+        lambda said: said["signatures"][0]["path"].pop(),
+        lambda said: said["signatures"][0]["path"].append("0" * 64),
+        lambda said: said["signatures"][0]["path"].append("0" * 63),
+        lambda said: said["signatures"].append([]),
+    ],
+)
+def test_signatures_that_are_none_are_refused(change: Callable[[dict[str, Any]], object]) -> None:
+    assert failed(signed(change)) == {16}
+
+
+def test_a_dossier_without_signatures_says_so() -> None:
+    report = judge(dossiers.dossier(), attachments={})
+    assert report.verdict is Verdict.VERIFIED
+    assert report.checks[-1].evidence == "no signatures"
+
+
 @pytest.mark.parametrize(
     "record", [b"", b"[]", b'{"a":1,"a":2}', b'{"a":NaN}', b"[" * 100_000, b"\xff", b'"x"']
 )
@@ -267,7 +438,7 @@ def test_a_record_changed_without_the_key_is_seen_by_its_hash() -> None:
         members["record.json"] = members["record.json"].replace(b'"max":128.0', b'"max":124.0')
 
     report = judge_members(change)
-    assert failed(report) == {3, 15}
+    assert failed(report) == {3, 15, 16}
 
 
 def test_another_aggregator_is_not_believed() -> None:
@@ -279,9 +450,9 @@ def test_another_log_is_not_believed() -> None:
     head = Checkpoint(origin=dossiers.LOG_KEY.name, size=13, root=bytes(32))
     report = judge(dossiers.dossier(), checkpoint=sign_checkpoint(head, dossiers.STRANGER))
     assert failed(report) == {4}
-    assert undecided(report) == {12}
+    assert undecided(report) == {12, 16}
     report = judge(dossiers.dossier(), checkpoint=sign_checkpoint(head, dossiers.LOG))
-    assert failed(report) == {12}
+    assert failed(report) == {12, 16}
 
 
 def test_the_witnesses_that_a_policy_requires_must_have_signed() -> None:

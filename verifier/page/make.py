@@ -42,10 +42,12 @@ _SCRIPTS: Final = (
     "bundle",
     "dossier",
     "policy",
+    "document",
     "record",
     "report",
     "chains",
     "readings",
+    "signatures",
     "verify",
     "page",
 )

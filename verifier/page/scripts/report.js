@@ -19,6 +19,7 @@ const TITLES = [
   ["The record is of this lot and names its series", "批记录属于本批次并列明其序列"],
   ["The record's readings are those of the bundles", "批记录的读数与数据束一致"],
   ["The record's figures follow from its readings", "批记录的数值由其读数得出"],
+  ["The signatures are of this record", "电子签名属于本批记录"],
 ];
 const WORDS = {
   en: {

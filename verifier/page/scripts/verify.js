@@ -1,4 +1,4 @@
-// The verification of a dossier: fifteen checks, numbered as in docs/specs/dossier.md.
+// The verification of a dossier: sixteen checks, numbered as in docs/specs/dossier.md.
 
 const BUNDLES_A_BREATH = 200; // so many are opened before the browser may paint
 
@@ -32,6 +32,7 @@ async function verifyDossier(data, policy) {
     checkGaps(chains),
     checkLog(chains.flat(), checkpoint),
     ...readings.checks,
+    checkSignatures(dossier, checkpoint),
   ];
   const bundles = chains.flat().length;
   const subject = `lot ${dossier.lot} of ${dossier.gtin}: ${bundles} bundles of ${chains.length} chains`;
