@@ -68,7 +68,8 @@ class Process:
         if running.returncode is None:
             running.send_signal(how)
         try:
-            return await asyncio.wait_for(running.wait(), _STOP_S)
+            async with asyncio.timeout(_STOP_S):
+                return await running.wait()
         except TimeoutError:
             running.kill()
             return await running.wait()
@@ -96,7 +97,8 @@ async def ask(
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        printed, complained = await asyncio.wait_for(running.communicate(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            printed, complained = await running.communicate()
     except TimeoutError:
         running.kill()
         await running.wait()

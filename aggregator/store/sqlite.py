@@ -79,7 +79,9 @@ class SqliteStore:
     async def read(self) -> AsyncIterator[SqliteTransaction]:
         """Begin a transaction that sees one state."""
         try:
-            reader = await asyncio.wait_for(self._idle.get(), self._timeout)
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the reader.
+            async with asyncio.timeout(self._timeout):
+                reader = await self._idle.get()
         except TimeoutError:
             raise StoreUnavailableError("every reader of the store is busy") from None
         try:
