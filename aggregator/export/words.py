@@ -100,7 +100,7 @@ ENGLISH: Final[Words] = {
     "operator_not_qualified.nobody": "nobody is known to have done {operation}",
     "expired_material": "used after its last day, {expires}",
     "held_material": "used while it was held or rejected",
-    "mass_balance": "{into} went in, {out} came out; allowed is a part of {tolerance}",
+    "mass_balance": "{into} went in, {out} came out (tolerance: {tolerance} of what went in)",
     "unchecked_entry": "{typed} {unit}, typed by {by}; nobody else has checked it",
     "counter_reset": "a value that only rises fell",
     "clock_in_doubt": "the gateway's clock was {state}",

@@ -95,7 +95,7 @@ CHINESE: Final[Words] = {
     "operator_not_qualified.nobody": "未知何人执行了 {operation}",
     "expired_material": "超过有效期 {expires} 后使用",
     "held_material": "在暂停或拒绝期间使用",
-    "mass_balance": "投入 {into}，产出 {out}；允许偏差比例为 {tolerance}",
+    "mass_balance": "投入 {into}，产出 {out}（允许偏差为投入量的 {tolerance}）",
     "unchecked_entry": "{by} 录入 {typed} {unit}，尚无他人复核",
     "counter_reset": "只增的计数值下降",
     "clock_in_doubt": "网关时钟状态：{state}",

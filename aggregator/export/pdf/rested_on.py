@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from aggregator.export.pdf.text import displayable, percent, unit_shown
 from aggregator.export.words import Words, moment, number, say
@@ -12,26 +12,41 @@ Json = dict[str, Any]
 
 
 def sections(document: Mapping[str, Any], words: Words) -> list[Json]:
-    """Return a row for each parameter of each run and phase, in order of time."""
+    """Return a row for each parameter of each run and phase, in order of time.
+
+    A run or phase that has none is shown all the same, with its time.
+    """
     units = {
         each["parameter"]: each["unit"]
         for each in (*document["parameters"], *document["other_parameters"])
     }
-    return [
-        {
-            **_head(section, words),
-            "parameter": displayable(found["parameter"]),
-            "unit": displayable(unit_shown(units[found["parameter"]])),
-            "min": number(found["figures"]["min"]),
-            "mean": number(found["figures"]["mean"]),
-            "max": number(found["figures"]["max"]),
-            "result": number(found["result"]),
-            "readings": f"{found['figures']['readings']:,}",
-            "covered": percent(found["figures"]["covered_ns"], found["figures"]["window_ns"]),
-        }
-        for section in document["sections"]
-        for found in section["parameters"]
-    ]
+    rows = []
+    for section in document["sections"]:
+        head = _head(section, words)
+        rows += [
+            {**head, **_figures(found, units[found["parameter"]])}
+            for found in section["parameters"]
+        ] or [{**head, **_NOTHING}]
+    return rows
+
+
+def _figures(found: Mapping[str, Any], unit: str) -> Json:
+    figures = found["figures"]
+    return {
+        "parameter": displayable(found["parameter"]),
+        "unit": displayable(unit_shown(unit)),
+        "min": number(figures["min"]),
+        "mean": number(figures["mean"]),
+        "max": number(figures["max"]),
+        "result": number(found["result"]),
+        "readings": f"{figures['readings']:,}",
+        "covered": percent(figures["covered_ns"], figures["window_ns"]),
+    }
+
+
+_NOTHING: Final = dict.fromkeys(
+    ("parameter", "unit", "min", "mean", "max", "result", "readings", "covered"), "–"
+)
 
 
 def _head(section: Mapping[str, Any], words: Words) -> Json:

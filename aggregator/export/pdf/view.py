@@ -68,7 +68,7 @@ def view(
             {
                 "kind": say(words, f"kind.{each['kind']}"),
                 "id": each["id"],
-                "subject": displayable(each["subject"]),
+                "subject": displayable(_subject(each["subject"])),
                 "start": moment(each["start"], words) if each["start"] else "–",
                 "end": _end(each, words),
                 "what": displayable(describe(each, words)),
@@ -91,6 +91,11 @@ def view(
         "complete": _complete(document, words),
         "seals": _seals(document, words),
     }
+
+
+def _subject(subject: str) -> str:
+    """Return a subject that can be broken: a lot's element strings, as people write them."""
+    return subject.replace("(10)", " (10)", 1) if subject.startswith("(01)") else subject
 
 
 def _end(item: Mapping[str, Any], words: Words) -> str:
