@@ -75,3 +75,19 @@ async def test_the_dossier_carries_signatures_that_the_log_proves(floor: Floor) 
     trail = [each["act"] for each in json.loads(dossier.audit)]
     assert trail[-3:] == ["sign_review", "release", "export_record"]
     assert hashlib.sha256(dossier.record).hexdigest() == signature.record.hash
+
+
+@pytest.mark.clause("21 CFR 11.70")
+async def test_what_was_signed_of_an_earlier_version_stands_apart(floor: Floor) -> None:
+    _, chen = await floor.release()
+    before = read_dossier(await export_dossier(floor.context, QA, GTIN, "L-1")).dossier
+    await floor.say("mes")
+    await floor.accept_all(floor.li, await floor.li.log_in())
+    await floor.sign(floor.chen, chen, Meaning.ADDENDUM)
+    data = await export_dossier(floor.context, QA, GTIN, "L-1")
+    report = verify(data, floor.plant.policy())
+    assert report.verdict is Verdict.VERIFIED, report.to_text("en")
+    assert report.checks[-1].evidence == "2 signatures, 3 of earlier versions"
+    said = json.loads(read_dossier(data).dossier.attachments["signatures.json"])
+    of_before = json.loads(before.attachments["signatures.json"])["signatures"]
+    assert [each["signed"] for each in said["earlier"]] == [each["signed"] for each in of_before]
