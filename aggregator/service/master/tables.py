@@ -119,13 +119,7 @@ def _rows(context: Context, kind: EntityKind, data: bytes, done: Imported) -> It
         done.faults.append(Fault(line, "", "this is not UTF-8", "save it as CSV UTF-8"))
         return
     first_lines: dict[str, int] = {}
-    for row in _read(kind, text, done):
-        done.rows += 1
-        if done.rows > limits.items_max:
-            done.faults.append(
-                Fault(row.line, "", f"a table has {limits.items_max} rows at most", "divide it")
-            )
-            return
+    for row in _read(kind, text, limits.items_max, done):
         key = row.document.key
         if key in first_lines:
             text = f"{kind} {key} stands in line {first_lines[key]} already"
@@ -135,7 +129,7 @@ def _rows(context: Context, kind: EntityKind, data: bytes, done: Imported) -> It
         yield row
 
 
-def _read(kind: EntityKind, text: str, done: Imported) -> Iterator[Row]:
+def _read(kind: EntityKind, text: str, rows_max: int, done: Imported) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     heads: list[str] | None = None
     line = 1
@@ -146,21 +140,29 @@ def _read(kind: EntityKind, text: str, done: Imported) -> Iterator[Row]:
                 if fault := _head_fault(kind, heads):
                     done.faults.append(fault)
                     return
-            elif cells and len(cells) != len(heads):
-                text = f"the row has {len(cells)} cells, the head {len(heads)}"
-                done.faults.append(Fault(line, "", text, "a comma within a cell wants quotes"))
             elif cells:
-                found = row_of(kind, line, dict(zip(heads, cells, strict=True)))
+                done.rows += 1
+                if done.rows > rows_max:
+                    text = f"a table has {rows_max} rows at most"
+                    done.faults.append(Fault(line, "", text, "divide it"))
+                    return
+                found = _row(kind, line, heads, cells)
                 if isinstance(found, Row):
                     yield found
                 else:
-                    done.rows += 1
                     done.faults += found
             line = reader.line_num + 1
     except csv.Error as error:
         done.faults.append(Fault(line, "", f"this is not CSV: {error}", "see RFC 4180"))
     if heads is None:
         done.faults.append(Fault(1, "", "the table is empty", "export one to see its form"))
+
+
+def _row(kind: EntityKind, line: int, heads: list[str], cells: list[str]) -> Row | list[Fault]:
+    if len(cells) != len(heads):
+        text = f"the row has {len(cells)} cells, the head {len(heads)}"
+        return [Fault(line, "", text, "a comma within a cell wants quotes")]
+    return row_of(kind, line, dict(zip(heads, cells, strict=True)))
 
 
 def _head_fault(kind: EntityKind, heads: list[str]) -> Fault | None:
