@@ -414,8 +414,10 @@ def test_what_went_in_was_in_date_and_not_stopped(
 @pytest.mark.parametrize(
     ("edge", "declared", "outside", "judged"),
     [
-        (flow(), None, False, True),
-        (flow(out="9"), None, True, True),
+        (flow(out="9"), None, False, False),  # nobody has declared a tolerance
+        (flow(out="9"), Decimal(0), True, True),
+        (flow(), Decimal(0), False, True),
+        (flow(out="9", tolerance="0.05"), None, True, True),
         (flow(out="9", tolerance="0.1"), None, False, True),
         (flow(out="9", tolerance="0.9"), Decimal("0.05"), True, True),  # the master data decide
         (flow(out="9.6"), Decimal("0.05"), False, True),
@@ -430,7 +432,7 @@ def test_mass_balance_is_held_against_the_tolerance_that_was_approved(
     assert bool(told(found, ExceptionKind.BALANCE)) is outside
     assert passes(found, ExceptionKind.BALANCE) == int(judged and not outside)
     (balance,) = json.loads(encode_record(found))["balances"]
-    assert (balance["state"] == "unknown") is not judged
+    assert (balance["state"] in ("unknown", "undeclared")) is not judged
 
 
 def entry(value: str | None = "121.5", **changes: Any) -> Entry:
@@ -480,3 +482,11 @@ def test_a_corrected_entry_stays_and_is_not_judged() -> None:
     gone = entry(None, supersedes=wrong.id, check=None, reason="of another lot")
     (item,) = record(entries=(wrong, gone)).exceptions
     assert item.kind is ExceptionKind.ENTRY, "that it is taken back is checked as well"
+
+
+def test_settings_of_two_gateways_are_not_held_against_each_other() -> None:
+    inputs = inputs_of(case(), MOVING)
+    other = replace(chain_of({"settings": [[-50, "01"]]}), gateway=type(GATEWAY)("gw-02"))
+    found = assemble(replace(inputs, chains=(*inputs.chains, other)))
+    assert not told(found, ExceptionKind.SETTINGS)
+    assert passes(found, ExceptionKind.SETTINGS) == 2

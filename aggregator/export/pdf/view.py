@@ -223,12 +223,20 @@ def _facts(document: Mapping[str, Any], words: Words) -> list[Json]:
             {
                 "authority": say(words, fact["authority"]),
                 "source": displayable(fact["source"]),
-                "says": displayable(what),
+                "says": displayable(f"{what}{_correction(fact, words)}"),
                 "start": moment(fact["start"], words),
                 "end": moment(fact["end"], words),
             }
         )
     return rows
+
+
+def _correction(fact: Mapping[str, Any], words: Words) -> str:
+    """Return when and why a fact took the place of another: a changed value is marked."""
+    if fact["supersedes"] is None:
+        return ""
+    when = moment(fact["recorded"], words)
+    return " " + say(words, "fact.corrected", when=when, reason=fact["reason"])
 
 
 def _chains(document: Mapping[str, Any], words: Words) -> list[Json]:

@@ -66,6 +66,9 @@ def _items(document: Mapping[str, Any]) -> Iterator[Item]:
         yield from _named(ItemKind.SIGNAL, f"{parameter['gateway']}/{parameter['signal']}")
         yield from _named(ItemKind.EQUIPMENT, parameter["equipment"])
         yield from _named(ItemKind.RECIPE, f"{gtin}/{parameter['revision']}")
+        for each in parameter.get("instruments", ()):
+            if each["certificate"]:
+                yield from _named(ItemKind.CALIBRATION, each["certificate"])
     for signal in document["signals"]:
         yield from _named(ItemKind.SIGNAL, f"{signal['gateway']}/{signal['signal']}")
         yield from _named(ItemKind.EQUIPMENT, signal["equipment"])
@@ -81,6 +84,10 @@ def _items(document: Mapping[str, Any]) -> Iterator[Item]:
     for fact in document["facts"]:
         if fact["authority"] == Authority.OPERATOR.name.lower():
             yield from _named(ItemKind.OPERATOR, fact["source"])
+    for entry in document.get("entries", ()):
+        yield from _named(ItemKind.OPERATOR, entry["source"])
+        if entry["check"]:
+            yield from _named(ItemKind.OPERATOR, entry["check"]["by"])
 
 
 def _keys(document: Mapping[str, Any], keys: Mapping[str, list[str]]) -> Iterator[Item]:

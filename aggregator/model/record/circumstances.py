@@ -66,7 +66,7 @@ class Step:
     """A step of the genealogy that made a lot, and how much went in and came out."""
 
     edge: Edge
-    tolerance: Decimal  # of the master data; where they have none, the step's own
+    tolerance: Decimal | None  # of the master data; else the step's own; None: nobody declared one
     balance: Balance
 
 
@@ -93,8 +93,8 @@ class Circumstances:
         )
         found = []
         for edge in sorted(own, key=lambda edge: (edge.start, edge.id)):
-            tolerance = edge.tolerance if self.tolerance is None else self.tolerance
-            balance = of_edge(replace(edge, tolerance=tolerance))
+            tolerance = (edge.tolerance or None) if self.tolerance is None else self.tolerance
+            balance = of_edge(replace(edge, tolerance=tolerance or Decimal(0)))
             found.append(Step(edge=edge, tolerance=tolerance, balance=balance))
         return tuple(found)
 

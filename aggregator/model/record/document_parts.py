@@ -7,6 +7,7 @@ from typing import Any
 from aggregator.model.binding.bind import Span
 from aggregator.model.binding.fact import FOREVER
 from aggregator.model.figures import Figures
+from aggregator.model.genealogy.balance import BalanceState
 from aggregator.model.master.lot import LotKey
 from aggregator.model.master.recipe import Recipe
 from aggregator.model.record.batch_record import ParameterResult, Section, SectionFigures
@@ -109,15 +110,16 @@ def material(found: Consumption) -> Json:
 
 def balance(step: Step) -> Json:
     """Return what went into a step and came out of it."""
-    found = step.balance
+    found, tolerance = step.balance, step.tolerance
+    judged = tolerance is not None or found.state is BalanceState.UNKNOWN
     return {
         "edge": step.edge.id,
         "step": step.edge.text or step.edge.kind.value,
-        "state": found.state.value,
+        "state": found.state.value if judged else "undeclared",
         "unit": found.unit,
         "into": f"{found.into:f}",
         "out": f"{found.out:f}",
-        "tolerance": f"{step.tolerance:f}",
+        "tolerance": None if tolerance is None else f"{tolerance:f}",
     }
 
 

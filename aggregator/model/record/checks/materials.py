@@ -43,12 +43,12 @@ def consumed(ledger: Ledger, inputs: Sequence[Consumption]) -> None:
 def balances(ledger: Ledger, steps: Sequence[Step]) -> None:
     """Check of each step that made the lot that as much came out as the tolerance allows.
 
-    A step whose quantities are not all known, or have several units, has no balance: it is listed
-    with the record's balances and not judged.
+    A step that nobody declared a tolerance for, or whose quantities are not all known or have
+    several units, is listed with the record's balances and not judged.
     """
     for step in steps:
         balance, edge = step.balance, step.edge
-        if balance.state is BalanceState.UNKNOWN:
+        if balance.state is BalanceState.UNKNOWN or step.tolerance is None:
             continue
         outside = Item(
             kind=Kind.BALANCE,
