@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -90,28 +91,33 @@ class _Walk:
 
     def problems(self) -> Iterator[str]:
         before: tuple[Header, bytes] | None = None
-        # A running agent appends meanwhile: what came after we opened is not looked at.
-        numbers = [n for n in self._buffer.numbers() if n <= self._buffer.head.number]
-        self.first = numbers[0] if numbers else self._buffer.head.number + 1
-        expected = self.first
-        if self.first > self._buffer.receipt.number + 1:
-            yield f"bundles before {self.first} are gone, and no receipt covers them"
-        for number in numbers:
+        head = self._buffer.head.number
+        expected: int | None = None
+        # A running agent appends and frees meanwhile: what came after we opened is not looked at,
+        # and what a receipt let go is not missing.
+        for number in takewhile(lambda number: number <= head, self._buffer.numbers()):
+            if expected is None:
+                self.first = expected = number
+                if number > self._buffer.receipt.number + 1 and not self._buffer.freed(number - 1):
+                    yield f"bundles before {number} are gone, and no receipt covers them"
             if number != expected:
-                yield f"bundles {expected} to {number - 1} are missing"
+                if not self._buffer.freed(number - 1):
+                    yield f"bundles {expected} to {number - 1} are missing"
                 before = None
             expected = number + 1
             try:
                 header, leaf = self._read(number)
             except (AgentError, WireError) as error:
-                yield f"bundle {number}: {error}"
+                if not self._buffer.freed(number):
+                    yield f"bundle {number}: {error}"
                 before = None
                 continue
             yield from self._against(header, before)
             before = header, leaf
-        if expected != self._buffer.head.number + 1:
-            yield f"bundles {expected} to {self._buffer.head.number} are missing"
-        if before is not None:
+        missing = self._buffer.receipt.number + 1 if expected is None else expected
+        if missing <= head:
+            yield f"bundles {missing} to {head} are missing"
+        if before is not None and before[0].number == head:
             yield from self._head(*before)
 
     def _read(self, number: int) -> tuple[Header, bytes]:

@@ -38,6 +38,7 @@ from protocols.wire.tlog import leaf_hash
 
 BYTES_MAX_LEAST: Final = 1_048_576
 FREE_AT_ONCE: Final = 500  # bundles freed in one transaction
+_PAGE: Final = 1000  # numbers read at once
 _ROOM_PERCENT: Final = {False: 90, True: 97}  # of the cap: for all, and for what comes only once
 _ROW_BYTES: Final = 1500  # what a row costs beside its blobs: partly filled pages, the head
 
@@ -299,11 +300,29 @@ class Buffer:
             row = self._connection.execute(SQL["sealed_time"], (number,)).fetchone()
         return self.head.sealed_time if row is None else int(row[0])
 
-    def numbers(self, after: int = -1) -> Iterator[int]:
-        """Yield the numbers of the bundles stored beyond ``after``, in order."""
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers of the bundles stored, in order.
+
+        Some at a time: a cursor left open would keep a running agent's log from being folded in.
+        """
+        after = -1
+        while True:
+            with disk(self.path):
+                page = self._connection.execute(SQL["numbers"], (after, _PAGE)).fetchall()
+            yield from (number for (number,) in page)
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
+
+    def freed(self, number: int) -> bool:
+        """Tell whether a bundle was freed by now: a receipt covers it, and none before it is left.
+
+        Asked of the file, where a running agent frees while another process reads.
+        """
         with disk(self.path):
-            for (number,) in self._connection.execute(SQL["numbers"], (after,)):
-                yield number
+            stored = self._connection.execute(SQL["receipt"]).fetchone()
+        _, first = self.extent()
+        return first > number and stored is not None and int(stored[0]) >= number
 
     def extent(self) -> tuple[int, int]:
         """Return how many bundles are stored and the number of the first (head + 1 if none)."""

@@ -64,7 +64,7 @@ SELECT leaf FROM bundle WHERE number = ?;
 SELECT sealed_time FROM bundle WHERE number >= ? ORDER BY number LIMIT 1;
 
 -- name: numbers
-SELECT number FROM bundle WHERE number > ? ORDER BY number;
+SELECT number FROM bundle WHERE number > ? ORDER BY number LIMIT ?;
 
 -- name: extent
 SELECT count(*), min(number) FROM bundle;

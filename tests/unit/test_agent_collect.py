@@ -39,8 +39,11 @@ class Bench:
     refuses: Exception | None = None
     opened: int = 0
     closed: int = 0
+    connected: int = 0
+    close_fails: bool = False
 
     def connect(self, *_: object) -> Bench:
+        self.connected += 1
         return self
 
     async def open(self) -> None:
@@ -56,6 +59,8 @@ class Bench:
 
     async def close(self) -> None:
         self.closed += 1
+        if self.close_fails:
+            raise RuntimeError("it hangs on")
 
     def source(self, name: str = "press-1", *, replays: bool = False) -> Source:
         spec = Spec(
@@ -129,18 +134,35 @@ async def test_equipment_hears_of_it_when_it_is_on_disk() -> None:
         await asyncio.wait_for(heard.wait(), 5)
 
 
-async def test_an_acknowledgement_that_fails_ends_nothing() -> None:
+@pytest.mark.parametrize("error", [DriverError("too late", hint=""), ValueError("a fault")])
+async def test_an_acknowledgement_that_fails_ends_nothing(error: Exception) -> None:
     bench = Bench()
+    heard: list[int] = []
 
     async def ack() -> None:
-        raise DriverError("too late", hint="")
+        raise error
+
+    async def ack_after() -> None:
+        heard.append(2)
 
     async with line_of(bench.source()) as line:
         bench.deliveries.put_nowait(delivery(1, ack=ack))
         (await line.takes(1)).entries[0].committed()
-        bench.deliveries.put_nowait(delivery(2))
-        await line.takes(2)
+        bench.deliveries.put_nowait(delivery(2, ack=ack_after))
+        (await line.takes(2)).entries[0].committed()
+        await line.until(lambda: heard)
         assert line.state() is SourceState.RUNNING
+
+
+async def test_a_driver_that_cannot_be_closed_is_left_for_a_new_one() -> None:
+    bench = Bench(close_fails=True)
+    async with line_of(bench.source(), Bench().source("press-2")) as line:
+        bench.deliveries.put_nowait(DriverError("cut", hint=""))
+        await line.until(lambda: bench.opened == 2)
+        assert bench.connected == 2
+        bench.deliveries.put_nowait(delivery(3))
+        await line.takes(3)
+        assert line.state(1) is SourceState.RUNNING
 
 
 async def test_a_source_that_fails_is_opened_again_and_its_gap_declared() -> None:

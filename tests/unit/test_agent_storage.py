@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from edge_agent.buffer.buffer import (
     Appended,
     Buffer,
     Head,
+    Noted,
     StoredReceipt,
 )
 from edge_agent.clock import GatewayClock
@@ -29,8 +31,8 @@ from edge_agent.errors import (
 )
 from edge_agent.keys import load, load_or_create
 from edge_agent.storage import BUFFER_FILE, Storage
-from protocols.wire.bundle import split_bundle
-from protocols.wire.header import FIRST_PREVIOUS, Counters, GatewayId, Opening, OpeningReason
+from protocols.wire.bundle import peek_header, split_bundle
+from protocols.wire.header import FIRST_PREVIOUS, Counters, Epoch, GatewayId, Opening, OpeningReason
 from protocols.wire.reading import GapReason, Kind
 from protocols.wire.receipt import Receipt, seal_receipt
 from protocols.wire.seal import Algorithm
@@ -130,6 +132,71 @@ class TestBuffer:
         receive(buffer, StoredReceipt(9, b"receipt"))
         assert buffer.free(sealed_before=0, keep_bytes=0) == 2, "the head stays"
         assert buffer.receipt == StoredReceipt(9, b"receipt")
+        buffer.close()
+
+    def test_a_receipt_goes_along_with_the_next_append_and_frees_nothing_before(
+        self, tmp_path: Path
+    ) -> None:
+        gateway = SealedGateway()
+        path = tmp_path / "b.db"
+        buffer = new_buffer(path, gateway)
+        append(buffer, gateway, 3)
+        noted = Noted(buffer.epoch, StoredReceipt(1, b"receipt"), floor=NOW + 5)
+        buffer.note(noted)
+        assert buffer.free(sealed_before=2**62, keep_bytes=0) == 0
+        assert buffer.receipt.number == -1
+        append(buffer, gateway)
+        assert (buffer.receipt, buffer.noted) == (noted.receipt, None)
+        assert buffer.floor == NOW + 5
+        other = Buffer.read_only(path)
+        assert (other.receipt, other.floor) == (noted.receipt, NOW + 5)
+        other.close()
+        assert buffer.free(sealed_before=2**62, keep_bytes=0) == 2
+        buffer.note(Noted(Epoch(bytes(16)), StoredReceipt(2, b"another epoch's")))
+        buffer.store_noted()
+        assert buffer.receipt == noted.receipt
+        buffer.close()
+
+    def test_many_bundles_are_numbered_some_at_a_time_and_freed_ones_are_told(
+        self, tmp_path: Path
+    ) -> None:
+        gateway = SealedGateway()
+        buffer = new_buffer(tmp_path / "b.db", gateway)
+        append(buffer, gateway, 2001)
+        reader = Buffer.read_only(tmp_path / "b.db")
+        numbers = reader.numbers()
+        assert [next(numbers) for _ in range(3)] == [0, 1, 2]
+        receive(buffer, StoredReceipt(1500, b"receipt"))
+        assert not reader.freed(1200)
+        while buffer.free(sealed_before=2**62, keep_bytes=0):
+            pass
+        assert [number for number in numbers if number > 1400] == list(range(1501, 2001))
+        assert reader.freed(1200)
+        assert not reader.freed(1501)
+        reader.close()
+        buffer.close()
+
+    def test_an_unreadable_bundle_leaves_a_gap_that_its_neighbours_bound(
+        self, tmp_path: Path
+    ) -> None:
+        gateway = SealedGateway()
+        buffer = new_buffer(tmp_path / "b.db", gateway)
+        append(buffer, gateway, 6)
+        headers = [peek_header(buffer.bundle(number).sealed_header)[1] for number in range(6)]
+        for number in (1, 3, 4):
+            with closing(sqlite3.connect(tmp_path / "b.db")) as database, database:
+                database.execute(
+                    "UPDATE bundle SET sealed_header = zeroblob(9) WHERE number = ?", (number,)
+                )
+        with closing(sqlite3.connect(tmp_path / "b.db")) as database, database:
+            database.execute("UPDATE bundle SET body = zeroblob(9) WHERE number = 2")
+        gaps = [buffer.unreadable(number) for number in range(1, 5)]
+        assert {(gap.subject, gap.reason) for gap in gaps} == {("*", GapReason.UNREADABLE)}
+        assert [gap.count for gap in gaps] == [3, 3, None, None]
+        assert (gaps[0].start, gaps[0].end) == (headers[0].last_time, headers[2].first_time)
+        assert (gaps[1].start, gaps[1].end) == (headers[2].first_time, headers[2].last_time)
+        assert gaps[2].start == headers[2].last_time
+        assert gaps[3].end == headers[5].first_time
         buffer.close()
 
     def test_a_full_buffer_refuses_keeps_room_for_what_comes_once_and_drains(
@@ -267,9 +334,7 @@ class TestStorage:
             assert line.readings()[-1].value == 3.0, "what comes only once still found room"
             receipt = _receipt(line.storage.buffer)
             number = line.storage.buffer.head.number
-            await line.storage.run(
-                lambda b: receive(b, StoredReceipt(number, receipt))
-            )
+            await line.storage.run(lambda b: receive(b, StoredReceipt(number, receipt)))
             await line.storage.run(lambda b: b.free(sealed_before=0, keep_bytes=0))
             offer(1)
             await line.sealer.cut()

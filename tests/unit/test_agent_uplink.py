@@ -154,6 +154,16 @@ class TestWindow:
         assert found.inflight == 0
         assert [number for number, _ in drain(found, 0.0)] == [1, 2]
 
+    def test_behind_an_unreadable_bundle_nothing_is_sent_again(self) -> None:
+        unreadable: set[int] = set()
+        found = window(head=9, unreceipted_max=4, unreadable=unreadable)
+        assert [number for number, _ in drain(found, 0.0)] == [0, 1, 2, 3]
+        unreadable.add(2)
+        found.receipt(1, 5.0)
+        assert [number for number, _ in drain(found, 5.0)] == [4, 5, 6, 7]
+        assert [number for number, _ in drain(found, 1000.0)] == [8, 9], "and all of it is sent"
+        assert found.all_sent
+
 
 GATEWAY = GatewayId("gw-01")
 EPOCH = Epoch(bytes(range(16)))
