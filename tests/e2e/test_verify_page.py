@@ -18,6 +18,7 @@ import pytest
 from protocols.wire import cbor
 from protocols.wire.bundle import inflate_body
 from protocols.wire.column import decode_column
+from protocols.wire.dossier.file import canonical_json
 from protocols.wire.dossier.holding import Held
 from protocols.wire.dossier.instant import format_time, parse_time
 from protocols.wire.errors import WireError
@@ -42,7 +43,8 @@ from tests.verify_page_rig import (
     statements,
     verify_page,
 )
-from verifier.errors import PolicyError
+from verifier.document import read_json
+from verifier.errors import PolicyError, RecordError
 from verifier.page.make import PAGE, make_page
 from verifier.policy import Policy, read_policy
 from verifier.report import show_time
@@ -205,6 +207,69 @@ async def test_columns_of_every_kind_are_read_alike_damaged_or_not() -> None:
         assert one == other, column.hex()
 
 
+READ_JSON = """
+(documents) => documents.map((digits) => {
+  try {
+    return show(readJson(fromHex(digits), "it"));
+  } catch (error) {
+    if (!(error instanceof RecordRefusal)) throw error;
+    return error.message.split(" does not say")[0];
+  }
+})
+"""
+
+
+def json_value(chance: random.Random, depth: int = 3) -> Any:
+    """Return something that JSON can hold, with what its writers differ about in it."""
+    letters = [
+        "a",
+        "Z",
+        "é",
+        "\uffff",
+        "\U0001f512",
+        "\ue000",
+        '"',
+        "\\",
+        "/",
+        "\x7f",
+        "\x1f",
+        "\b\n",
+    ]
+    text = "".join(chance.choices(letters, k=chance.randrange(4)))
+    number = struct.unpack("<d", chance.randbytes(8))[0]
+    kind = chance.randrange(8 if depth else 6)
+    if kind == 6:
+        return [json_value(chance, depth - 1) for _ in range(chance.randrange(4))]
+    if kind == 7:
+        names = ["".join(chance.choices(letters, k=2)) for _ in range(chance.randrange(5))]
+        return {name: json_value(chance, depth - 1) for name in names}
+    few = round(chance.uniform(-1e5, 1e5), chance.randrange(4))
+    whole = chance.randrange(-(10 ** chance.randrange(1, 30)), 10**20)
+    return [text, few, number if math.isfinite(number) else -0.0, whole, None, True][kind]
+
+
+async def test_json_has_one_form_for_both() -> None:
+    chance = random.Random("json")
+    documents = [b'"\\ud800"', b"1e400", b"-0", b"-0.0", b"1E5", b"\xef\xbb\xbf1", b'{"b":1,"a":2}']
+    for _ in range(400):
+        value = json_value(chance)
+        documents.append(canonical_json(value))
+        documents.append(json.dumps(value, sort_keys=chance.random() < 0.5).encode())
+        documents.append(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    expected = []
+    for document in documents:
+        try:
+            expected.append(repr(read_json(document, "it")))
+        except RecordError as error:
+            expected.append(str(error).partition(" does not say")[0])
+    refused = sum("one form" in each for each in expected)
+    assert 100 < refused < len(documents) - 400
+    async with verify_page() as page:
+        found = await page.call(READ_JSON, [document.hex() for document in documents])
+    for document, one, other in zip(documents, found, expected, strict=True):
+        assert one == other, document
+
+
 INFLATE = """
 (bodies) => bodies.map((digits) => {
   const body = fromHex(digits);
@@ -333,10 +398,10 @@ async def test_a_policy_that_cannot_be_used_gives_no_verdict() -> None:
     async with verify_page() as page:
         script = "async (policy) => await lotproofVerify(new Uint8Array(0), policy)"
         named = re.search(r"\+[0-9a-f]{8}\+", text)
-        point = re.search("ESP256:04[0-9a-f]{8}", text)
+        shown = re.search("ESP256:04[0-9a-f]{8}", text)
         assert named is not None
-        assert point is not None
-        wrong = [(named[0], "+00000000+"), (point[0], "ESP256:0400000000")]
+        assert shown is not None
+        wrong = [(named[0], "+00000000+"), (shown[0], "ESP256:0400000000")]
         for change in [*POLICY_CHANGES, *wrong]:
             policy = text.replace(*change, 1)
             answer = await page.call(script, policy)
