@@ -113,8 +113,9 @@ class Delivery:
             position, failures, error = receiver.position, receiver.failures, ""
             while not error:
                 async with self._store.read() as tx:
+                    standing = await tx.fetch_one("receivers.one", id=receiver.id)
                     events = await events_after(tx, position, _EVENTS_MAX[receiver.id == BROKER])
-                if not events:
+                if not events or standing is None or standing["ended_time"] is not None:
                     return
                 taken, error = await self._send(receiver, secret, events)
                 position = events[taken - 1].sequence if taken else position
