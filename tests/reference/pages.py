@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from protocols.field.driver import driver_names, load_driver
 from tests.arch.sources import ROOT
 from tests.reference.commands import commands_page
+from tests.reference.dictionary import dictionary_page
 from tests.reference.errors import errors_page
 from tests.reference.metrics import metrics_page
 from tests.reference.settings import sample, settings_page
@@ -27,6 +28,7 @@ def pages() -> dict[Path, str]:
     """Return every generated file and what it should hold."""
     made = {
         REFERENCE / "commands.md": commands_page(),
+        REFERENCE / "dictionary.md": dictionary_page(),
         REFERENCE / "drivers.md": drivers_page(),
         REFERENCE / "errors.md": errors_page(),
         REFERENCE / "metrics.md": metrics_page(),

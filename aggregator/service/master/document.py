@@ -106,6 +106,9 @@ class Document(BaseModel):
         """Return what must be there before it."""
         return ()
 
+    def check_against(self, referred: Document) -> None:
+        """Raise InvalidError where it contradicts a document that it refers to."""
+
 
 class LotReference(BaseModel):
     """A lot, named in another document."""

@@ -262,8 +262,10 @@ async def _mention_lots(tx: Transaction, document: Document) -> None:
 async def _check_references(tx: Transaction, document: Document) -> None:
     for reference in document.references():
         kind = reference.kind.value
-        if await tx.fetch_one("master.current", kind=kind, key=reference.key) is None:
+        row = await tx.fetch_one("master.current", kind=kind, key=reference.key)
+        if row is None:
             raise InvalidError(
                 f"{document.kind} {document.key} needs {reference.kind} {reference.key}",
                 hint=f"put the {reference.kind} first",
             )
+        document.check_against(versioned(row).document)

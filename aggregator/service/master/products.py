@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.errors import InvalidError
 from aggregator.model.master.classification import Classification
 from aggregator.model.master.lot import (
     Lot,
@@ -230,6 +231,16 @@ class LimitDocument(Document):
         if self.phase:
             found.append(Reference(kind=EntityKind.RECIPE, key=f"{gtin}/{self.revision}"))
         return tuple(found)
+
+    def check_against(self, referred: Document) -> None:
+        """Raise InvalidError where its recipe has no phase of that name."""
+        if isinstance(referred, RecipeDocument):
+            names = [phase.name for phase in referred.model().phases()]
+            if self.phase not in names:
+                raise InvalidError(
+                    f"recipe {referred.key} has no phase {self.phase[:80]!r}",
+                    hint=f"it has {', '.join(names) or 'none'}",
+                )
 
 
 class LotDocument(Document):
