@@ -210,6 +210,13 @@ def each_window(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
     )
 
 
+def excursions_alone(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Hold the numbers of the whole lot against the number of the limit, and nothing else."""
+    limit = case["parameters"][0]["limits"]["action_high"]
+    outside = [value > limit for value in _numbers(_inside(case, readings))]
+    return int(np.count_nonzero(np.diff([False, *outside]) & outside))
+
+
 RULES: Final[Mapping[str, Rule]] = {
     rule.__name__: rule
     for rule in (
@@ -236,5 +243,6 @@ RULES: Final[Mapping[str, Rule]] = {
         each_reader,
         fixed_timeout,
         carrier_is_lot,
+        excursions_alone,
     )
 }

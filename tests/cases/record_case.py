@@ -40,6 +40,7 @@ from aggregator.model.master.recipe import (
     SamplingContract,
 )
 from aggregator.model.record.assemble import Inputs
+from aggregator.model.record.circumstances import Circumstances, UnitChange
 from aggregator.model.series import Series, SignalKey
 from protocols.wire.header import ClockState, Epoch, GatewayId
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, SignalName, Status, TagRead
@@ -102,6 +103,9 @@ def inputs_of(case: Mapping[str, Any], readings: Sequence[Arrived]) -> Inputs:
         descents=tuple(_descent(each) for each in case.get("descents", [])),
         series={spec.key: series_of(spec, readings) for spec in signals},
         chains=(chain_of(case.get("chain", {})),),
+        circumstances=Circumstances(
+            unit_changes=tuple(_unit_change(each) for each in case.get("unit_changes", []))
+        ),
     )
 
 
@@ -252,6 +256,15 @@ def _descent(spec: Mapping[str, Any]) -> Descent:
         Portion(_lot(names[:2]), *names[2:]) for names in (spec["child"], spec["parent"])
     )
     return Descent(child=child, parent=parent, until=at(spec["until"]), edge=spec.get("edge", ""))
+
+
+def _unit_change(spec: Mapping[str, Any]) -> UnitChange:
+    return UnitChange(
+        signal=SignalKey(GATEWAY, SignalName(spec["signal"])),
+        time=at(spec["at"]),
+        before=spec["before"],
+        after=spec["after"],
+    )
 
 
 def _fact(spec: Mapping[str, Any]) -> Fact:
