@@ -166,10 +166,28 @@ async def _keep(
         before=None
         if before is None
         else {"version": before["version"], "hash": before["content_hash"]},
-        after={"version": version, "hash": digest, "state": record.state.value},
+        after={
+            "version": version,
+            "hash": digest,
+            "state": record.state.value,
+            "raised": _raised(record, before),
+        },
         why="assembled from the evidence",
     )
     await audit.record(tx, entry, context.clock)
+
+
+def _raised(record: BatchRecord, before: Row | None) -> list[audit.JsonValue]:
+    """Return the exceptions that the version before does not have: id and kind, never a value."""
+    known = set() if before is None else {each["id"] for each in _exceptions(before)}
+    return [
+        {"id": each.id, "kind": each.kind.value} for each in record.exceptions if each.id not in known
+    ]
+
+
+def _exceptions(row: Row) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stored_of(row).document["exceptions"]
+    return found
 
 
 def _summary(row: Row) -> RecordSummary:
