@@ -43,8 +43,24 @@ async def actor_of(request: Request) -> Actor:
 async def person_of(request: Request) -> Session:
     """Return the person who makes the request, having logged in with password and code.
 
-    A cookie is taken for a change too where the request comes from a page of this very server, as
-    its ``Origin`` says. Raises AccessError where nobody known asks, DeniedError for a service.
+    Raises AccessError where nobody known asks, DeniedError for a service.
+    """
+    context, text = context_of(request), session_text_of(request)
+    await tokens.who_is(context, text)
+    try:
+        return await accounts.session_of(context, text)
+    except AccessError:
+        raise DeniedError(
+            "only a person who has logged in can do this",
+            hint="log in with user, password and code; a token or a login link is not a person",
+        ) from None
+
+
+def session_text_of(request: Request) -> str:
+    """Return the token of a request that changes something, from its header or its cookie.
+
+    A cookie is taken where the request comes from a page of this very server, as its ``Origin``
+    says. Raises AccessError where there is none.
     """
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -54,15 +70,7 @@ async def person_of(request: Request) -> Session:
             text = ""
     if not text:
         raise AccessError("nobody has logged in", hint="log in with user, password and code")
-    context = context_of(request)
-    await tokens.who_is(context, text.strip())
-    try:
-        return await accounts.session_of(context, text.strip())
-    except AccessError:
-        raise DeniedError(
-            "only a person who has logged in can do this",
-            hint="log in with user, password and code; a token or a login link is not a person",
-        ) from None
+    return text.strip()
 
 
 ContextOf = Annotated[Context, Depends(context_of)]

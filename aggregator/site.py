@@ -36,12 +36,12 @@ from aggregator.api.record import doubts, entries
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
 from aggregator.service.context import Context
-from aggregator.web import login, pages, review
+from aggregator.web import access, account, login, pages, review
 from aggregator.web import trace as trace_pages
 
 STATIC: Final = Path(__file__).resolve().parent / "web" / "static"
 _CSP: Final = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 _BEARER: Final = HTTPBearer(
@@ -100,7 +100,10 @@ def create_app(context: Context) -> FastAPI:
         api.include_router(routes)
     idempotency.describe(api)
     app.include_router(api)
-    for shown in (pages.routes, login.routes, review.routes, trace_pages.routes):
+    for shown in (
+        *(pages.routes, login.routes, account.routes, access.routes),
+        *(review.routes, trace_pages.routes),
+    ):
         app.include_router(shown)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/docs", _docs, include_in_schema=False)
@@ -113,7 +116,8 @@ async def _hardened(request: Request, proceed: RequestResponseEndpoint) -> Respo
     response = await proceed(request)
     response.headers.setdefault("Content-Security-Policy", _CSP)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    # A form of our own pages then says where it comes from (``Origin``); nobody else hears it.
+    response.headers.setdefault("Referrer-Policy", "same-origin")
     if not request.url.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -139,7 +143,7 @@ async def _docs() -> HTMLResponse:
     )
     # The page starts itself by a script in its text, which the policy of the others forbids.
     page.headers["Content-Security-Policy"] = _CSP.replace(
-        "style-src", "script-src 'self' 'unsafe-inline'; style-src"
+        "img-src", "script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src"
     )
     return page
 

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aggregator.access.tokens import TokenKind
-from aggregator.caller import COOKIE, Person, context_of
+from aggregator.caller import COOKIE, context_of, session_text_of
 from aggregator.errors import AccessError, InvalidError, PasswordIssuedError
-from aggregator.service.access import accounts
+from aggregator.service.access import accounts, tokens
 from aggregator.service.access.accounts import Proof
-from aggregator.web.pages import form_of, opened, render_page
+from aggregator.web.forms import form_of
+from aggregator.web.pages import opened, render_page
 
 routes = APIRouter(include_in_schema=False)
 
@@ -18,10 +19,10 @@ routes = APIRouter(include_in_schema=False)
 @routes.post("/login/person")
 async def log_in(request: Request) -> Response:
     """Open a session; where the password was issued, ask for one of the person's own first."""
-    fields = await form_of(request)
-    context, user = context_of(request), fields.get("user", "").strip()
-    proof = Proof(password=fields.get("password", ""), code=fields.get("code", ""))
-    fresh = fields.get("new_password", "")
+    form = await form_of(request)
+    context, user = context_of(request), form.text("user")
+    proof = Proof(password=form.secret("password"), code=form.text("code"))
+    fresh = form.secret("new_password")
     change = bool(fresh)
     try:
         if fresh:
@@ -35,9 +36,9 @@ async def log_in(request: Request) -> Response:
 
 
 @routes.post("/logout")
-async def log_out(request: Request, person: Person) -> Response:
-    """End the session."""
-    await accounts.log_out(context_of(request), person)
+async def log_out(request: Request) -> Response:
+    """End the session, whoever opened it and by what."""
+    await tokens.leave(context_of(request), session_text_of(request))
     response = RedirectResponse("/login", status_code=303)
     response.delete_cookie(COOKIE)
     return response

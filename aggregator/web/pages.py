@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import parse_qs
+from typing import Any, Final, get_args
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
@@ -21,15 +20,16 @@ from aggregator.export import words as record_words
 from aggregator.export.words_zh import CHINESE
 from aggregator.ops import gateways
 from aggregator.service import assemble_record, lots
-from aggregator.service.access import tokens
+from aggregator.service.access import approvals, tokens
+from aggregator.service.access.sensitive import Form
 from aggregator.service.context import Context
 from aggregator.web import words
+from aggregator.web.forms import form_of
 from aggregator.web.news import News
+from protocols.wire.dossier.instant import format_time
 from protocols.wire.reading import SECOND, Nanoseconds
 
 routes = APIRouter(include_in_schema=False)
-
-_FORM_BYTES_MAX: Final = 4_096
 
 
 @routes.get("/")
@@ -53,7 +53,12 @@ async def record(request: Request, gtin: str, lot: str) -> Response:
     """Show a lot's newest record: verdict, exceptions, charts, completeness."""
     actor = await actor_of(request)
     found = await assemble_record.get(context_of(request), actor, gtin, lot)
-    values = {"summary": found.summary, "record": found.document}
+    values = {
+        "summary": found.summary,
+        "record": found.document,
+        "confidential": await approvals.confidential(context_of(request), actor, gtin),
+        "forms": get_args(Form),
+    }
     return render_page(request, "record.html", actor, values)
 
 
@@ -95,9 +100,7 @@ async def login_page(request: Request, link: str = "") -> Response:
 async def log_in(request: Request) -> Response:
     """Exchange the link for a session's cookie."""
     try:
-        session = await tokens.log_in(
-            context_of(request), (await form_of(request)).get("link", "").strip()
-        )
+        session = await tokens.log_in(context_of(request), (await form_of(request)).text("link"))
     except AccessError as error:
         page = render_page(request, "login.html", None, {"link": "", "problem": str(error)})
         page.status_code = 401
@@ -134,17 +137,6 @@ def problem(request: Request, error: AggregatorError, status: int) -> Response:
     return page
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a login form; AccessError for a body that is larger than one."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _FORM_BYTES_MAX:
-            raise AccessError("the login form is larger than a login form is")
-    fields = parse_qs(body.decode("ascii", errors="replace"))
-    return {name: values[0] for name, values in fields.items()}
-
-
 async def _overview(context: Context, actor: Actor) -> dict[str, Any]:
     return {
         "gateways": await gateways.health(context, actor),
@@ -174,6 +166,8 @@ def render_page(
         language=language,
         actor=actor,
         ago=lambda time: _ago(time, clock, translate),
+        at=lambda time: _instant(format_time(time)),
+        may=lambda *acts: actor is not None and any(allows(actor, Act(act)) for act in acts),
         say=lambda key: record_words.say(said, key),
         describe=lambda item: record_words.describe(item, said),
         **values,

@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-import uvicorn
 from playwright.async_api import Page, expect
 
 from aggregator.model.disposition import Stage
 from aggregator.model.signature import Component
-from aggregator.site import create_app
-from plant.ports import free_port
 from tests.e2e.browser import browsing
+from tests.e2e.console_rig import log_in, served
 from tests.personal import Person, cheap_passwords
 from tests.recorded_plant import GTIN
-from tests.reviewed_plant import Floor, opened
+from tests.reviewed_plant import opened
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 __all__ = ["cheap_passwords"]
 
 PAGE: Final = f"/records/{GTIN}/L-1/review"
-
-
-@contextlib.asynccontextmanager
-async def served(floor: Floor) -> AsyncIterator[str]:
-    """Serve the console on a free port of loopback and yield its address."""
-    port = free_port()
-    config = uvicorn.Config(create_app(floor.context), port=port, log_config=None, lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        async with asyncio.timeout(30):
-            while not server.started:  # noqa: ASYNC110 # uvicorn tells by this flag alone
-                await asyncio.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await serving
-
-
-async def log_in(page: Page, base: str, who: Person) -> None:
-    await page.goto(f"{base}/login")
-    await page.get_by_label("User").fill(who.user)
-    await page.get_by_label("Password").fill(who.password)
-    await page.get_by_label("One-time code").fill(who.code())
-    await page.get_by_role("button", name="Log in").click()
-    await expect(page.locator(".actor")).to_have_text(who.user)
 
 
 async def sign(page: Page, who: Person, reason: str) -> None:
@@ -67,7 +36,7 @@ async def sign(page: Page, who: Person, reason: str) -> None:
 
 
 async def test_a_lot_is_decided_and_released_on_the_page(tmp_path: Path) -> None:
-    async with opened(tmp_path) as floor, served(floor) as base, browsing() as browser:
+    async with opened(tmp_path) as floor, served(floor.context) as base, browsing() as browser:
         page = browser.page
         await log_in(page, base, floor.li)
         await page.goto(f"{base}/review")
@@ -104,7 +73,7 @@ async def test_a_lot_is_decided_and_released_on_the_page(tmp_path: Path) -> None
 
 
 async def test_keys_move_and_refusals_are_told(tmp_path: Path) -> None:
-    async with opened(tmp_path) as floor, served(floor) as base, browsing() as browser:
+    async with opened(tmp_path) as floor, served(floor.context) as base, browsing() as browser:
         page = browser.page
         await log_in(page, base, floor.li)
         session = await floor.li.log_in()

@@ -11,6 +11,7 @@ import pytest
 
 from aggregator.export.words import ENGLISH
 from aggregator.export.words_zh import CHINESE
+from aggregator.model.approval import State as ApprovalState
 from aggregator.model.disposition import Stage
 from aggregator.model.genealogy.edge import EdgeKind
 from aggregator.model.genealogy.item import ItemKind
@@ -18,12 +19,20 @@ from aggregator.model.record.batch_record import RecordState
 from aggregator.model.record.exceptions import ExceptionKind
 from aggregator.model.signature import Meaning
 from aggregator.ops.gateways import GatewayState
+from aggregator.service.access.sensitive import (
+    CreateAccount,
+    ExportRecord,
+    GiveToken,
+    OpenExchange,
+)
 from aggregator.web import pages
+from aggregator.web.access import KINDS
 from aggregator.web.words import catalogue, translator
 from protocols.wire.life import SourceState
 
 WEB = Path(pages.__file__).parent
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in WEB.glob("templates/*.html")}
+SENSITIVE = (CreateAccount, ExportRecord, GiveToken, OpenExchange)  # they have every field
 
 
 def used() -> Iterator[str]:
@@ -38,6 +47,10 @@ def used() -> Iterator[str]:
     yield from (state.value for state in RecordState)
     yield from (stage.value.replace("_", " ") for stage in Stage)
     yield from (kind.value.replace("_", " ") for kind in (*ItemKind, *EdgeKind))
+    yield from (state.value for state in ApprovalState)
+    yield from KINDS.values()
+    for act in SENSITIVE:
+        yield from (name.replace("_", " ") for name in act.model_fields if name != "kind")
 
 
 def fields(text: str) -> set[str]:

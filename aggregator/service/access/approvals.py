@@ -16,7 +16,13 @@ from typing import Final
 from aggregator import audit
 from aggregator.access import tokens as token_rows
 from aggregator.access.roles import Act, Actor, allows, require
-from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
+from aggregator.errors import (
+    ConflictError,
+    DeniedError,
+    InvalidError,
+    NotFoundError,
+    SecondPersonError,
+)
 from aggregator.model.approval import Approval, ApprovalId, Event, State, step
 from aggregator.model.disposition import UserId
 from aggregator.model.master.lot import check_lot_key
@@ -24,7 +30,12 @@ from aggregator.model.signature import Component
 from aggregator.service.access.accounts import Proof, Session, prove
 from aggregator.service.access.doing import Handed, prepared
 from aggregator.service.access.rights import right
-from aggregator.service.access.second_person import approval_of, is_confidential, keep
+from aggregator.service.access.second_person import (
+    approval_of,
+    guard_access,
+    is_confidential,
+    keep,
+)
 from aggregator.service.access.sensitive import (
     PARSE,
     ExportRecord,
@@ -36,6 +47,7 @@ from aggregator.service.access.sensitive import (
 )
 from aggregator.service.assemble_record import stored
 from aggregator.service.context import Context
+from aggregator.settings import SecondPerson
 from aggregator.store.base import Transaction
 from protocols.wire.reading import SECOND, Nanoseconds
 
@@ -102,6 +114,22 @@ async def ask(context: Context, session: Session, act: Sensitive, *, why: str) -
     return approval
 
 
+async def do_or_ask(
+    context: Context, session: Session, act: Sensitive, *, why: str
+) -> Approval | Handed:
+    """Do an act where it takes one person; where it takes two, ask for it."""
+    require(session.actor, asks(act))
+    do = await prepared(context, act)
+    if do is not None:
+        try:
+            async with context.store.write() as tx:
+                await guard_access(context, tx, act.kind)
+                return await do(tx, session.actor, why)
+        except SecondPersonError:
+            pass
+    return await ask(context, session, act, why=why)
+
+
 async def approve(
     context: Context, session: Session, approval: str, verdict: Verdict
 ) -> tuple[Approval, Handed]:
@@ -166,8 +194,10 @@ async def every(context: Context, session: Session) -> list[Asked]:
 
 
 async def confidential(context: Context, actor: Actor, gtin: str) -> bool:
-    """Tell whether the records of a product leave by two persons alone."""
+    """Tell whether a person takes the records of a product out only if another approves."""
     require(actor, Act.READ_RECORDS)
+    if SecondPerson.EXPORT not in context.settings.access.second_person:
+        return False
     async with context.store.read() as tx:
         return await is_confidential(tx, gtin)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aggregator import audit
 from aggregator.access import second_factor, tokens
+from aggregator.access.accounts import Account
 from aggregator.access.tokens import Token, TokenKind
 from aggregator.errors import EvidenceError, InvalidError, NotFoundError
 from aggregator.service.access.accounts import (
@@ -16,6 +17,7 @@ from aggregator.service.access.accounts import (
     Session,
     account_entry,
     enrolment_of,
+    present,
     prove,
 )
 from aggregator.service.context import Context
@@ -27,6 +29,12 @@ class Offer:
 
     sealed: str  # comes back with its first code; nobody but this aggregator can read it
     enrolment: str  # ``otpauth`` address
+
+
+async def account(context: Context, session: Session) -> Account:
+    """Return one's own account."""
+    async with context.store.read() as tx:
+        return await present(tx, session.actor.name)
 
 
 async def sessions(context: Context, session: Session) -> list[Token]:

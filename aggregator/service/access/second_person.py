@@ -90,9 +90,7 @@ async def is_confidential(tx: Transaction, gtin: str) -> bool:
     """Tell whether a parameter of a material is classified as one that two persons let out."""
     after = prefix = f"{gtin}/"
     while True:
-        rows = await tx.fetch(
-            "master.list", kind=EntityKind.LIMIT.value, after=after, count=_PAGE
-        )
+        rows = await tx.fetch("master.list", kind=EntityKind.LIMIT.value, after=after, count=_PAGE)
         for row in rows:
             if not row["key"].startswith(prefix):
                 return False

@@ -83,6 +83,15 @@ async def log_in(context: Context, link: str) -> str:
     return text
 
 
+async def leave(context: Context, text: str) -> None:
+    """End a browser's session, a person's or one that a link opened."""
+    kinds, now = frozenset({TokenKind.SESSION, TokenKind.PERSON}), context.clock.now()
+    async with context.store.write() as tx:
+        session = await tokens.authenticate(tx, text, kinds, now=now)
+        await tokens.end(tx, session.id, now=now)
+        await audit.record(tx, _entry(session.actor, session, "log out", "as asked"), context.clock)
+
+
 def _entry(actor: Actor, token: Token, act: str, why: str) -> audit.Entry:
     holder: list[audit.JsonValue] = [*sorted(token.actor.roles)]
     return audit.Entry(
