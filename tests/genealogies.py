@@ -10,7 +10,7 @@ import numpy as np
 
 from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part, Quantity
-from aggregator.model.genealogy.graph import KINDS, Columns, Graph
+from aggregator.model.genealogy.graph import KINDS, Columns, build
 from aggregator.model.genealogy.item import Item, ItemKind, check_item
 from protocols.wire.reading import SECOND
 
@@ -90,7 +90,7 @@ class Made:
                     side.append((at, self.numbers.setdefault(part.item, len(self.numbers))))
         self.items = list(self.numbers)
         into, out = (np.array(side, dtype=np.int64).reshape(-1, 2) for side in sides)
-        self.graph = Graph(
+        self.graph = build(
             Columns(
                 kinds=np.array([KINDS.index(each.kind) for each in edges], dtype=np.int64),
                 earliest=np.array([each.earliest for each in edges], dtype=np.int64),

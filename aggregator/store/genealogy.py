@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from aggregator.model.genealogy.edge import EdgeKind
-from aggregator.model.genealogy.graph import KINDS, Columns, Graph, Ints
+from aggregator.model.genealogy.graph import KINDS, Columns, Graph, Ints, build
 from aggregator.store.base import Row, Transaction
 
 
@@ -22,7 +22,7 @@ class GenealogyIndex:
     def __init__(self) -> None:
         """Begin with nothing; the first trace reads everything."""
         self._columns = _nothing()
-        self._graph = Graph(self._columns)
+        self._graph = build(self._columns)
         self._turn = asyncio.Lock()
 
     async def graph(self, tx: Transaction) -> Graph:
@@ -40,7 +40,7 @@ class GenealogyIndex:
             for after in range(known - 1, edges - 1, _PAGE):
                 part = await _page(tx, after, min(after + _PAGE, edges - 1), items)
                 columns = await asyncio.to_thread(_joined, columns, part)
-            self._graph = await asyncio.to_thread(Graph, columns)
+            self._graph = await asyncio.to_thread(self._graph.grown, columns)
             self._columns = columns
             return self._graph
 

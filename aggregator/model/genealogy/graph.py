@@ -1,4 +1,4 @@
-"""The genealogy as arrays: built once from all edges, and traced without a depth cap.
+"""The genealogy as arrays: it grows with the edges that come, and is traced without a depth cap.
 
 Edges and items are numbers here, from 0; who they are is looked up for what is shown. An item that
 was made again long after everything known of its earlier life has two *places*, so that a lot
@@ -7,6 +7,7 @@ number used again years later does not join two histories.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.edge import FLOW, EdgeKind
+from aggregator.model.genealogy.layer import Layer, Side
 from protocols.wire.reading import SECOND, Nanoseconds
 
 Ints = NDArray[np.int64]
@@ -38,42 +40,34 @@ class Columns:
     items: int  # how many there are
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One side of all edges, found by edge and by place."""
-
-    edge_starts: Ints  # edge e's places: places[edge_starts[e]:edge_starts[e + 1]]
-    places: Ints
-    place_starts: Ints  # place p's edges: edges[place_starts[p]:place_starts[p + 1]]
-    edges: Ints
-
-
 class Graph:
-    """All edges in force; it never changes."""
+    """All edges in force; it never changes: what comes later makes another (``grown``)."""
 
-    __slots__ = ("_by_item", "earliest", "into", "items", "kinds", "latest", "out")
+    __slots__ = ("_columns", "_lives", "into", "items", "out")
 
-    def __init__(self, columns: Columns) -> None:
-        """Build the arrays, without the edges that are gone."""
-        self.kinds, self.earliest, self.latest = columns.kinds, columns.earliest, columns.latest
-        into = columns.into[~columns.gone[columns.into[:, 0]]]
-        out = columns.out[~columns.gone[columns.out[:, 0]]]
-        self._by_item: dict[int, list[int]] = {}  # places of items that have several
-        self.items: Ints = np.arange(columns.items, dtype=np.int64)  # by place
-        self._part_lives(into, out)
-        self.into, self.out = (
-            _side(pairs, self.kinds.size, self.items.size) for pairs in (into, out)
-        )
+    def __init__(self, columns: Columns, items: Ints, lives: _Lives, sides: list[Side]) -> None:
+        """Keep what ``build`` or ``grown`` has made."""
+        self._columns, self._lives = columns, lives
+        self.items = items  # by place
+        self.into, self.out = sides
+
+    @property
+    def earliest(self) -> Ints:
+        """Each edge's start, less its uncertainty."""
+        return self._columns.earliest
+
+    @property
+    def latest(self) -> Ints:
+        """Each edge's end, and its uncertainty."""
+        return self._columns.latest
 
     def places(self, item: int) -> list[int]:
         """Return the places of an item, in order of time."""
-        return self._by_item.get(item, [item])
+        return self._lives.several.get(item) or [int(self._lives.places[item])]
 
     def of_kinds(self, kinds: frozenset[EdgeKind]) -> Bools:
         """Return which edges are of one of the kinds."""
-        wanted = np.array([kind in kinds for kind in KINDS])
-        found: Bools = wanted[self.kinds]
-        return found
+        return _are(self._columns.kinds, kinds)
 
     def life(self, place: int) -> tuple[Nanoseconds, Nanoseconds] | None:
         """Return the earliest and the latest time known of a place; None where there is none.
@@ -87,63 +81,140 @@ class Graph:
 
     def edges_of(self, place: int) -> Ints:
         """Return the edges that a place is part of, on either side."""
-        return np.concatenate(
-            [
-                side.edges[side.place_starts[place] : side.place_starts[place + 1]]
-                for side in (self.into, self.out)
-            ]
-        )
+        places = np.array([place], dtype=np.int64)
+        return np.concatenate([side.edges_of(places)[0] for side in (self.into, self.out)])
 
-    def _part_lives(self, into: Ints, out: Ints) -> None:
-        """Give the items that were made again, long after, a place for each life."""
-        makes = self.of_kinds(FLOW | {EdgeKind.USE})
-        made = out[makes[out[:, 0]]]
-        first = np.full(self.items.size, FOREVER, dtype=np.int64)
-        last = np.full(self.items.size, -1, dtype=np.int64)
-        np.minimum.at(first, made[:, 1], self.earliest[made[:, 0]])
-        np.maximum.at(last, made[:, 1], self.earliest[made[:, 0]])
-        for item in np.flatnonzero((last >= 0) & (last - first > REUSE)).tolist():
-            self._part(item, into, out, makes)
+    def grown(self, columns: Columns) -> Graph:
+        """Return the graph of ``columns``, which are this one's and what came since.
 
-    def _part(self, item: int, into: Ints, out: Ints, makes: Bools) -> None:
-        rows = sorted(
-            (int(self.earliest[edge]), not is_out, int(edge), at, is_out)
-            for is_out, pairs in ((True, out), (False, into))
-            for at in np.flatnonzero(pairs[:, 1] == item).tolist()
-            for edge in (pairs[at, 0],)
-        )
-        places, reach = [item], -1
-        for earliest, _, edge, at, is_out in rows:
-            if is_out and makes[edge] and 0 <= reach < earliest - REUSE:
-                places.append(self.items.size)
-                self.items = np.append(self.items, item)
-            # What uses it up is a trace of its life, and so is a carrier that lets it go.
-            reach = max(reach, min(int(self.latest[edge]), FOREVER))
-            (out if is_out else into)[at, 1] = places[-1]
-        if len(places) > 1:
-            self._by_item[item] = places
+        It is what ``build`` would make, and costs what came since: all edges are gone through
+        only where the lives of an item may part otherwise, or where much has come.
+        """
+        old, known, edges = self.into.layers[0].stop, self.earliest.size, columns.earliest.size
+        if edges - old > max(_NEWER_MAX, old // _NEWER_PART):
+            return build(columns)
+        fresh = [_since(rows, known) for rows in (columns.into, columns.out)]
+        gone = np.flatnonzero(columns.gone[:known] & ~self._columns.gone)
+        parts = np.concatenate([side.places_of(gone)[0] for side in (self.into, self.out)])
+        touched = np.concatenate([fresh[0][:, 1], fresh[1][:, 1], self.items[parts]])
+        lives = self._lives.grown(columns, fresh[1], self.items.size)
+        if lives.may_part(touched):
+            return build(columns)
+        new = np.arange(self._lives.places.size, columns.items, dtype=np.int64)
+        sides = []
+        for side, rows in ((self.into, columns.into), (self.out, columns.out)):
+            newer = _since(rows, old)
+            newer = newer[~columns.gone[newer[:, 0]]]
+            pairs = np.stack([newer[:, 0], lives.places[newer[:, 1]]], axis=1)
+            layers = (side.layers[0], Layer.of(pairs, old, edges))
+            sides.append(Side(layers=layers, gone=columns.gone))
+        return Graph(columns, np.concatenate([self.items, new]), lives, sides)
 
 
-def gathered(starts: Ints, values: Ints, keys: Ints) -> tuple[Ints, Ints]:
-    """Return the values of all ``keys``, one after another, and for each which key it is of."""
-    first = starts[keys]
-    count = starts[keys + 1] - first
-    which = np.repeat(np.arange(keys.size), count)
-    at = np.arange(which.size) + np.repeat(first - np.cumsum(count) + count, count)
-    return values[at], which
+_NEWER_MAX: Final = 10_000
+_NEWER_PART: Final = 16
+"""All is built anew when more edges came than this, and than this part of those before."""
 
 
-def _side(pairs: Ints, edges: int, places: int) -> Side:
-    order = np.argsort(pairs[:, 1], kind="stable")
-    return Side(
-        edge_starts=_starts(pairs[:, 0], edges),
-        places=np.ascontiguousarray(pairs[:, 1]),
-        place_starts=_starts(pairs[:, 1], places),
-        edges=pairs[order, 0],
+def build(columns: Columns) -> Graph:
+    """Return the graph of all edges of ``columns`` but those that are gone."""
+    into = columns.into[~columns.gone[columns.into[:, 0]]]
+    out = columns.out[~columns.gone[columns.out[:, 0]]]
+    nobody = np.empty(0, dtype=np.int64)
+    lives = _Lives(first=nobody, last=nobody, places=nobody, several={}).grown(columns, out, 0)
+    items, several = _parted(columns, lives, into, out)
+    edges = columns.kinds.size
+    return Graph(
+        columns,
+        items,
+        _Lives(first=lives.first, last=lives.last, places=lives.places, several=several),
+        [
+            Side(layers=(Layer.of(pairs, 0, edges, places=items.size),), gone=None)
+            for pairs in (into, out)
+        ],
     )
 
 
-def _starts(keys: Ints, count: int) -> Ints:
-    found = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(np.bincount(keys, minlength=count), out=found[1:])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lives:
+    """When items were made, and their places; arrays have one entry an item."""
+
+    first: Ints  # time at which it was first made, or earlier
+    last: Ints  # time at which it was last made, or later; -1: never
+    places: Ints  # its first place
+    several: Mapping[int, list[int]]  # places of items that have more than one
+
+    def grown(self, columns: Columns, out: Ints, places: int) -> _Lives:
+        """Return the lives with outputs of more edges; new items' places follow ``places``."""
+        new = columns.items - self.first.size
+        first = np.concatenate([self.first, np.full(new, FOREVER, dtype=np.int64)])
+        last = np.concatenate([self.last, np.full(new, -1, dtype=np.int64)])
+        made = out[_are(columns.kinds[out[:, 0]], _MAKING) & ~columns.gone[out[:, 0]]]
+        np.minimum.at(first, made[:, 1], columns.earliest[made[:, 0]])
+        np.maximum.at(last, made[:, 1], columns.earliest[made[:, 0]])
+        added = np.arange(places, places + new, dtype=np.int64)
+        return _Lives(
+            first=first,
+            last=last,
+            places=np.concatenate([self.places, added]),
+            several=self.several,
+        )
+
+    def may_part(self, items: Ints) -> bool:
+        """Tell whether one of ``items`` has several lives, or was made over so long a time."""
+        long = (self.last[items] >= 0) & (self.last[items] - self.first[items] > REUSE)
+        return bool(long.any()) or not self.several.keys().isdisjoint(items.tolist())
+
+
+_MAKING: Final = FLOW | {EdgeKind.USE}
+
+
+def _parted(
+    columns: Columns, lives: _Lives, into: Ints, out: Ints
+) -> tuple[Ints, dict[int, list[int]]]:
+    """Give the items that were made again, long after, a place for each life.
+
+    Puts places in the stead of items into the rows ``into`` and ``out``; returns the items by
+    place, and the places of those that have several.
+    """
+    items = [np.arange(columns.items, dtype=np.int64)]
+    several: dict[int, list[int]] = {}
+    makes = _are(columns.kinds, _MAKING)
+    size = columns.items
+    for item in np.flatnonzero((lives.last >= 0) & (lives.last - lives.first > REUSE)).tolist():
+        places = _part(columns, item, (into, out), makes, size)
+        if len(places) > 1:
+            several[item] = places
+            size += len(places) - 1
+            items.append(np.full(len(places) - 1, item, dtype=np.int64))
+    return np.concatenate(items), several
+
+
+def _part(
+    columns: Columns, item: int, sides: tuple[Ints, Ints], makes: Bools, free: int
+) -> list[int]:
+    """Give each life of an item a place, from ``free`` on; put them into the rows."""
+    rows = sorted(
+        (int(columns.earliest[edge]), not is_out, int(edge), at, is_out)
+        for is_out in (True, False)
+        for at in np.flatnonzero(sides[is_out][:, 1] == item).tolist()
+        for edge in (sides[is_out][at, 0],)
+    )
+    places, reach = [item], -1
+    for earliest, _, edge, at, is_out in rows:
+        if is_out and makes[edge] and 0 <= reach < earliest - REUSE:
+            places.append(free + len(places) - 1)
+        # What uses it up is a trace of its life, and so is a carrier that lets it go.
+        reach = max(reach, min(int(columns.latest[edge]), FOREVER))
+        sides[is_out][at, 1] = places[-1]
+    return places
+
+
+def _are(kinds: Ints, wanted: frozenset[EdgeKind]) -> Bools:
+    found: Bools = np.array([kind in wanted for kind in KINDS])[kinds]
     return found
+
+
+def _since(rows: Ints, edge: int) -> Ints:
+    """Return the rows of the edges from ``edge`` on."""
+    return rows[np.searchsorted(rows[:, 0], edge) :]

@@ -16,7 +16,8 @@ import numpy as np
 
 from aggregator.model.binding.fact import FOREVER
 from aggregator.model.genealogy.edge import EdgeKind
-from aggregator.model.genealogy.graph import Graph, Ints, Side, gathered
+from aggregator.model.genealogy.graph import Graph, Ints
+from aggregator.model.genealogy.layer import Side
 from protocols.wire.reading import Nanoseconds
 
 
@@ -203,7 +204,7 @@ def _spread(
     level = 0
     while front.size:
         level += 1
-        edges, which = gathered(seen.into.place_starts, seen.into.edges, front)
+        edges, which = seen.into.edges_of(front)
         source = front[which]
         touched = wanted[edges] & (seen.high[edges] >= times[source])
         if level == 1:
@@ -212,7 +213,7 @@ def _spread(
         arrival = np.maximum(seen.low[edges], times[source])
         first = _first_of(edges, arrival)  # an edge is gone along once, at its earliest
         edges, source, arrival = edges[first], source[first], arrival[first]
-        places, which = gathered(seen.out.edge_starts, seen.out.places, edges)
+        places, which = seen.out.places_of(edges)
         at = arrival[which]
         sooner = (at < times[places]) & (levels[places] != 0)
         places, which, at = places[sooner], which[sooner], at[sooner]
