@@ -17,8 +17,8 @@ from aggregator.service import audit_trail
 from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
-from aggregator.service.master.master_data import Versioned
 from tests.rigs.context import running_context
+from tests.rigs.master_documents import DOCUMENTS_OF, put, put_before
 
 ENGINEER = Actor(name="engineer", roles=frozenset({Role.ENGINEER}))
 QA = Actor(name="qa", roles=frozenset({Role.QA}))
@@ -49,15 +49,6 @@ LIMIT = {
 async def context(tmp_path: Path) -> AsyncIterator[Context]:
     async with running_context(tmp_path) as opened:
         yield opened
-
-
-async def put(
-    context: Context, kind: EntityKind, data: dict[str, Any], expected: int | None = None
-) -> Versioned:
-    document = master_data.parse(kind, data)
-    return await master_data.put(
-        context, ENGINEER, document, expected_version=expected, why="set up"
-    )
 
 
 async def test_an_entity_keeps_every_version(context: Context) -> None:
@@ -167,3 +158,52 @@ async def test_who_may_not_change_master_data_does_not(context: Context) -> None
     document = master_data.parse(EntityKind.EQUIPMENT, PRESS)
     with pytest.raises(DeniedError):
         await master_data.put(context, auditor, document, expected_version=None, why="x")
+
+
+async def test_a_limit_of_a_phase_needs_a_recipe_that_has_it(context: Context) -> None:
+    await put_before(context, EntityKind.LIMIT)
+    _, limit = DOCUMENTS_OF[EntityKind.LIMIT]
+    with pytest.raises(InvalidError, match="has no phase 'cool down'") as raised:
+        await put(context, EntityKind.LIMIT, limit | {"phase": "cool down"})
+    assert "heat up, hold" in raised.value.hint
+    with pytest.raises(InvalidError, match=f"needs recipe {GTIN}/B"):
+        await put(context, EntityKind.LIMIT, limit | {"revision": "B"})
+    assert (await put(context, EntityKind.LIMIT, limit)).version == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        (EntityKind.INSTALLATION, {"equipment": "demo/press-1"}, "at a place or behind a signal"),
+        (EntityKind.INSTALLATION, {"gateway": ""}, "named by its gateway and its name"),
+        (EntityKind.INSTALLATION, {"valid_to": "2025-01-01T00:00:00Z"}, "ends after it starts"),
+        (EntityKind.INSTALLATION, {"valid_from": "2026-01-01"}, "no time with a zone"),
+        (EntityKind.CALIBRATION, {"physical_asset": ""}, "of a physical asset or of a signal"),
+        (EntityKind.CALIBRATION, {"valid_from": "2025-01-01T00:00:00Z"}, "not before"),
+        (EntityKind.CALIBRATION, {"performed": "2262-04-12T00:00:00Z"}, "after 2262"),
+        (EntityKind.RECIPE, {"procedure": []}, "at least 1 item"),
+        (EntityKind.MATERIAL, {"tolerance": "1.01"}, "less than or equal to 1"),
+        (EntityKind.LIMIT, {"target": float("nan")}, "finite number"),
+        (EntityKind.LIMIT, {"stuck_after_s": 0}, "greater than 0"),
+        (EntityKind.SUBLOT, {"part": "a#b"}, "not a lot id"),
+        (EntityKind.UNIT, {"unit_id": "S-1"}, "no id of a unit"),
+        (EntityKind.UNIT, {"lot": ""}, "not a lot id"),
+        (EntityKind.PERSON, {"person": " li"}, "no id of a person"),
+        (EntityKind.QUALIFICATION, {"operation": ""}, "for an operation, for a place"),
+    ],
+)
+async def test_a_document_of_a_new_kind_that_contradicts_itself_is_refused(
+    context: Context, kind: EntityKind, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidError, match=message):
+        await put(context, kind, DOCUMENTS_OF[kind][1] | change)
+
+
+async def test_every_kind_refers_to_what_must_be_there(context: Context) -> None:
+    for kind in EntityKind:
+        document = master_data.parse(kind, DOCUMENTS_OF[kind][1])
+        assert document.key == DOCUMENTS_OF[kind][0]
+        assert all(reference.kind is not kind for reference in document.references())
+        if document.references():
+            with pytest.raises(InvalidError, match="needs"):
+                await put(context, kind, DOCUMENTS_OF[kind][1])
