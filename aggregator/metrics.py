@@ -64,6 +64,9 @@ SEGMENTS: Final = Counter(
 UNSEGMENTED: Final = Gauge(
     "lotproof_aggregator_unsegmented_bundles", "Bundles that no segment of the index covers yet."
 )
+OVERTAKEN: Final = Gauge(
+    "lotproof_aggregator_overtaken_records", "Records that something came about since."
+)
 DRILL_SECONDS: Final = Histogram(
     "lotproof_aggregator_recall_drill_seconds",
     "Time that a drill took to locate everything that was made of a lot drawn by chance.",

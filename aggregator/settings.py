@@ -167,6 +167,14 @@ class RecordSettings(_Table):
         le=64,
         description="processes that verify the seals of a long lot; 0: none but the aggregator's",
     )
+    rebind_seconds: float = Field(
+        default=0.05, gt=0, description="wait between two looks for what has come about any lot"
+    )
+    assemble_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="wait before a record that was overtaken is assembled again",
+    )
 
 
 class AccessSettings(_Table):

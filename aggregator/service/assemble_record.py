@@ -64,6 +64,7 @@ class Assembled:
     record: BatchRecord
     data: bytes
     gathered: Gathered
+    mark: int  # everything that had been looked at by then is in it
 
 
 async def assemble_record(context: Context, actor: Actor, gtin: str, lot: str) -> StoredRecord:
@@ -76,6 +77,7 @@ async def assemble_record(context: Context, actor: Actor, gtin: str, lot: str) -
     key = check_lot_key(gtin, lot)
     made = await assemble_now(context, key)
     async with context.store.write() as tx:
+        await tx.execute("rebinding.caught_up", gtin=key.gtin, lot=key.lot, mark=made.mark)
         row = await tx.fetch_one("records.latest", gtin=key.gtin, lot=key.lot)
         if row is not None and row["content_hash"] == content_hash(made.data):
             return stored_of(row)
@@ -90,9 +92,11 @@ async def assemble_now(context: Context, key: LotKey) -> Assembled:
     """Assemble the record of a lot from what is stored now, and keep nothing."""
     await refresh(context)
     async with context.store.read() as tx:
+        state = await tx.fetch_one("rebinding.state")
         gathered = await gather(context, tx, key)
     record, data = await asyncio.to_thread(_assemble, gathered.inputs)
-    return Assembled(record=record, data=data, gathered=gathered)
+    mark = 0 if state is None else state["mark"]
+    return Assembled(record=record, data=data, gathered=gathered, mark=mark)
 
 
 async def get(

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from enum import StrEnum
 from typing import Any
 
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from aggregator.model.binding.fact import FOREVER, Authority, Fact, FactId, FactKind
+from aggregator.model.master.equipment import EquipmentPath
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.service.context import Context
 from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Row, Transaction
+from protocols.wire.dossier.series import Interval
 
 
 async def add(context: Context, actor: Actor, fact: Fact, *, why: str) -> Fact:
@@ -67,9 +70,40 @@ async def of_lot(context: Context, actor: Actor, gtin: str, lot: str) -> list[Fa
     return [fact_of(row) for row in rows]
 
 
+class Touch(StrEnum):
+    """What says something new of a stretch of time."""
+
+    FACT = "fact"
+    READINGS = "readings"  # a lot id, or a carrier that was seen
+
+
+async def touch(
+    tx: Transaction,
+    times: Interval,
+    *,
+    equipment: EquipmentPath | None,
+    lot: LotKey | None,
+    why: Touch,
+) -> None:
+    """Leave word that ``lot``, and what was at ``equipment`` then, is to be looked at."""
+    await tx.execute(
+        "rebinding.touch",
+        start_time=times.start,
+        end_time=times.end,
+        equipment=equipment,
+        gtin=None if lot is None else lot.gtin,
+        lot=None if lot is None else lot.lot,
+        why=why.value,
+    )
+
+
 def fact_of(row: Row) -> Fact:
     """Return the fact that a row's document holds."""
-    said: dict[str, Any] = json.loads(row["document"])
+    return _said(row["document"])
+
+
+def _said(document: str) -> Fact:
+    said: dict[str, Any] = json.loads(document)
     lot = said["lot"]
     return Fact(
         **{
@@ -116,6 +150,9 @@ async def _add(
         supersedes=fact.supersedes,
         document=audit.canonical(document),
     )
+    for each in (fact, *([] if before is None else [_said(before)])):
+        times = Interval(each.start, each.until)
+        await touch(tx, times, equipment=each.equipment, lot=each.lot, why=Touch.FACT)
     entry = audit.Entry(
         who=actor.name,
         act=Act.WRITE_FACTS.value,

@@ -26,7 +26,7 @@ from aggregator.model.record.batch_record import (
 from aggregator.model.series import Series
 from aggregator.service.binding.located import Located, bounded, located
 from aggregator.service.binding.sightings import identifying_series
-from aggregator.service.binding.whereabouts import plant_of
+from aggregator.service.binding.whereabouts import lots_called, plant_of
 from aggregator.service.context import Context
 from aggregator.service.hold_evidence import HeldChain, hold
 from aggregator.service.record.circumstances import circumstances_of
@@ -34,6 +34,7 @@ from aggregator.service.record.entries import entries_of
 from aggregator.service.record.master import limits_at, ordered, places_at, plant_at
 from aggregator.store.base import Transaction
 from aggregator.store.evidence import chains
+from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
 from protocols.wire.reading import SECOND, Nanoseconds
 
@@ -137,14 +138,15 @@ async def _with_readings(
     signals = observing(inputs.plant, where.windows)
     since = max(start - _lookback(inputs), 0)
     first, last = where.stretches[0].start, max(where.stretches[-1].end, end)
-    named = await identifying_series(context, tx, min(first, since), last)
+    named = await identifying_series(context, tx, Interval(min(first, since), last))
     keys = sorted({spec.key for spec in signals} - named.keys())
     series = named | await context.index.window(tx, keys, since, bounded(end) + 1)
     held: list[ChainSpan] = []
     for gateway in sorted({spec.key.gateway for spec in signals}):
         first, last = _gateway_times(series.values(), gateway, start, end)
         held += await chains(tx, gateway, first, last)
-    return replace(inputs, series=series, chains=tuple(held))
+    plant = replace(inputs.plant, lots=await lots_called(tx, named.values()))
+    return replace(inputs, plant=plant, series=series, chains=tuple(held))
 
 
 def _lookback(inputs: Inputs) -> Nanoseconds:

@@ -21,6 +21,7 @@ from aggregator.service.binding.located import Located, come_by, located
 from aggregator.service.binding.sightings import refresh
 from aggregator.service.binding.whereabouts import plant_of
 from aggregator.service.context import Context
+from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Transaction
 from aggregator.store.evidence import chains
 from protocols.wire.reading import Nanoseconds
@@ -63,7 +64,8 @@ async def bindings(
     then = FOREVER if as_of is None else as_of
     async with context.store.read() as tx:
         plant = await plant_of(tx)
-        if key not in plant.lots:
+        row = await tx.fetch_one("master.current", kind=EntityKind.LOT.value, key=lot_key(key))
+        if row is None:
             raise NotFoundError(f"there is no lot {key}", hint="put the lot first")
         found = await located(context, tx, key, plant, as_of=then)
         signals = [

@@ -18,7 +18,7 @@ from aggregator.model.master.lot import LotKey
 from aggregator.model.master.order import Job
 from aggregator.model.series import Series
 from aggregator.service.binding.sightings import identifying_series
-from aggregator.service.binding.whereabouts import descents_of, whereabouts
+from aggregator.service.binding.whereabouts import descents_of, lots_called, whereabouts
 from aggregator.service.context import Context
 from aggregator.service.facts import fact_of
 from aggregator.store.base import Transaction
@@ -81,14 +81,18 @@ async def known_between(
     times: Interval,
     *,
     as_of: Nanoseconds = FOREVER,
+    stay_max: Nanoseconds = FOREVER,
 ) -> Known:
-    """Return all that says which lots were where over some time, and no more."""
+    """Return all that says which lots were where over some time, and no more.
+
+    Of a carrier's stay, no more than ``stay_max`` before it is looked at.
+    """
     start, end = times
-    series = await identifying_series(context, tx, start, end)
+    series = await identifying_series(context, tx, times, stay_max=stay_max)
     rows = await tx.fetch("facts.between", start=start, stop=end, as_of=as_of)
     gateways = sorted({key.gateway for key in series})
     return Known(
-        plant=plant,
+        plant=replace(plant, lots=await lots_called(tx, series.values())),
         facts=tuple([fact_of(row) for row in rows]),
         series={key: await come_by(tx, found, as_of) for key, found in series.items()},
         chains=tuple(

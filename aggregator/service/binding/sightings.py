@@ -16,10 +16,11 @@ from aggregator.model.binding.fact import FOREVER
 from aggregator.model.binding.named import Said, lot_changes
 from aggregator.model.binding.presence import dwells
 from aggregator.model.master.equipment import SignalRole, SignalSpec
-from aggregator.model.master.lot import LotKey
+from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import Series, SignalKey
 from aggregator.service.context import Context
+from aggregator.service.facts import Touch, touch
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.store.base import Row, Transaction
@@ -41,18 +42,18 @@ class Sighting(NamedTuple):
     end: Nanoseconds
 
 
-async def refresh(context: Context) -> list[Sighting]:
+async def refresh(context: Context) -> None:
     """Look for sightings in all bundles that came since the last time, however old they are.
 
-    Returns the stretches that were looked at again, a signal each.
+    Lots that are named anew, or no more, are noted for rebinding.
     """
     async with context.store.read() as tx:
         if not await tx.fetch("sightings.fresh", position=await _position(tx), count=1):
-            return []
+            return
     async with context.store.write() as tx:
         fresh = await tx.fetch("sightings.fresh", position=await _position(tx), count=FEW + 1)
         if not fresh:
-            return []
+            return
         specs = await identifying(tx)
         if len(fresh) > FEW:
             last = await tx.fetch_one("sightings.last", position=fresh[-1]["position"])
@@ -61,9 +62,12 @@ async def refresh(context: Context) -> list[Sighting]:
         else:
             position = fresh[-1]["position"]
             touched = await _touched(tx, fresh, specs)
-        looked = [await _look_again(context, tx, spec, times) for spec, times in touched]
+        for spec, times in touched:
+            if spec.role is SignalRole.LOT_ID:
+                await _name_again(context, tx, spec, times)
+            else:
+                await _see_again(context, tx, spec, times)
         await tx.execute("sightings.advance", position=position + 1)
-        return looked
 
 
 async def identifying(tx: Transaction) -> list[SignalSpec]:
@@ -80,17 +84,26 @@ async def seen(tx: Transaction, said: str) -> list[Sighting]:
     ]
 
 
+async def lots_of_id(tx: Transaction, lot: str) -> list[LotKey]:
+    """Return every lot that has an id, of whatever GTIN."""
+    rows = await tx.fetch("sightings.lots_called", lot=lot)
+    return [check_lot_key(*row["key"].split("/", 1)) for row in rows]
+
+
 async def identifying_series(
-    context: Context, tx: Transaction, start: Nanoseconds, end: Nanoseconds
+    context: Context, tx: Transaction, times: Interval, *, stay_max: Nanoseconds = FOREVER
 ) -> dict[SignalKey, Series]:
-    """Return what all signals that name lots or see carriers say of ``[start, end)``.
+    """Return what all signals that name lots or see carriers say of a stretch of time.
 
     From where that begins which is still on at the start, to what stands at the end: it may be what
-    ended it.
+    ended it. Of a carrier's stay no more than ``stay_max`` before the start is read.
     """
     found = {}
+    start, end = times
     for spec in await identifying(tx):
         since = await _began(tx, spec, start, end)
+        if spec.role is SignalRole.TAG_READS:
+            since = max(since, start - min(start, stay_max))
         series = await context.index.series(tx, spec.key, since, min(end, FOREVER - 1) + 1)
         if series is not None:
             found[spec.key] = series
@@ -126,18 +139,7 @@ async def _touched(
     return [(by_key[key], found[key]) for key in sorted(found)]
 
 
-async def _look_again(
-    context: Context, tx: Transaction, spec: SignalSpec, times: Interval
-) -> Sighting:
-    """Make the sightings again that new readings within ``times`` may change."""
-    if spec.role is SignalRole.LOT_ID:
-        return await _name_again(context, tx, spec, times)
-    return await _see_again(context, tx, spec, times)
-
-
-async def _name_again(
-    context: Context, tx: Transaction, spec: SignalSpec, times: Interval
-) -> Sighting:
+async def _name_again(context: Context, tx: Transaction, spec: SignalSpec, times: Interval) -> None:
     """Make the runs again from the one before new readings to the end of the one behind them.
 
     A new reading may end the run before it, and take from the start of the run behind it, whose end
@@ -149,28 +151,33 @@ async def _name_again(
     start = times.start if before is None else before["start_time"]
     end = FOREVER if behind is None else behind["end_time"]
     series = await context.index.series(tx, spec.key, start, min(end, FOREVER - 1) + 1)
-    if series is not None:
-        facts = await asyncio.to_thread(lot_changes, in_order(series), spec, _unresolved, 0)
-        await tx.execute("sightings.forget", **name, start=start, stop=end)
-        await tx.execute_many(
-            "sightings.add",
-            [
-                {
-                    **name,
-                    "said": fact.text,
-                    "start_time": fact.start,
-                    "end_time": min(fact.until, end),
-                }
-                for fact in facts
-                if fact.text and fact.start < end
-            ],
-        )
-    return Sighting(spec.key, start, end)
+    if series is None:
+        return
+    facts = await asyncio.to_thread(lot_changes, in_order(series), spec, _unresolved, 0)
+    new = {
+        (fact.text, fact.start, min(fact.until, end))
+        for fact in facts
+        if fact.text and fact.start < end
+    }
+    rows = await tx.fetch("sightings.within", **name, start=start, stop=end)
+    old = {(row["said"], row["start_time"], row["end_time"]) for row in rows}
+    for said, since, _ in sorted(old - new):
+        await tx.execute("sightings.remove", **name, said=said, start=since)
+    for said, since, until in sorted(new - old):
+        times_ = {"start_time": since, "end_time": until}
+        await tx.execute("sightings.add", **name, said=said, **times_)
+    for said, since, until in sorted(old ^ new):
+        for lot in (*await lots_of_id(tx, said), None):
+            await touch(
+                tx,
+                Interval(since, until),
+                equipment=spec.equipment,
+                lot=lot,
+                why=Touch.READINGS,
+            )
 
 
-async def _see_again(
-    context: Context, tx: Transaction, spec: SignalSpec, times: Interval
-) -> Sighting:
+async def _see_again(context: Context, tx: Transaction, spec: SignalSpec, times: Interval) -> None:
     """Join new reads of a carrier with the stays that are near enough to be one with them."""
     name, patience = _name(spec), patience_of(spec)
     start, end = times
@@ -185,8 +192,12 @@ async def _see_again(
             since, until = min(since, row["start_time"]), max(until, row["end_time"])
             await tx.execute("sightings.remove", **who, start=row["start_time"])
         await tx.execute("sightings.add", **who, start_time=since, end_time=until)
-        start, end = min(start, since), max(end, until)
-    return Sighting(spec.key, start, end)
+        seen_at = Interval(stay.start, stay.start if stay.end is None else stay.end)
+        for row in await tx.fetch(
+            "facts.of_carrier", carrier=stay.carrier, start=seen_at.start, stop=seen_at.end
+        ):
+            lot = check_lot_key(row["gtin"], row["lot"])
+            await touch(tx, seen_at, equipment=None, lot=lot, why=Touch.READINGS)
 
 
 async def _began(

@@ -12,15 +12,16 @@ from aggregator.model.genealogy.descent import descents as descents_by
 from aggregator.model.genealogy.edge import Edge
 from aggregator.model.genealogy.item import Item, lot_item, lot_of
 from aggregator.model.master.equipment import Equipment, SignalSpec
-from aggregator.model.master.lot import Lot, LotKey
-from aggregator.service.binding.sightings import seen
+from aggregator.model.master.lot import LotKey
+from aggregator.model.series import Series
+from aggregator.service.binding.sightings import lots_of_id, seen
 from aggregator.service.facts import fact_of
 from aggregator.service.genealogy.edges import edge_of
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.store.base import Transaction
 from protocols.wire.dossier.series import Interval
-from protocols.wire.reading import Nanoseconds
+from protocols.wire.reading import Kind, Nanoseconds
 
 EDGES_MAX: Final = 100_000
 """Edges that one lot is looked for in, at most."""
@@ -63,16 +64,38 @@ async def descents_of(
     return tuple(found[name] for name in sorted(found, key=str))
 
 
+async def offspring(tx: Transaction, key: LotKey) -> set[LotKey]:
+    """Return the lots that came out of a lot and have its history, however far on."""
+    found, waiting = {key}, [key]
+    while waiting:
+        lot = waiting.pop()
+        for each in await _of_family(tx, lot, FOREVER):
+            if each.parent.lot == lot and each.child.lot not in found:
+                found.add(each.child.lot)
+                waiting.append(each.child.lot)
+    return found - {key}
+
+
 async def plant_of(tx: Transaction) -> Plant:
-    """Return equipment, signals and lots as the master data are now."""
+    """Return equipment and signals as the master data are now, without any lot."""
     equipment = await master_data.models(tx, EntityKind.EQUIPMENT)
     signals = await master_data.models(tx, EntityKind.SIGNAL)
-    lots = await master_data.models(tx, EntityKind.LOT)
     return Plant(
         equipment=tuple(each for each in equipment if isinstance(each, Equipment)),
         signals=tuple(each for each in signals if isinstance(each, SignalSpec)),
-        lots=tuple(each.key for each in lots if isinstance(each, Lot)),
+        lots=(),
     )
+
+
+async def lots_called(tx: Transaction, series: Iterable[Series]) -> tuple[LotKey, ...]:
+    """Return every lot that a lot id within some series may mean: of all GTINs that have it."""
+    said = {
+        str(value).strip()
+        for each in series
+        if each.kind is not Kind.TAG_READ
+        for value in set(each.values[each.present].tolist())
+    }
+    return tuple(sorted([key for lot in sorted(said) for key in await lots_of_id(tx, lot)]))
 
 
 def merged(stretches: Iterable[Interval]) -> list[Interval]:

@@ -50,13 +50,13 @@ WHERE gateway = :gateway AND signal = :signal AND said = :said
     AND end_time >= :low AND start_time <= :high
 ORDER BY start_time;
 
--- name: sightings.forget
--- Sightings of a signal that are about to be made again.
-DELETE FROM sightings
+-- name: sightings.within
+-- Sightings of a signal that began within a time.
+SELECT said, start_time, end_time FROM sightings
 WHERE gateway = :gateway AND signal = :signal AND start_time >= :start AND start_time < :stop;
 
 -- name: sightings.remove
--- A stay of a carrier that became part of a longer one.
+-- A sighting that is no more: it became part of another one.
 DELETE FROM sightings
 WHERE gateway = :gateway AND signal = :signal AND said = :said AND start_time = :start;
 
@@ -69,3 +69,8 @@ VALUES (:gateway, :signal, :said, :start_time, :end_time);
 -- Where and when something was named or seen.
 SELECT gateway, signal, start_time, end_time FROM sightings
 WHERE said = :said ORDER BY start_time, gateway, signal;
+
+-- name: sightings.lots_called
+-- The keys of the lots of one id, whatever their GTIN of 14 digits is.
+SELECT DISTINCT key FROM master_versions
+WHERE kind = 'lot' AND substr(key, 16) = :lot AND state = 'approved' ORDER BY key;

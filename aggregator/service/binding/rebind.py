@@ -1,0 +1,234 @@
+"""Use cases: find the lots that something new is about, and list whose record it has overtaken.
+
+Nothing is bound ahead: binding is a function, and its answer is new as soon as what it rests on is.
+What has to be found out is *which* lots a late bundle, a new fact or a corrected one is about. For
+that the rule is asked of the touched stretches of time and of no others, so that one late bundle
+costs its own window and not the plant's history (record rules 4 and 13).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from aggregator.access.roles import Act, Actor, require
+from aggregator.model.binding.bind import held
+from aggregator.model.binding.locate import Plant, survey
+from aggregator.model.binding.occupancy import Occupied
+from aggregator.model.genealogy.descent import descents
+from aggregator.model.genealogy.edge import from_document
+from aggregator.model.master.equipment import SignalSpec
+from aggregator.model.master.lot import LotKey, check_lot_key
+from aggregator.model.series import SignalKey
+from aggregator.service.binding.located import known_between
+from aggregator.service.binding.sightings import refresh
+from aggregator.service.binding.whereabouts import merged, offspring, plant_of
+from aggregator.service.context import Context
+from aggregator.store.base import Row, Transaction
+from aggregator.store.segments.build import open_bundles
+from protocols.wire.dossier.series import Interval
+from protocols.wire.reading import SECOND, Nanoseconds
+
+OVERTAKEN_MAX: Final = 1_000
+"""Lots in one list, at most; the longest waiting are first."""
+
+
+class Why(StrEnum):
+    """What came."""
+
+    READINGS = "readings"
+    FACT = "fact"
+    GENEALOGY = "genealogy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overtaken:
+    """A lot of which something came that its newest record does not know."""
+
+    lot: LotKey
+    since: Nanoseconds  # record time of the first
+    why: Why
+    mark: int  # rises with everything that comes
+
+
+async def rebind(context: Context) -> list[LotKey]:
+    """Look at all that came since the last time, and return the lots that it is about, in order.
+
+    Those of them that have a record are listed as overtaken from then on.
+    """
+    await refresh(context)
+    found: set[LotKey] = set()
+    while True:
+        async with context.store.read() as tx:
+            state = await _state(tx)
+            row = await tx.fetch_one("rebinding.news", position=state.position, edges=state.edges)
+            if row is None or not row["news"]:
+                return sorted(found)
+        async with context.store.write() as tx:
+            found |= await _look(context, tx)
+
+
+async def overtaken(context: Context, actor: Actor) -> list[Overtaken]:
+    """Return the lots whose records are to be assembled again, the longest waiting first."""
+    require(actor, Act.READ_RECORDS)
+    await rebind(context)
+    async with context.store.read() as tx:
+        rows = await tx.fetch("rebinding.overtaken", count=OVERTAKEN_MAX)
+    return [
+        Overtaken(
+            lot=check_lot_key(row["gtin"], row["lot"]),
+            since=row["since"],
+            why=Why(row["why"]),
+            mark=row["mark"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(slots=True, kw_only=True)
+class _State:
+    """How far everything was looked at."""
+
+    position: int
+    edges: int
+    mark: int
+
+
+@dataclass(slots=True)
+class _Found:
+    """Lots that something is about, with the first reason."""
+
+    why: dict[LotKey, Why] = field(default_factory=dict)
+
+    def add(self, lots: Iterable[LotKey], why: Why) -> None:
+        for lot in lots:
+            self.why.setdefault(lot, why)
+
+
+_BUNDLES: Final = 64  # looked at in one transaction, so that writers wait for no more
+_FACTS: Final = 256
+_EDGES: Final = 1_024
+_STAY_MAX: Final = 600 * SECOND  # a carrier that stays for days was there before; it is there now
+
+
+async def _state(tx: Transaction) -> _State:
+    row = await tx.fetch_one("rebinding.state")
+    if row is None:
+        return _State(position=0, edges=0, mark=0)
+    return _State(position=row["position"], edges=row["edges"], mark=row["mark"])
+
+
+async def _look(context: Context, tx: Transaction) -> set[LotKey]:
+    """Look at the next part of what came, mark its lots, and return them."""
+    state, found = await _state(tx), _Found()
+    bundles = await tx.fetch("sightings.fresh", position=state.position, count=_BUNDLES)
+    facts = await tx.fetch("rebinding.touched", count=_FACTS)
+    edges = await tx.fetch("rebinding.edges", edges=state.edges, count=_EDGES)
+    plant = await plant_of(tx)
+    found.add(await _of_bundles(context, tx, plant, bundles), Why.READINGS)
+    for lot, why in (await _of_touched(context, tx, plant, facts)).items():
+        found.add([lot], why)
+    found.add(_of_edges(edges), Why.GENEALOGY)
+    for lot, why in list(found.why.items()):
+        found.add(await offspring(tx, lot), why)
+    state.mark += 1
+    now = context.clock.now()
+    for lot, why in sorted(found.why.items()):
+        await tx.execute(
+            "rebinding.mark", gtin=lot.gtin, lot=lot.lot, mark=state.mark, since=now, why=why.value
+        )
+    if facts:
+        await tx.execute("rebinding.looked", touch=facts[-1]["touch"])
+    await tx.execute(
+        "rebinding.advance",
+        position=bundles[-1]["position"] + 1 if bundles else state.position,
+        edges=edges[-1]["edge"] + 1 if edges else state.edges,
+        mark=state.mark,
+    )
+    return set(found.why)
+
+
+async def _of_bundles(
+    context: Context, tx: Transaction, plant: Plant, bundles: Sequence[Row]
+) -> set[LotKey]:
+    """Return the lots that observing signals have new readings of."""
+    touched = await _touched(tx, plant, bundles)
+    found: set[LotKey] = set()
+    for stretch in merged(each for times in touched.values() for each in times):
+        windows = (await _said(context, tx, plant, stretch)).windows
+        for lot in {window.lot for window in windows}:
+            own = [window for window in windows if window.lot == lot]
+            if any(
+                each.start < span.end.time and span.start.time < each.end
+                for spec, times in touched.items()
+                for span in held(own, spec)
+                for each in times
+            ):
+                found.add(lot)
+    return found
+
+
+async def _touched(
+    tx: Transaction, plant: Plant, bundles: Sequence[Row]
+) -> dict[SignalSpec, list[Interval]]:
+    """Return the times, by the readings' own, that bundles are of, signal by signal."""
+    specs = {spec.key: spec for spec in plant.signals}
+    found: dict[SignalSpec, list[Interval]] = {}
+    for row in bundles:
+        data = await tx.fetch_one("sightings.bundle", position=row["position"])
+        if data is None or not row["readings"]:
+            continue
+        opened = await asyncio.to_thread(open_bundles, [(row["number"], data["bytes"])])
+        for name, part in opened.parts.items():
+            spec = specs.get(SignalKey(row["gateway"], name.signal))
+            if spec is not None:
+                times = Interval(int(part.times.min()), int(part.times.max()) + 1)
+                found.setdefault(spec, []).append(times)
+    return {spec: merged(times) for spec, times in found.items()}
+
+
+async def _of_touched(
+    context: Context, tx: Transaction, plant: Plant, rows: Sequence[Row]
+) -> dict[LotKey, Why]:
+    """Return the lots that were named anew, and those that were where and while this was said."""
+    found = {
+        check_lot_key(row["gtin"], row["lot"]): Why(row["why"])
+        for row in rows
+        if row["lot"] is not None
+    }
+    placed = [row for row in rows if row["equipment"] is not None]
+    for stretch in merged(Interval(row["start_time"], row["end_time"]) for row in placed):
+        said = await _said(context, tx, plant, stretch)
+        for row in placed:
+            low, high, path = row["start_time"], row["end_time"], row["equipment"]
+            lots = {
+                window.lot
+                for window in said.windows
+                if window.equipment == path and low <= window.end.time and window.start.time <= high
+            }
+            for conflict in said.conflicts:
+                if conflict.equipment == path and low <= conflict.end and conflict.start <= high:
+                    lots |= {*conflict.lots, *conflict.others}
+            for lot in lots:
+                found.setdefault(lot, Why(row["why"]))
+    return found
+
+
+async def _said(context: Context, tx: Transaction, plant: Plant, times: Interval) -> Occupied:
+    known = await known_between(context, tx, plant, times, stay_max=_STAY_MAX)
+    return (await asyncio.to_thread(survey, known)).occupied
+
+
+def _of_edges(edges: Sequence[Row]) -> set[LotKey]:
+    """Return the lots whose history edges change, be it that they correct another edge."""
+    return {
+        each.child.lot
+        for row in edges
+        for document in (row["document"], row["corrected"])
+        if document is not None
+        for each in descents(from_document(json.loads(document)))
+    }

@@ -1,0 +1,51 @@
+-- name: rebinding.state
+-- How far everything that came has been looked at.
+SELECT position, edges, mark FROM rebinding_state WHERE id = 1;
+
+-- name: rebinding.advance
+-- Everything up to here has been looked at.
+UPDATE rebinding_state SET position = :position, edges = :edges, mark = :mark WHERE id = 1;
+
+-- name: rebinding.news
+-- Whether anything came that has not been looked at.
+SELECT EXISTS (SELECT 1 FROM bundles WHERE position >= :position)
+    OR EXISTS (SELECT 1 FROM genealogy_edges WHERE edge >= :edges)
+    OR EXISTS (SELECT 1 FROM touched) AS news;
+
+-- name: rebinding.touch
+-- A fact says something new of a stretch of time.
+INSERT INTO touched (touch, start_time, end_time, equipment, gtin, lot, why)
+SELECT COALESCE(MAX(touch), 0) + 1, CAST(:start_time AS BIGINT), CAST(:end_time AS BIGINT),
+    CAST(:equipment AS TEXT), CAST(:gtin AS TEXT), CAST(:lot AS TEXT),
+    CAST(:why AS TEXT)
+FROM touched;
+
+-- name: rebinding.touched
+-- The stretches that facts spoke of.
+SELECT touch, start_time, end_time, equipment, gtin, lot, why FROM touched ORDER BY touch LIMIT :count;
+
+-- name: rebinding.looked
+-- Stretches that have been looked at.
+DELETE FROM touched WHERE touch <= :touch;
+
+-- name: rebinding.edges
+-- Edges that have not been looked at, and those that they correct.
+SELECT e.edge, e.document, w.document AS corrected
+FROM genealogy_edges e LEFT JOIN genealogy_edges w ON w.edge = e.supersedes
+WHERE e.edge >= :edges ORDER BY e.edge LIMIT :count;
+
+-- name: rebinding.mark
+-- Something came about a lot that has a record.
+INSERT INTO overtaken (gtin, lot, mark, since, why)
+SELECT CAST(:gtin AS TEXT), CAST(:lot AS TEXT), CAST(:mark AS BIGINT), CAST(:since AS BIGINT),
+    CAST(:why AS TEXT)
+WHERE EXISTS (SELECT 1 FROM record_versions WHERE gtin = :gtin AND lot = :lot)
+ON CONFLICT (gtin, lot) DO UPDATE SET mark = excluded.mark;
+
+-- name: rebinding.overtaken
+-- The lots whose records are to be assembled again, the longest waiting first.
+SELECT gtin, lot, mark, since, why FROM overtaken ORDER BY since, gtin, lot LIMIT :count;
+
+-- name: rebinding.caught_up
+-- A lot was assembled from all that had come by a mark.
+DELETE FROM overtaken WHERE gtin = :gtin AND lot = :lot AND mark <= :mark;

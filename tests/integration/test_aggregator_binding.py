@@ -1,0 +1,263 @@
+"""What is new is bound where it belongs: late bundles, corrected facts, splits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator.errors import NotFoundError
+from aggregator.model.binding.fact import Authority, Fact, FactKind
+from aggregator.model.genealogy.edge import Edge, EdgeKind, Part
+from aggregator.model.genealogy.item import lot_item
+from aggregator.model.master.equipment import EquipmentPath
+from aggregator.model.master.lot import LotKey, check_lot_key
+from aggregator.ops.rebinder import Rebinder
+from aggregator.service import assemble_record, facts
+from aggregator.service.binding.bindings import bindings
+from aggregator.service.binding.coverage import coverage
+from aggregator.service.binding.rebind import Why, overtaken, rebind
+from aggregator.service.binding.sightings import refresh
+from aggregator.service.genealogy import edges
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
+from protocols.wire.reading import SECOND
+from tests.recorded_plant import (
+    AREA,
+    ENGINEER,
+    GTIN,
+    OPERATOR,
+    PRESS,
+    QA,
+    RecordedPlant,
+    bundles_of,
+    recorded_plant,
+    sighting,
+)
+from tests.sealed import START
+from tests.servers import Postgres, running_postgres
+
+ONE, TWO, CHILD = (check_lot_key(GTIN, lot) for lot in ("L-1", "L-2", "L-1A"))
+OVEN = f"{AREA}/line-1/oven-1"
+EPC = "30340000000000000000000a"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def plant(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RecordedPlant]:
+    url = ""
+    if request.param == "postgres":
+        url = request.getfixturevalue("server").database()
+    async with recorded_plant(tmp_path, url) as opened:
+        yield opened
+
+
+def said(lot: LotKey, start: float, end: float, **changes: Any) -> Fact:
+    fact = Fact(
+        kind=FactKind.OCCUPANCY,
+        start=START + round(start * SECOND),
+        end=START + round(end * SECOND),
+        authority=Authority.OPERATOR,
+        source="mes",
+        equipment=EquipmentPath(OVEN),
+        lot=lot,
+    )
+    return replace(fact, **changes)
+
+
+async def put_child(plant: RecordedPlant) -> None:
+    """Make a third lot known, and a place that no signal but the clean room's observes."""
+    for kind, data in (
+        (EntityKind.LOT, {"gtin": GTIN, "lot": "L-1A"}),
+        (EntityKind.EQUIPMENT, {"path": OVEN}),
+    ):
+        document = master_data.parse(kind, data)
+        await master_data.put(plant.context, ENGINEER, document, expected_version=None, why="test")
+
+
+async def index_of(plant: RecordedPlant) -> list[tuple[Any, ...]]:
+    """Return every sighting."""
+    async with plant.context.store.read() as tx:
+        found = [
+            (said, row["signal"], row["start_time"], row["end_time"])
+            for said in ("L-1", "L-2", EPC)
+            for row in await tx.fetch("sightings.of", said=said)
+        ]
+    return sorted(found)
+
+
+async def from_scratch(plant: RecordedPlant) -> list[tuple[Any, ...]]:
+    """Return every sighting, all of them made again from the readings."""
+    async with plant.context.store.write() as tx:
+        for name in ("press-1/lot-id", "portal-1/tag-reads"):
+            whole = {"gateway": "gw-01", "signal": name, "start": 0, "stop": 2**63 - 1}
+            for row in await tx.fetch("sightings.within", **whole):
+                await tx.execute(
+                    "sightings.remove",
+                    gateway="gw-01",
+                    signal=name,
+                    said=row["said"],
+                    start=row["start_time"],
+                )
+        await tx.execute("sightings.advance", position=0)
+    await refresh(plant.context)
+    return await index_of(plant)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_bundle_by_bundle_in_any_order_the_index_is_the_one_made_at_once(
+    plant: RecordedPlant, seed: int
+) -> None:
+    bundles = bundles_of(plant)
+    gateway = plant.gateway
+    for at in (20, 22, 24, 70, 71, 130, 133, 136):
+        gateway.time = START + 200 * SECOND
+        bundles.append(gateway.seal([sighting(EPC, at)], sealed_time=gateway.time))
+    random.Random(seed).shuffle(bundles)
+    for data in bundles:
+        await plant.take([data])
+        await refresh(plant.context)
+    step_by_step = await index_of(plant)
+    assert step_by_step == await from_scratch(plant)
+    assert {row[0] for row in step_by_step} == {"L-1", "L-2", EPC}
+
+
+async def test_a_late_bundle_overtakes_the_record_of_its_lot_and_no_other(
+    plant: RecordedPlant,
+) -> None:
+    bundles = bundles_of(plant)
+    await plant.take([*bundles[:5], *bundles[6:]])
+    await rebind(plant.context)
+    for lot in ("L-1", "L-2"):
+        await assemble_record.assemble_record(plant.context, QA, GTIN, lot)
+    assert await overtaken(plant.context, QA) == []
+    await plant.take([bundles[5]])
+    assert await rebind(plant.context) == [ONE]
+    (waiting,) = await overtaken(plant.context, QA)
+    assert (waiting.lot, waiting.why) == (ONE, Why.READINGS)
+    again = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1")
+    assert again.summary.version == 2
+    assert await overtaken(plant.context, QA) == []
+    assert await rebind(plant.context) == []
+
+
+async def test_a_late_lot_id_takes_the_readings_to_the_other_lot(plant: RecordedPlant) -> None:
+    bundles = bundles_of(plant)
+    first_of_two = 70 // 5  # the bundle in which the controller begins to name L-2
+    await plant.take([*bundles[:first_of_two], *bundles[first_of_two + 1 :]])
+    before = await bindings(plant.context, QA, GTIN, "L-2")
+    await plant.take([bundles[first_of_two]])
+    assert set(await rebind(plant.context)) == {ONE, TWO}
+    after = await bindings(plant.context, QA, GTIN, "L-2")
+    starts = [(found.windows[0].start.time - START) // SECOND for found in (before, after)]
+    assert starts == [75, 70]
+
+
+async def test_a_corrected_fact_overtakes_the_records_it_bound(plant: RecordedPlant) -> None:
+    await put_child(plant)
+    await plant.take(bundles_of(plant))
+    wrong = await facts.add(plant.context, OPERATOR, said(CHILD, 140, 150), why="by hand")
+    await rebind(plant.context)
+    record = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1A")
+    other = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1")
+    assert await overtaken(plant.context, QA) == [], "what a record was made of is no news to it"
+    await facts.supersede(
+        plant.context, OPERATOR, wrong.id, said(CHILD, 142, 150), reason="two seconds late"
+    )
+    (waiting,) = await overtaken(plant.context, QA)
+    assert (waiting.lot, waiting.why) == (CHILD, Why.FACT)
+    settings = plant.context.settings.records.model_copy(update={"assemble_seconds": 1e-9})
+    context = replace(
+        plant.context, settings=plant.context.settings.model_copy(update={"records": settings})
+    )
+    await Rebinder(context).catch_up()
+    newest = await assemble_record.get(plant.context, QA, GTIN, "L-1A")
+    assert newest.summary.version == 2
+    assert newest.summary.recorded_by == "rebinder"
+    assert newest.document["windows"][0]["start"]["time"] != record.document["windows"][0]["start"]
+    kept = await assemble_record.get(plant.context, QA, GTIN, "L-1A", version=1)
+    assert kept.data == record.data
+    assert (await assemble_record.get(plant.context, QA, GTIN, "L-1")) == other
+    assert await overtaken(plant.context, QA) == []
+
+
+async def test_bindings_are_told_as_they_were_known_at_any_time(plant: RecordedPlant) -> None:
+    bundles = bundles_of(plant)
+    await put_child(plant)
+    await plant.take(bundles[:25])
+    wrong = await facts.add(plant.context, OPERATOR, said(CHILD, 140, 150), why="by hand")
+    then = plant.context.clock.now()
+    await plant.take(bundles[25:])
+    await facts.supersede(
+        plant.context, OPERATOR, wrong.id, said(CHILD, 145, 150), reason="five seconds late"
+    )
+    now = await bindings(plant.context, QA, GTIN, "L-1A")
+    assert [(each.start.time - START) // SECOND for each in now.windows] == [145]
+    assert sum(each.readings for each in now.signals) > 0
+    past = await bindings(plant.context, QA, GTIN, "L-1A", as_of=then)
+    assert [(each.start.time - START) // SECOND for each in past.windows] == [140]
+    assert past.facts[0].id == wrong.id
+    assert sum(each.readings for each in past.signals) == 0, "the readings came after"
+    nothing = await bindings(plant.context, QA, GTIN, "L-1A", as_of=START)
+    assert nothing.windows == ()
+    with pytest.raises(NotFoundError, match="no lot"):
+        await bindings(plant.context, QA, GTIN, "L-77")
+
+
+async def test_a_lot_that_was_split_off_shows_its_parents_history(plant: RecordedPlant) -> None:
+    await put_child(plant)
+    await plant.take(bundles_of(plant))
+    await rebind(plant.context)
+    alone = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1A")
+    assert alone.document["windows"] == []
+    split = Edge(
+        kind=EdgeKind.SPLIT,
+        start=START + 40 * SECOND,
+        end=START + 40 * SECOND,
+        inputs=(Part(item=lot_item(ONE)),),
+        outputs=(Part(item=lot_item(CHILD)),),
+        source="mes",
+    )
+    await edges.add(plant.context, QA, [split], why="a quarter for the customer")
+    (waiting,) = await overtaken(plant.context, QA)
+    assert (waiting.lot, waiting.why) == (CHILD, Why.GENEALOGY)
+    made = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1A")
+    (window,) = made.document["windows"]
+    assert window["origin"] == {"gtin": GTIN, "lot": "L-1"}
+    temperature = made.document["parameters"][0]
+    assert temperature["figures"]["readings"] == 30, "from second 10 to second 40"
+    parent = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1")
+    assert parent.document["parameters"][0]["figures"]["readings"] == 60
+
+
+async def test_what_is_read_in_a_changeover_is_counted_as_such(plant: RecordedPlant) -> None:
+    await plant.take(bundles_of(plant))
+    changeover = Fact(
+        kind=FactKind.CONTEXT,
+        start=START + 130 * SECOND,
+        end=START + 145 * SECOND,
+        authority=Authority.OPERATOR,
+        source="mes",
+        equipment=EquipmentPath(PRESS),
+        text="changeover",
+    )
+    await facts.add(plant.context, OPERATOR, changeover, why="next product")
+    found = await coverage(
+        plant.context, ENGINEER, START, START + 160 * SECOND, signal="press-1/seal-pressure"
+    )
+    (pressure,) = found
+    assert (pressure.readings, pressure.bound) == (160, 120)
+    (still,) = pressure.contexts
+    assert (still.context.name, still.readings) == ("changeover", 15)
+    assert [run.readings for run in pressure.unbound] == [10, 15]
+    nowhere = await coverage(plant.context, ENGINEER, START, START + SECOND, place="elsewhere")
+    assert nowhere == []
