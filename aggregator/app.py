@@ -26,6 +26,7 @@ from aggregator.ingest.indexer import Indexer
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.link import BrokerLink, take_messages
 from aggregator.ops.events.delivery import Delivery
+from aggregator.ops.rebinder import Rebinder
 from aggregator.service.context import Context
 from aggregator.service.master.dictionary import adopt
 from aggregator.settings import Settings, StoreSettings
@@ -110,6 +111,7 @@ async def _work(context: Context, stopped: asyncio.Event) -> None:
             group.create_task(
                 Checkpointer(store, keys, clock, settings.log).run(), name="checkpoints"
             ),
+            group.create_task(Rebinder(context).run(), name="rebinder"),
             *_deliveries(group, context, link),
             group.create_task(_serve(context, stopped), name="web"),
         ]
