@@ -15,7 +15,7 @@ from aggregator.access.roles import Role
 from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part, quantity
-from aggregator.model.genealogy.item import lot_item
+from aggregator.model.genealogy.item import Item, ItemKind, lot_item
 from aggregator.model.master.equipment import EquipmentPath
 from aggregator.model.master.lot import check_lot_key
 from aggregator.model.master.recipe import ParameterName
@@ -23,7 +23,7 @@ from aggregator.model.record.entry import Entry
 from aggregator.service import assemble_record, audit_trail, export_record, facts
 from aggregator.service.assemble_record import StoredRecord
 from aggregator.service.export_dossier import export_dossier
-from aggregator.service.genealogy import edges
+from aggregator.service.genealogy import edges, uses
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.master_data import Times
@@ -169,6 +169,9 @@ async def test_a_calibration_that_failed_reopens_the_lots_since_the_last_good_on
         }
     ]
     assert good.document["master"]["calibration C-1"] == 1
+    await uses.refresh(floor.context)
+    used = await edges.of_item(floor.context, QA, Item(ItemKind.CALIBRATION, "C-1"))
+    assert [part.item for edge in used for part in edge.outputs] == [lot_item(LOT)]
     await floor.release()
 
     await put_calibration(floor, "C-2", 40_000, "passed")

@@ -289,6 +289,7 @@ async def test_a_hold_stops_what_was_made_of_the_lot(floor: Floor) -> None:
         source="mes",
     )
     await edges.add(floor.context, QA, [edge], why="pouches of one roll")
+    await assemble_record.assemble_record(floor.context, QA, GTIN, "L-1")
     await floor.open(li)
     await floor.accept_all(floor.li, li)
     await floor.sign(floor.li, li, Meaning.REVIEWED)
