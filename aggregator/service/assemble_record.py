@@ -185,7 +185,9 @@ def _raised(record: BatchRecord, before: Row | None) -> list[audit.JsonValue]:
     """Return the exceptions that the version before does not have: id and kind, never a value."""
     known = set() if before is None else {each["id"] for each in _exceptions(before)}
     return [
-        {"id": each.id, "kind": each.kind.value} for each in record.exceptions if each.id not in known
+        {"id": each.id, "kind": each.kind.value}
+        for each in record.exceptions
+        if each.id not in known
     ]
 
 

@@ -29,6 +29,9 @@ class EventType(StrEnum):
     LOT_CREATED = "lotproof.lot.created"
     MASTER_CREATED = "lotproof.master.created"
     MASTER_CHANGED = "lotproof.master.changed"
+    MASTER_PROPOSED = "lotproof.master.proposed"
+    MASTER_APPROVED = "lotproof.master.approved"
+    MASTER_REJECTED = "lotproof.master.rejected"
     RECORD_ASSEMBLED = "lotproof.record.assembled"
     RECORD_COMPLETED = "lotproof.record.completed"
     EXCEPTIONS_RAISED = "lotproof.record.exceptions_raised"
@@ -98,8 +101,8 @@ def happenings(act: str, what: str, before: Any, after: Any) -> list[Happening]:
     """
     said = after if isinstance(after, Mapping) else {}
     lot = _lot(what)
-    if act == "manage_master" and said:
-        return _of_master(what, is_new=before is None)
+    if act in _OF_MASTER:
+        return _of_master(_OF_MASTER[act], what, said, is_new=before is None)
     if act == "assemble_record" and lot:
         return _of_record(lot, said)
     if act == "export_record" and lot:
@@ -132,13 +135,19 @@ def misfit(misfit_id: str, interface: str) -> Happening:
     return Happening(type=EventType.IMPORT_MISFIT, subject=subject, data=data)
 
 
-def _of_master(what: str, *, is_new: bool) -> list[Happening]:
+def _of_master(
+    told: EventType, what: str, said: Mapping[str, Any], *, is_new: bool
+) -> list[Happening]:
     kind, _, key = what.partition(" ")
     path = f"{_PATH_OF.get(kind, kind.replace('_', '-') + 's')}/{quote(key)}"
     data: Json = {"kind": kind, "key": key, "href": f"/api/v1/{path}"}
-    told = EventType.MASTER_CREATED if is_new else EventType.MASTER_CHANGED
+    if told in _DECISIONS:
+        data["version"] = said.get("version")
+    elif told is EventType.MASTER_CHANGED and is_new:
+        told = EventType.MASTER_CREATED
     found = [Happening(type=told, subject=path, data=data)]
-    if is_new and kind == "lot":
+    first = told is EventType.MASTER_APPROVED and data["version"] == 1
+    if kind == "lot" and (first or told is EventType.MASTER_CREATED):
         gtin, _, lot = key.partition("/")
         found.insert(0, _of_lot(EventType.LOT_CREATED, (gtin, lot), {}, path="lots"))
     return found
@@ -196,7 +205,14 @@ def _lot(what: str) -> tuple[str, str] | None:
 
 
 _LOT: Final = re.compile(r"\(01\)([0-9]{14})\(10\)(\S+)$")
-_PATH_OF: Final = {"equipment": "equipment"}
+_PATH_OF: Final = {"equipment": "equipment", "person": "people"}
+_OF_MASTER: Final[Mapping[str, EventType]] = {
+    "manage_master": EventType.MASTER_CHANGED,
+    "propose_master": EventType.MASTER_PROPOSED,
+    "approve_master": EventType.MASTER_APPROVED,
+    "reject_master": EventType.MASTER_REJECTED,
+}
+_DECISIONS: Final = frozenset({EventType.MASTER_APPROVED, EventType.MASTER_REJECTED})
 _OF_REVIEW: Final[Mapping[str, EventType | None]] = {
     Event.OPEN_REVIEW: EventType.REVIEW_OPENED,
     Event.DECIDE: None,
