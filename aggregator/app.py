@@ -22,6 +22,7 @@ import uvicorn
 from aggregator.clock import Clock, SystemClock
 from aggregator.errors import SettingsError
 from aggregator.ingest.checkpointer import Checkpointer
+from aggregator.ingest.decisions import Decisions
 from aggregator.ingest.indexer import Indexer
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.link import BrokerLink, take_messages
@@ -107,6 +108,7 @@ async def _work(context: Context, stopped: asyncio.Event) -> None:
         tasks = [
             group.create_task(link.run(intake.receipts), name="broker"),
             group.create_task(take_messages(link, intake), name="intake"),
+            group.create_task(Decisions(intake, link.publish).run(), name="decisions"),
             group.create_task(Indexer(store, clock, settings.segments).run(), name="index"),
             group.create_task(
                 Checkpointer(store, keys, clock, settings.log).run(), name="checkpoints"

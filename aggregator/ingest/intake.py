@@ -119,6 +119,23 @@ class Intake:
             rows = await tx.fetch("epochs.newest_receipts")
         return [OutgoingReceipt(gateway=row["gateway"], data=row["bytes"]) for row in rows]
 
+    async def decided(self) -> list[OutgoingReceipt]:
+        """Seal the receipts of epochs whose state was decided since their last one."""
+        async with self._store.read() as tx:
+            if not await tx.fetch("epochs.told_otherwise"):
+                return []
+        async with self._store.write() as tx:
+            placer = Placer(tx, await Sequencer.take(tx), now=self._clock.now())
+            return [
+                OutgoingReceipt(
+                    gateway=row["gateway"],
+                    data=await placer.receipt(
+                        await placer.stored(row["gateway"], row["epoch"]), self._keys.seal
+                    ),
+                )
+                for row in await tx.fetch("epochs.told_otherwise")
+            ]
+
     async def _load_trust(self) -> Trust:
         async with self._store.read() as tx:
             self._trust = await load_trust(tx)

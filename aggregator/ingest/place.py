@@ -125,17 +125,26 @@ class Placer:
         )
         return sealed
 
+    async def stored(self, gateway: str, epoch: bytes) -> OpenEpoch:
+        """Return an epoch as it stands; EvidenceError where there is none."""
+        row = await self._tx.fetch_one("epochs.by_key", gateway=gateway, epoch=epoch)
+        if row is None:
+            raise EvidenceError(f"{gateway} has no epoch {epoch.hex()}")
+        return await self._load(row)
+
     async def _epoch(self, header: Header) -> OpenEpoch:
         key = (header.gateway, header.epoch)
         epoch = self.epochs.get(key)
         if epoch is None:
             row = await self._tx.fetch_one("epochs.by_key", gateway=key[0], epoch=key[1])
             if row is None:
-                row = await self._add_epoch(header)
-            epoch = self.epochs[key] = await self._load(row)
+                epoch = await self._add_epoch(header)
+            else:
+                epoch = await self._load(row)
+            self.epochs[key] = epoch
         return epoch
 
-    async def _add_epoch(self, header: Header) -> Row:
+    async def _add_epoch(self, header: Header) -> OpenEpoch:
         newest = await self._tx.fetch_one("epochs.newest", gateway=header.gateway)
         fresh = await self._tx.fetch_one("epochs.next_id")
         await self._tx.execute(
@@ -148,10 +157,7 @@ class Placer:
             first_seen=self._now,
             head_leaf=FIRST_PREVIOUS,
         )
-        row = await self._tx.fetch_one("epochs.by_key", gateway=header.gateway, epoch=header.epoch)
-        if row is None:
-            raise EvidenceError("an epoch that was just added is not there")
-        return row
+        return await self.stored(header.gateway, header.epoch)
 
     async def _load(self, row: Row) -> OpenEpoch:
         waiting: dict[int, Link] = {}

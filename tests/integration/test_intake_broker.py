@@ -17,6 +17,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from aggregator.clock import SystemClock
+from aggregator.ingest.decisions import Decisions
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.link import BrokerLink, take_messages
 from aggregator.settings import BrokerSettings, IntakeSettings, Mqtt
@@ -26,6 +27,7 @@ from aggregator.store.keys import Keys, load_keys
 from aggregator.store.sqlite import SqliteStore
 from plant.broker import Broker
 from plant.ca import Credentials, PlantCA
+from protocols.wire.header import OpeningReason
 from protocols.wire.receipt import EpochState, Receipt, open_receipt
 from tests.sealed import SealedGateway, key_named
 
@@ -53,6 +55,7 @@ class Line:
         self.tasks = [
             asyncio.create_task(self.link.run(intake.receipts)),
             asyncio.create_task(take_messages(self.link, intake)),
+            asyncio.create_task(Decisions(intake, self.link.publish).run()),
         ]
         await asyncio.wait_for(self.link.connected.wait(), DEADLINE)
 
@@ -284,3 +287,24 @@ async def test_what_came_while_no_intake_ran_is_taken_by_the_next(line: Line) ->
             for bundle in bundles:
                 speaker.say(bundle, "backlog")
         await speaker.receipted(29)
+
+
+async def test_a_decision_reaches_a_gateway_that_says_nothing(line: Line) -> None:
+    gateway = SealedGateway("gw-01")
+    await line.register(gateway)
+    with line.speaker("gw-01") as speaker:
+        speaker.say(gateway.seal(gateway.readings(1)))
+        await speaker.receipted(0)
+        again = SealedGateway("gw-01", seed=2, reason=OpeningReason.BUFFER_LOST)
+        speaker.say(again.seal(again.readings(1)))
+        await until(lambda: (found := speaker.newest) is not None and found.epoch == again.epoch)
+        assert speaker.newest is not None
+        assert speaker.newest.state is EpochState.UNAPPROVED
+        async with line.store.write() as tx:
+            await registry.approve_epoch(tx, "gw-01", by="qa", now=2)
+        await until(
+            lambda: (found := speaker.newest) is not None and found.state is EpochState.TRUSTED
+        )
+        told = len(speaker.receipts)
+        await asyncio.sleep(1.5)  # longer than between two looks
+        assert len(speaker.receipts) == told, "it is said once"

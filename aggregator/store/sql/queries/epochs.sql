@@ -71,3 +71,10 @@ ON CONFLICT (epoch_id) DO UPDATE SET number = excluded.number, state = excluded.
 SELECT e.gateway, r.bytes FROM epochs e JOIN receipts r ON r.epoch_id = e.epoch_id
 WHERE e.ordinal = (SELECT MAX(ordinal) FROM epochs WHERE gateway = e.gateway)
 ORDER BY e.gateway;
+
+-- name: epochs.told_otherwise
+-- Each gateway's newest epoch whose newest receipt tells another state than it is in.
+SELECT e.gateway, e.epoch FROM epochs e JOIN receipts r ON r.epoch_id = e.epoch_id
+WHERE r.state <> e.state
+    AND e.ordinal = (SELECT MAX(ordinal) FROM epochs WHERE gateway = e.gateway)
+ORDER BY e.gateway;
