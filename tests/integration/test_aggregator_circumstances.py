@@ -93,6 +93,7 @@ def instant(second: float) -> str:
     return format_time(START + round(second * SECOND))
 
 
+@pytest.mark.clause("21 CFR 11.10(k)")
 @pytest.mark.req(16)
 async def test_an_old_record_keeps_its_old_limits(floor: Floor) -> None:
     before = (await floor.standing()).newest

@@ -235,6 +235,8 @@ async def test_nothing_opens_without_a_token_that_serves(api: Api, call: Call) -
         assert answer.status_code == 401, (given, answer.text)
 
 
+@pytest.mark.clause("21 CFR 11.10(d)")
+@pytest.mark.clause("21 CFR 11.10(g)")
 @pytest.mark.req(31)
 @pytest.mark.parametrize("role", Role)
 async def test_a_role_may_do_what_the_policy_says_and_nothing_else(api: Api, role: Role) -> None:

@@ -171,6 +171,7 @@ async def test_nothing_personal_opens_without_a_session(rig: Rig) -> None:
             assert answer.status_code == 401, (method, path, answer.text)
 
 
+@pytest.mark.clause("EU GMP Annex 11 section 15")
 @pytest.mark.clause("21 CFR 11.10(d)")
 @pytest.mark.parametrize("role", Role)
 async def test_each_role_signs_what_the_policy_says_and_nothing_else(rig: Rig, role: Role) -> None:

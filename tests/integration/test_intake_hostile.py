@@ -166,6 +166,7 @@ async def test_forged_forms_are_refused(intake: Intake, gateway: SealedGateway, 
     assert refusal(await take(intake, data)) == (check, reason)
 
 
+@pytest.mark.clause("21 CFR 11.10(h)")
 async def test_another_gateways_topic_is_refused(intake: Intake, gateway: SealedGateway) -> None:
     bundle = gateway.seal(gateway.readings(1))
     for topic, check in {

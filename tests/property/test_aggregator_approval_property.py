@@ -42,6 +42,8 @@ def asked(by: UserId) -> Approval:
     )
 
 
+@pytest.mark.clause("21 CFR 11.10(f)")
+@pytest.mark.clause("21 CFR 11.10(g)")
 @pytest.mark.req(35)
 @pytest.mark.req(36)
 @given(people, st.lists(turns, max_size=12))

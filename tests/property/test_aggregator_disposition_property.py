@@ -78,6 +78,7 @@ def onward(lot: Disposition, person: UserId) -> Happening:
     return Happening(event=ONWARD[lot.stage], by=person, version=whole)
 
 
+@pytest.mark.clause("21 CFR 11.10(f)")
 @pytest.mark.req(35)
 @given(st.lists(st.tuples(st.integers(0, 3), people, happenings), max_size=30))
 def test_no_path_to_release_without_its_conditions(

@@ -1,0 +1,222 @@
+"""Rows of the clause table that no other test shows: a clause of a regulation, and what we do."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from aggregator import audit
+from aggregator.access.roles import Role
+from aggregator.errors import AccessError, ConflictError, EvidenceError
+from aggregator.export.languages import CATALOGUES, Language
+from aggregator.export.words import say
+from aggregator.metrics import LOCKED
+from aggregator.model.signature import Meaning, check_signature
+from aggregator.service import assemble_record, audit_trail, export_record, facts
+from aggregator.service.access import accounts, people
+from aggregator.service.export_dossier import export_dossier
+from aggregator.store.log import entry_at
+from protocols.wire.bundle import Bundle, open_body, pack_body, peek_header
+from protocols.wire.column import decode_column, encode_column
+from protocols.wire.dossier.file import Dossier, read_dossier, write_dossier
+from protocols.wire.dossier.holding import Held
+from protocols.wire.reading import Reading, Status
+from tests.approving_plant import relaxed
+from tests.personal import ADMIN, cheap_passwords, person
+from tests.recorded_plant import GTIN, QA
+from tests.reviewed_plant import Floor, opened
+from verifier.report import Verdict
+from verifier.verify import verify
+
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+__all__ = ["cheap_passwords"]
+
+SIGNAL = "press-1/plate-temperature"
+
+
+@pytest.fixture
+async def floor(tmp_path: Path) -> AsyncIterator[Floor]:
+    async with opened(tmp_path) as found:
+        yield found
+
+
+CHANGES: dict[str, Callable[[Reading], Reading]] = {
+    "value": lambda each: each._replace(value=float(each.value) + 2**-40),  # type: ignore[arg-type]
+    "status": lambda each: each._replace(status=Status.UNCERTAIN),
+    "code": lambda each: each._replace(code=each.code ^ 1),
+    "source time": lambda each: each._replace(source_time=(each.source_time or 0) ^ 1),
+}
+
+
+@pytest.mark.req(12)
+@pytest.mark.req(21)
+@pytest.mark.clause("21 CFR 11.10(a)")
+@pytest.mark.parametrize("field", CHANGES)
+async def test_one_altered_field_of_one_reading_is_found_and_located(
+    floor: Floor, field: str
+) -> None:
+    """21 CFR 11.10(a): the ability to discern invalid or altered records."""
+    dossier = read_dossier(await export_dossier(floor.context, QA, GTIN, "L-1")).dossier
+    chain = dossier.statement.chains[0]
+    for number in (chain.first + 1, (chain.first + chain.last) // 2, chain.last - 1):
+        spoilt, reading = altered(dossier, number, CHANGES[field])
+        report = verify(write_dossier(spoilt, floor.context.keys.seal), floor.plant.policy())
+        assert report.verdict is Verdict.NOT_VERIFIED
+        found = [each for each in report.altered if each.bundle == number]
+        assert {each.signal for each in found} == {reading.signal}
+        assert {each.culprit for each in found} == {"bundle"}
+        assert all(each.gateway == "gw-01" for each in found)
+        assert len(report.altered) == 1
+
+
+def altered(
+    dossier: Dossier, number: int, change: Callable[[Reading], Reading]
+) -> tuple[Dossier, Reading]:
+    """Change one reading of a held bundle, as whoever writes the dossier could."""
+    at = number - dossier.statement.chains[0].held_first
+    held = dossier.chains[0][at]
+    assert isinstance(held.content, bytes)
+    body = open_body(peek_header(held.sealed_header)[1], held.content)
+    place = next(at for at, each in enumerate(body.columns) if decode_column(each).signal == SIGNAL)
+    readings = list(decode_column(body.columns[place]).readings())
+    wrong = change(readings[2])
+    readings[2] = wrong
+    columns = [*body.columns]
+    columns[place] = encode_column(readings)
+    packed = pack_body(body._replace(columns=columns))
+    other = Held.whole(Bundle(held.sealed_header, packed).encode())
+    chain = (*dossier.chains[0][:at], other, *dossier.chains[0][at + 1 :])
+    return replace(dossier, chains=(chain, *dossier.chains[1:])), wrong
+
+
+@pytest.mark.req(21)
+@pytest.mark.clause("21 CFR 11.10(e)")
+@pytest.mark.clause("EU GMP Annex 11 section 9")
+async def test_a_row_that_a_superuser_edits_is_named_and_its_old_value_is_still_there(
+    floor: Floor, tmp_path: Path
+) -> None:
+    """21 CFR 11.10(e): record changes shall not obscure previously recorded information."""
+    async with floor.context.store.read() as tx:
+        row = (await tx.fetch("audit.after", sequence=4, count=1))[0]
+        whole = await audit.check(tx)
+    assert whole > row["sequence"]
+    store = sqlite3.connect(tmp_path / "aggregator.db")
+    try:
+        store.execute(
+            "UPDATE audit SET why = 'nothing' WHERE sequence = ?", [row["sequence"]]
+        )
+        store.commit()
+    finally:
+        store.close()
+    async with floor.context.store.read() as tx:
+        with pytest.raises(EvidenceError, match=f"entry {row['sequence']} of the audit trail"):
+            await audit.check(tx)
+        leaf = await entry_at(tx, row["position"])
+    assert leaf is not None
+    assert row["why"] in leaf[1].decode(), "the log has what was written first"
+
+
+@pytest.mark.req(21)
+@pytest.mark.req(27)
+@pytest.mark.clause("EU GMP Annex 11 section 8.2")
+@pytest.mark.clause("NMPA device GMP 2025 No. 107 article 45")
+@pytest.mark.parametrize("language", Language)
+async def test_a_changed_value_is_marked_on_print_with_reason_person_and_time(
+    floor: Floor, language: Language
+) -> None:
+    """Annex 11 section 8.2: printouts indicate if any data has been changed since the entry."""
+    words = CATALOGUES[language]
+    mark = say(words, "fact.corrected", when="#", reason="misread the clock").partition("#")
+    said = await floor.say("li.wei")
+    before = await text_of(floor, language)
+    assert "misreadtheclock" not in before
+    right = replace(said, source="wang.fang", end=said.end - 1_000_000_000)
+    operator = replace(QA, name="wang.fang")
+    await facts.supersede(floor.context, operator, said.id, right, reason="misread the clock")
+    await assemble_record.assemble_record(floor.context, QA, GTIN, "L-1")
+    after = await text_of(floor, language)
+    assert squeezed(mark[2]) in after
+    assert squeezed(mark[0]) in after
+    assert "wang.fang" in after
+    trail = await audit_trail.page(floor.context, QA, after=-1, count=1000)
+    (change,) = [each for each in trail if each["why"] == "misread the clock"]
+    assert change["who"] == "wang.fang"
+    assert change["before"] != change["after"]
+
+
+@pytest.mark.req(29)
+@pytest.mark.clause("21 CFR 11.50")
+async def test_paper_in_chinese_shows_name_time_and_meaning_of_each_signature(
+    floor: Floor,
+) -> None:
+    """21 CFR 11.50(a), (b): printed name, date and time, and meaning, in any readable form."""
+    await floor.release()
+    words = CATALOGUES[Language.CHINESE]
+    papers = {
+        await export_record.export_pdf(floor.context, QA, GTIN, "L-1", words) for _ in range(2)
+    }
+    assert len(papers) == 1, "the same version with the same signatures is the same bytes"
+    text = await text_of(floor, Language.CHINESE)
+    for each in (await floor.standing()).signatures:
+        signature = each.signature
+        assert squeezed(signature.printed_name) in text
+        assert f"({signature.signer})" in text
+        assert squeezed(say(words, f"meaning.{signature.meaning.value}")) in text
+    assert text.count("UTC+00:00") == len((await floor.standing()).signatures)
+
+
+@pytest.mark.req(29)
+@pytest.mark.clause("21 CFR 11.70")
+async def test_a_signature_pasted_to_another_record_fails(floor: Floor) -> None:
+    """21 CFR 11.70: signatures cannot be excised, copied, or otherwise transferred."""
+    await floor.release()
+    signature = (await floor.standing()).signatures[-1].signature
+    assert signature.meaning is Meaning.RELEASED
+    other = await assemble_record.assemble_record(floor.context, QA, GTIN, "L-2")
+    with pytest.raises(EvidenceError, match="is about another record"):
+        check_signature(signature, other.data)
+
+
+@pytest.mark.clause("21 CFR 11.300")
+async def test_a_lost_device_is_revoked_at_once_and_raised(floor: Floor) -> None:
+    """21 CFR 11.300(c), (d): deauthorize lost devices; report attempts at unauthorized use."""
+    text, raised = await floor.li.token(), LOCKED._value.get()
+    await people.lock(floor.context, ADMIN, "li.wei", why="the phone was stolen")
+    assert LOCKED._value.get() == raised + 1
+    with pytest.raises(AccessError, match="has ended"):
+        await accounts.session_of(floor.context, text)
+    with pytest.raises(AccessError):
+        await floor.li.log_in()
+    issued = await accounts.reset(relaxed(floor.context), ADMIN, "li.wei", why="a new phone")
+    assert issued.account.locked_until == 0
+    with pytest.raises(AccessError):  # by the old authenticator, it opens no more
+        await floor.li.log_in()
+
+
+@pytest.mark.clause("21 CFR 11.100")
+async def test_no_identity_is_shared_or_given_again(floor: Floor) -> None:
+    """21 CFR 11.100(a): unique to one individual, not reused by, or reassigned to, anyone else."""
+    context = relaxed(floor.context)
+    await accounts.disable(context, ADMIN, "li.wei", why="left the plant")
+    with pytest.raises(ConflictError, match="never given again"):
+        await person(context, floor.clock, "li.wei", "Li Weiwei", Role.QA)
+    everybody = [each.user for each in await accounts.every(context, ADMIN)]
+    assert len(everybody) == len(set(everybody))
+
+
+async def text_of(floor: Floor, language: Language) -> str:
+    """Return what is printed of L-1, without white space."""
+    words = CATALOGUES[language]
+    paper = await export_record.export_pdf(floor.context, QA, GTIN, "L-1", words)
+    pages = PdfReader(io.BytesIO(paper)).pages
+    return squeezed("".join(page.extract_text() for page in pages))
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
