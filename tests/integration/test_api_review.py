@@ -35,8 +35,15 @@ __all__ = ["cheap_passwords"]
 
 REVIEW: Final = f"/api/v1/reviews/{GTIN}/L-1"
 NAMED: Final = {
-    **{"gtin": GTIN, "lot": "L-1", "delegation": "d", "session": "s", "approval": "a"},
-    **{"entry": "e", "kind": "limit", "key": "k", "version": "1"},
+    "gtin": GTIN,
+    "lot": "L-1",
+    "delegation": "d",
+    "session": "s",
+    "approval": "a",
+    "entry": "e",
+    "kind": "limit",
+    "key": "k",
+    "version": "1",
 }
 Headers = dict[str, str]
 
