@@ -27,7 +27,8 @@ from aggregator.service.genealogy import edges, uses
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.master_data import Times
-from aggregator.service.record import doubts, entries
+from aggregator.service.record import entries
+from aggregator.service.review import doubts
 from protocols.wire.dossier.instant import format_time
 from protocols.wire.reading import SECOND
 from tests.personal import cheap_passwords, person
