@@ -20,7 +20,7 @@ from edge_agent.clock import GatewayClock
 from edge_agent.errors import BufferFullError, ReceiptRefusedError
 from edge_agent.settings import BufferSettings
 from edge_agent.storage import Storage
-from edge_agent.uplink.receipts import Outcome, check_checkpoint, judge
+from edge_agent.uplink.receipts import Outcome, check_checkpoint, judge, went_back
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.errors import WireError
 from protocols.wire.reading import SECOND
@@ -78,6 +78,8 @@ class ReceiptBook:
             except WireError as error:
                 # The aggregator's key was changed in the settings: its next receipt counts.
                 _log.warning("stored receipt does not open", error=str(error))
+        if went_back(self._known, self._log_key, self._checkpoint):
+            self.alert = "the aggregator was restored from a backup, and is being refilled"
 
     async def take(self, data: bytes) -> tuple[Outcome, int]:
         """Return what became of a receipt, and its number; ReceiptRefusedError if refused."""
@@ -99,7 +101,9 @@ class ReceiptBook:
             known=self._known,
         )
         if outcome in (Outcome.ADVANCE, Outcome.REPEAT):
-            newer = check_checkpoint(receipt, self._log_key, self._checkpoint)
+            seen, log = self._checkpoint, self._log_key
+            restored = went_back(self._known, log, seen)
+            newer = check_checkpoint(receipt, log, seen, restored=restored)
             self._checkpoint = newer or self._checkpoint
             self._clock.raise_floor(receipt.record_time)
         if outcome in (Outcome.ADVANCE, Outcome.RESTORED):

@@ -68,13 +68,25 @@ def judge(
     return Outcome.REPEAT
 
 
+def went_back(known: Receipt | None, log: NoteKey, seen: StoredCheckpoint | None) -> bool:
+    """Tell whether the receipt in force came after a restore, from a log shorter than it was seen.
+
+    Such a receipt was taken as RESTORED, with an alert. Until its log has outgrown what was seen
+    the aggregator is being refilled, and each further receipt names a shorter log than before.
+    """
+    if known is None or seen is None or known.record_time <= seen.time:
+        return False
+    return _size(known.checkpoint, log) < _size(seen.note, log)
+
+
 def check_checkpoint(
-    receipt: Receipt, log: NoteKey, seen: StoredCheckpoint | None
+    receipt: Receipt, log: NoteKey, seen: StoredCheckpoint | None, *, restored: bool = False
 ) -> StoredCheckpoint | None:
     """Return the checkpoint to remember, None where the receipt brings no newer one.
 
     Raises ReceiptRefusedError where it is not the log's, or contradicts the newest one seen: a
-    log that shrinks, or shows two trees of one size, is not the log that it was.
+    log that shrinks, or shows two trees of one size, is not the log that it was. Where it is known
+    to be ``restored``, the one that was seen is kept beside it as evidence until it has grown.
     """
     if not receipt.checkpoint or (seen is not None and seen.note == receipt.checkpoint):
         return None
@@ -87,6 +99,8 @@ def check_checkpoint(
         ) from error
     if before is None or seen is None:
         return StoredCheckpoint(receipt.record_time, receipt.checkpoint)
+    if restored and found.size <= before.size:
+        return None
     if found.size == before.size and found.root != before.root:
         raise ReceiptRefusedError(
             f"the aggregator's log shows two different trees of {found.size} leaves",
@@ -100,3 +114,11 @@ def check_checkpoint(
             )
         return None  # an older word that came late
     return StoredCheckpoint(receipt.record_time, receipt.checkpoint)
+
+
+def _size(note: str, log: NoteKey) -> int:
+    """Return how many leaves a checkpoint covers: none where there is none of the log."""
+    try:
+        return open_checkpoint(note.encode(), log).checkpoint.size if note else 0
+    except WireError:
+        return 0

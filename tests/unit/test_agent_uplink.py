@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.buffer.buffer import StoredCheckpoint
 from edge_agent.errors import ReceiptRefusedError
-from edge_agent.uplink.receipts import Outcome, check_checkpoint, judge
+from edge_agent.uplink.receipts import Outcome, check_checkpoint, judge, went_back
 from edge_agent.uplink.state import TRANSITIONS, Action, Event, State, step
 from edge_agent.uplink.window import STALLS_MAX, Budget, Next, Window
 from protocols.wire.checkpoint import Checkpoint, NoteKey, sign_checkpoint
@@ -262,6 +262,24 @@ class TestCheckpoints:
         seen = StoredCheckpoint(1000, checkpoint(5))
         with pytest.raises(ReceiptRefusedError, match="shrank from 5 to 4"):
             check_checkpoint(receipt(checkpoint=checkpoint(4), record_time=2000), LOG_KEY, seen)
+
+    def test_after_a_restore_receipts_count_while_the_log_is_refilled(self) -> None:
+        seen = StoredCheckpoint(1000, checkpoint(5))
+        known = receipt(number=2, checkpoint=checkpoint(2), record_time=2000)
+        assert went_back(known, LOG_KEY, seen)
+        for size, root in ((3, bytes(32)), (5, b"\x01" * 32)):
+            came = receipt(checkpoint=checkpoint(size, root), record_time=3000)
+            assert check_checkpoint(came, LOG_KEY, seen, restored=True) is None, "seen is kept"
+        grown = receipt(checkpoint=checkpoint(6), record_time=4000)
+        kept = check_checkpoint(grown, LOG_KEY, seen, restored=True)
+        assert kept == StoredCheckpoint(4000, checkpoint(6))
+        assert not went_back(grown, LOG_KEY, kept)
+
+    def test_a_late_receipt_or_one_of_the_log_as_seen_is_no_restore(self) -> None:
+        seen = StoredCheckpoint(1000, checkpoint(5))
+        assert not went_back(None, LOG_KEY, seen)
+        assert not went_back(receipt(checkpoint=checkpoint(5), record_time=2000), LOG_KEY, seen)
+        assert not went_back(receipt(checkpoint=checkpoint(4), record_time=900), LOG_KEY, seen)
 
     def test_a_smaller_one_that_came_late_is_no_shrinking(self) -> None:
         seen = StoredCheckpoint(1000, checkpoint(5))
