@@ -30,6 +30,7 @@ routes = APIRouter(include_in_schema=False)
 KINDS: Final[Mapping[str, str]] = {
     "export_record": "Take a record out",
     "open_exchange": "Open an exchange",
+    "add_receiver": "Tell another system of events",
     "create_account": "Make an account",
     "reset_account": "Reset an account",
     "end_account": "End an account",

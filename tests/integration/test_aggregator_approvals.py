@@ -30,6 +30,7 @@ from aggregator.service.access.approvals import Verdict
 from aggregator.service.access.doing import Handed
 from aggregator.service.access.sensitive import PARSE, Form
 from aggregator.service.export_dossier import export_dossier
+from aggregator.service.integration import receivers
 from aggregator.settings import SecondPerson
 from protocols.wire.reading import SECOND
 from tests.approving_plant import Site, classify, relaxed, site_of
@@ -189,6 +190,21 @@ async def test_a_service_takes_what_two_persons_opened_for_it(site: Site) -> Non
     await approvals.deny(site.context, chen, asked.id, why="the contract has ended")
     with pytest.raises(SecondPersonError):
         await export_record.export_json(site.context, mes, GTIN, "L-1")
+
+
+@pytest.mark.req(35)
+async def test_another_system_is_told_of_events_by_two(site: Site) -> None:
+    """Requirement 35 (cross-system exchange subscriptions)."""
+    root, chen = await site.root.log_in(), await site.floor.chen.log_in()
+    url = "https://qms.example/events"
+    with pytest.raises(SecondPersonError, match="a new receiver of events takes a second"):
+        await receivers.add(site.context, root.actor, name="QMS", url=url, types=(), why="tell")
+    act = PARSE.validate_python({"kind": "add_receiver", "name": "QMS", "url": url})
+    asked = await approvals.ask(site.context, root, act, why="deviations are theirs")
+    decided, handed = await site.approve(chen, asked)
+    assert (decided.state, bool(handed.token)) == (State.DONE, True)
+    (added,) = await receivers.list_all(site.context, root.actor)
+    assert (added.name, added.url, added.created_by) == ("QMS", url, "chen.jie")
 
 
 @pytest.mark.req(26)

@@ -20,6 +20,7 @@ from aggregator.model.record.exceptions import ExceptionKind
 from aggregator.model.signature import Meaning
 from aggregator.ops.gateways import GatewayState
 from aggregator.service.access.sensitive import (
+    AddReceiver,
     CreateAccount,
     ExportRecord,
     GiveToken,
@@ -32,7 +33,13 @@ from protocols.wire.life import SourceState
 
 WEB = Path(pages.__file__).parent
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in WEB.glob("templates/*.html")}
-SENSITIVE = (CreateAccount, ExportRecord, GiveToken, OpenExchange)  # they have every field
+SENSITIVE = (
+    AddReceiver,
+    CreateAccount,
+    ExportRecord,
+    GiveToken,
+    OpenExchange,
+)  # they have every field
 
 
 def used() -> Iterator[str]:

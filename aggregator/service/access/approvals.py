@@ -33,11 +33,13 @@ from aggregator.service.access.rights import right
 from aggregator.service.access.second_person import (
     approval_of,
     guard_access,
+    guard_exchange,
     is_confidential,
     keep,
 )
 from aggregator.service.access.sensitive import (
     PARSE,
+    AddReceiver,
     ExportRecord,
     OpenExchange,
     Sensitive,
@@ -123,7 +125,8 @@ async def do_or_ask(
     if do is not None:
         try:
             async with context.store.write() as tx:
-                await guard_access(context, tx, act.kind)
+                guard = guard_exchange if isinstance(act, AddReceiver) else guard_access
+                await guard(context, tx, act.kind)
                 return await do(tx, session.actor, why)
         except SecondPersonError:
             pass

@@ -9,6 +9,7 @@ from aggregator.access.roles import Actor
 from aggregator.service.access import accounts, people, tokens
 from aggregator.service.access.accounts import Issued, Wanted
 from aggregator.service.access.sensitive import (
+    AddReceiver,
     CreateAccount,
     EndAccount,
     ExportRecord,
@@ -20,6 +21,7 @@ from aggregator.service.access.sensitive import (
     UnlockAccount,
 )
 from aggregator.service.context import Context
+from aggregator.service.integration import receivers
 from aggregator.store.base import Transaction
 
 
@@ -28,7 +30,7 @@ class Handed:
     """What an act hands out, which nobody can show again."""
 
     issued: Issued | None = None
-    token: str = ""
+    token: str = ""  # of a service, or the secret of a receiver
 
 
 Do = Callable[[Transaction, Actor, str], Awaitable[Handed]]
@@ -40,7 +42,7 @@ async def prepared(context: Context, act: Sensitive) -> Do | None:
     match act:
         case CreateAccount() | ResetAccount():
             return await _opening(context, act)
-        case EndAccount() | UnlockAccount() | SetRoles() | GiveToken():
+        case EndAccount() | UnlockAccount() | SetRoles() | GiveToken() | AddReceiver():
             return _changing(context, act)
         case ExportRecord() | OpenExchange():
             return None
@@ -62,7 +64,10 @@ async def _opening(context: Context, act: CreateAccount | ResetAccount) -> Do:
     return do
 
 
-def _changing(context: Context, act: EndAccount | UnlockAccount | SetRoles | GiveToken) -> Do:
+_Change = EndAccount | UnlockAccount | SetRoles | GiveToken | AddReceiver
+
+
+def _changing(context: Context, act: _Change) -> Do:
     async def do(tx: Transaction, by: Actor, why: str) -> Handed:
         match act:
             case EndAccount():
@@ -75,6 +80,10 @@ def _changing(context: Context, act: EndAccount | UnlockAccount | SetRoles | Giv
             case GiveToken():
                 holder = Actor(name=act.name, roles=frozenset(act.roles))
                 _, text = await tokens.make(context, tx, by, holder, act.token_kind, why=why)
+                return Handed(token=text)
+            case AddReceiver():
+                told = receivers.Wanted(name=act.name, url=act.url, types=frozenset(act.types))
+                _, text = await receivers.add_in(context, tx, by, told, why=why)
                 return Handed(token=text)
         return Handed()
 

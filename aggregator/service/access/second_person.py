@@ -46,13 +46,19 @@ async def guard_access(context: Context, tx: Transaction, what: str) -> None:
     That begins as soon as one person with an account can ask for it and another can approve: the
     first accounts of a plant are made by whoever sets it up.
     """
-    if SecondPerson.ACCESS not in context.settings.access.second_person:
-        return
-    people = [each for each in await accounts.every(tx) if each.ended_at is None]
-    asking = {each.user for each in people if allows(each.actor, Act.MANAGE_ACCESS)}
-    deciding = {each.user for each in people if allows(each.actor, Act.APPROVE_ACCESS)}
-    if any(deciding - {user} for user in asking):
-        raise SecondPersonError(f"{what} takes a second person", hint=ASK)
+    await _guard(
+        context, tx, what, SecondPerson.ACCESS, asks=Act.MANAGE_ACCESS, decides=Act.APPROVE_ACCESS
+    )
+
+
+async def guard_exchange(context: Context, tx: Transaction, what: str) -> None:
+    """Raise SecondPersonError where another system is told of things by two persons alone.
+
+    It begins as for access.
+    """
+    sort = SecondPerson.EXCHANGE
+    asks, decides = Act.MANAGE_RECEIVERS, Act.APPROVE_EXPORT
+    await _guard(context, tx, what, sort, asks=asks, decides=decides)
 
 
 async def guard_export(
@@ -118,6 +124,18 @@ async def keep(tx: Transaction, approval: Approval) -> None:
 def approval_of(row: Row) -> Approval:
     """Return what was asked for, as a row holds it."""
     return Approval(**{**dict(row), "state": State(row["state"])})
+
+
+async def _guard(
+    context: Context, tx: Transaction, what: str, sort: SecondPerson, *, asks: Act, decides: Act
+) -> None:
+    if sort not in context.settings.access.second_person:
+        return
+    people = [each for each in await accounts.every(tx) if each.ended_at is None]
+    asking = {each.user for each in people if allows(each.actor, asks)}
+    deciding = {each.user for each in people if allows(each.actor, decides)}
+    if any(deciding - {user} for user in asking):
+        raise SecondPersonError(f"{what} takes a second person", hint=ASK)
 
 
 def _is_of(said: dict[str, Any], leaving: Leaving) -> bool:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from aggregator.access.roles import Act, Role
 from aggregator.access.tokens import TokenKind
+from aggregator.model.integration.event import EventType
 from protocols.wire.dossier.file import canonical_json
 
 Form = Literal[
@@ -66,6 +67,15 @@ class OpenExchange(_Sensitive):
         return self.system
 
 
+class AddReceiver(_Sensitive):
+    """Another system is told of events from now on."""
+
+    kind: Literal["add_receiver"]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    url: Annotated[str, Field(max_length=2000)]
+    types: Annotated[tuple[EventType, ...], Field(description="Types of events; none: all.")] = ()
+
+
 class CreateAccount(_Sensitive):
     """A new account."""
 
@@ -116,6 +126,7 @@ class GiveToken(_Sensitive):
 Sensitive = Annotated[
     ExportRecord
     | OpenExchange
+    | AddReceiver
     | CreateAccount
     | ResetAccount
     | EndAccount
@@ -134,6 +145,8 @@ def asks(act: Sensitive) -> Act:
             return Act.EXPORT_RECORD
         case OpenExchange():
             return Act.APPROVE_EXPORT
+        case AddReceiver():
+            return Act.MANAGE_RECEIVERS
         case _:
             return Act.MANAGE_ACCESS
 
@@ -148,4 +161,4 @@ def document_of(act: Sensitive) -> str:
     return canonical_json(act.model_dump(mode="json")).decode()
 
 
-_OUT: Final = (ExportRecord, OpenExchange)
+_OUT: Final = (ExportRecord, OpenExchange, AddReceiver)

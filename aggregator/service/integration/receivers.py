@@ -14,6 +14,7 @@ from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import InvalidError, NotFoundError
 from aggregator.model.integration.event import EventType, NumberedEvent
 from aggregator.model.integration.webhook import SECRET_BYTES, check_url, secret_text
+from aggregator.service.access.second_person import guard_exchange
 from aggregator.service.context import Context
 from aggregator.store.base import Row, Transaction
 from aggregator.store.outbox import event_of
@@ -46,6 +47,15 @@ class Receiver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A receiver as it is asked for."""
+
+    name: str
+    url: str
+    types: frozenset[EventType]  # none: all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """An event that a receiver did not take in so many attempts."""
 
@@ -67,29 +77,41 @@ async def add(
 ) -> tuple[Receiver, str]:
     """Tell ``url`` from now on; return the receiver and its secret, which nobody can show again.
 
-    Raises InvalidError for an address that events may not go to.
+    Raises InvalidError for an address that events may not go to, and SecondPersonError where it
+    takes two persons.
     """
     require(actor, Act.MANAGE_RECEIVERS)
-    check_url(url)
+    wanted = Wanted(name=name, url=url, types=frozenset(types))
+    async with context.store.write() as tx:
+        await guard_exchange(context, tx, "a new receiver of events")
+        return await add_in(context, tx, actor, wanted, why=why)
+
+
+async def add_in(
+    context: Context, tx: Transaction, actor: Actor, wanted: Wanted, *, why: str
+) -> tuple[Receiver, str]:
+    """Add a receiver within a transaction, as ``add`` does."""
+    check_url(wanted.url)
     secret = secrets.token_bytes(SECRET_BYTES)
     receiver_id = secrets.token_hex(8)
-    async with context.store.write() as tx:
-        if len(await tx.fetch("receivers.active")) >= RECEIVERS_MAX:
-            raise InvalidError(
-                f"there are {RECEIVERS_MAX} receivers already", hint="end one that is not needed"
-            )
-        await _insert(
-            context, tx, actor, receiver_id, name=name, url=url, types=types, secret=secret
+    if len(await tx.fetch("receivers.active")) >= RECEIVERS_MAX:
+        raise InvalidError(
+            f"there are {RECEIVERS_MAX} receivers already", hint="end one that is not needed"
         )
-        entry = audit.Entry(
-            who=actor.name,
-            act="add a receiver",
-            what=f"receiver {receiver_id}",
-            after={"name": name, "url": url, "types": [each.value for each in sorted(types)]},
-            why=why,
-        )
-        await audit.record(tx, entry, context.clock)
-        return await one(tx, receiver_id), secret_text(secret)
+    await _insert(context, tx, actor, receiver_id, wanted=wanted, secret=secret)
+    entry = audit.Entry(
+        who=actor.name,
+        act="add a receiver",
+        what=f"receiver {receiver_id}",
+        after={
+            "name": wanted.name,
+            "url": wanted.url,
+            "types": [each.value for each in sorted(wanted.types)],
+        },
+        why=why,
+    )
+    await audit.record(tx, entry, context.clock)
+    return await one(tx, receiver_id), secret_text(secret)
 
 
 async def list_all(context: Context, actor: Actor) -> list[Receiver]:
@@ -170,8 +192,8 @@ async def keep_broker(context: Context, *, wanted: bool) -> None:
     async with context.store.write() as tx:
         row = await tx.fetch_one("receivers.one", id=BROKER)
         if row is None and wanted:
-            name = "the MQTT broker"
-            await _insert(context, tx, system, BROKER, name=name, url="", types=(), secret=b"")
+            broker = Wanted(name="the MQTT broker", url="", types=frozenset())
+            await _insert(context, tx, system, BROKER, wanted=broker, secret=b"")
         elif wanted:
             await tx.execute("receivers.resume", id=BROKER)
         else:
@@ -214,17 +236,15 @@ async def _insert(
     actor: Actor,
     receiver_id: str,
     *,
-    name: str,
-    url: str,
-    types: Collection[EventType],
+    wanted: Wanted,
     secret: bytes,
 ) -> None:
     await tx.execute(
         "receivers.add",
         id=receiver_id,
-        name=name,
-        url=url,
-        types=json.dumps(sorted(types)),
+        name=wanted.name,
+        url=wanted.url,
+        types=json.dumps(sorted(wanted.types)),
         secret=wrapping.wrap(secret, context.keys.access, label(receiver_id)),
         created_time=context.clock.now(),
         created_by=actor.name,
