@@ -28,7 +28,7 @@ from aggregator.service.binding.located import Located, bounded, located
 from aggregator.service.binding.sightings import identifying_series
 from aggregator.service.binding.whereabouts import lots_called, plant_of
 from aggregator.service.context import Context
-from aggregator.service.hold_evidence import HeldChain, hold
+from aggregator.service.hold_evidence import HeldChain, hold, proving
 from aggregator.service.record.circumstances import circumstances_of
 from aggregator.service.record.entries import entries_of
 from aggregator.service.record.master import limits_at, ordered, places_at, plant_at
@@ -73,9 +73,11 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
     )
     if not where.windows:
         return Gathered(inputs=inputs, chains=(), series={})
-    inputs = await _with_readings(context, tx, inputs, where)
-    inputs = await _with_circumstances(tx, inputs, where)
-    found = await hold(tx, inputs, context.workers)
+    guess = await _spans(tx, inputs, where)
+    async with proving(tx, guess, inputs.parameters, context.workers) as begun:
+        inputs = await _with_readings(context, tx, inputs, where)
+        inputs = await _with_circumstances(tx, inputs, where)
+        found = await hold(tx, inputs, begun)
     named = {
         parameter: (f"{at:03}", data) for at, (parameter, data) in enumerate(found.series.items())
     }
@@ -127,6 +129,18 @@ async def _earlier(tx: Transaction, key: LotKey) -> Earlier | None:
     return (
         None if row is None else Earlier(content_hash=row["content_hash"], readings=row["readings"])
     )
+
+
+async def _spans(tx: Transaction, inputs: Inputs, where: Located) -> list[ChainSpan]:
+    """Return the chains that prove the readings, if the gateways stamped them without delay."""
+    start = min(window.start.time for window in where.windows)
+    end = max(window.end.time for window in where.windows)
+    gateways = {spec.key.gateway for spec in observing(inputs.plant, where.windows)}
+    return [
+        span
+        for gateway in sorted(gateways)
+        for span in await chains(tx, gateway, start, bounded(end))
+    ]
 
 
 async def _with_readings(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from aggregator.export.evidence import Source, inside, series_of
 from aggregator.model.binding.bind import spans
 from aggregator.model.binding.locate import locate, observing
 from aggregator.model.completeness import ChainSpan
-from aggregator.model.master.recipe import Criticality, ParameterName
+from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.batch_record import RefusedSeal, SealResult
 from aggregator.model.record.sections import windows_of
@@ -23,7 +24,7 @@ from aggregator.store.evidence import StoredBundle, bundles
 from aggregator.store.seals import Verification, verify_window
 from aggregator.store.workers import Workers
 from protocols.wire.dossier.series import Interval
-from protocols.wire.header import GatewayId
+from protocols.wire.header import Epoch, GatewayId
 from protocols.wire.seal import PublicKey
 
 
@@ -51,15 +52,90 @@ class _Wanted(NamedTuple):
     intervals: list[Interval]
 
 
-async def hold(tx: Transaction, inputs: Inputs, workers: Workers) -> Evidence:
-    """Read every bundle of the chains of ``inputs``, verify each seal, take the series out."""
-    held = [await _bundles(tx, span) for span in inputs.chains]
-    wanted = await asyncio.to_thread(_wanted, inputs)
-    signals = sorted({each.signal for each in wanted.values()})
-    verified = [await _verify(tx, chain, signals, workers) for chain in held]
+class Proving:
+    """The bundles of chains, and what is coming of verifying them."""
+
+    def __init__(self, take: frozenset[SignalKey], workers: Workers) -> None:
+        """Take the columns of the signals ``take`` out of what verifies."""
+        self._take = take
+        self._workers = workers
+        self._begun: dict[_Stretch, _Begun] = {}
+
+    async def begin(self, tx: Transaction, span: ChainSpan) -> _Begun:
+        """Read the bundles of a span and begin to verify them, if that was not begun before."""
+        stretch = _Stretch.of(span)
+        if stretch not in self._begun:
+            found = bundles(tx, span.gateway, span.epoch, stretch.first, stretch.last + 1)
+            stored = tuple([each async for each in found])
+            verifying = verify_window(
+                [(each.number, each.data) for each in stored],
+                dict(await keys_of(tx, span.gateway)),
+                take=sorted(key.signal for key in self._take if key.gateway == span.gateway),
+                workers=self._workers,
+            )
+            self._begun[stretch] = _Begun(stored, asyncio.create_task(verifying))
+        return self._begun[stretch]
+
+    async def end(self) -> None:
+        """Give up what nobody waits for any more."""
+        tasks = [begun.verifying for begun in self._begun.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Begun(NamedTuple):
+    bundles: tuple[StoredBundle, ...]
+    verifying: asyncio.Task[Verification]
+
+
+class _Stretch(NamedTuple):
+    """The bundles of a chain that are held: those of a span, and one more on each side."""
+
+    gateway: GatewayId
+    epoch: Epoch
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, span: ChainSpan) -> _Stretch:
+        first = span.first if span.before is None else span.before
+        return cls(span.gateway, span.epoch, first, span.last if span.after is None else span.after)
+
+
+@asynccontextmanager
+async def proving(
+    tx: Transaction,
+    spans: Iterable[ChainSpan],
+    parameters: Iterable[ParameterSpec],
+    workers: Workers,
+) -> AsyncIterator[Proving]:
+    """Begin to verify the bundles of ``spans``, and go on while the block does other things.
+
+    The spans are a guess: ``hold`` verifies what they lack.
+    """
+    critical = (spec for spec in parameters if spec.criticality is Criticality.CRITICAL)
+    begun = Proving(frozenset(spec.signal for spec in critical), workers)
+    try:
+        for span in spans:
+            await begun.begin(tx, span)
+        yield begun
+    finally:
+        await begun.end()
+
+
+async def hold(tx: Transaction, inputs: Inputs, begun: Proving) -> Evidence:
+    """Return every bundle of the chains of ``inputs``, each seal verified, and the series."""
+    started = [await begun.begin(tx, span) for span in inputs.chains]
+    held = [
+        HeldChain(span=span, bundles=each.bundles)
+        for span, each in zip(inputs.chains, started, strict=True)
+    ]
+    verified = [await each.verifying for each in started]
     refused = [
         each for chain, found in zip(held, verified, strict=True) for each in _refused(chain, found)
     ]
+    wanted = await asyncio.to_thread(_wanted, inputs)
     series = await asyncio.to_thread(_series, inputs, wanted, held, verified)
     return Evidence(
         chains=tuple(held),
@@ -77,25 +153,6 @@ async def keys_of(tx: Transaction, gateway: GatewayId) -> list[tuple[bytes, Publ
         for row in await tx.fetch("gateways.keys")
         if row["gateway"] == gateway
     ]
-
-
-async def _bundles(tx: Transaction, span: ChainSpan) -> HeldChain:
-    first = span.first if span.before is None else span.before
-    last = span.last if span.after is None else span.after
-    found = bundles(tx, span.gateway, span.epoch, first, last + 1)
-    return HeldChain(span=span, bundles=tuple([each async for each in found]))
-
-
-async def _verify(
-    tx: Transaction, chain: HeldChain, wanted: Sequence[SignalKey], workers: Workers
-) -> Verification:
-    gateway = chain.span.gateway
-    return await verify_window(
-        [(each.number, each.data) for each in chain.bundles],
-        dict(await keys_of(tx, gateway)),
-        take=[key.signal for key in wanted if key.gateway == gateway],
-        workers=workers,
-    )
 
 
 def _refused(chain: HeldChain, found: Verification) -> list[RefusedSeal]:
