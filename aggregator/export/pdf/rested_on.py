@@ -11,7 +11,18 @@ from aggregator.export.words import Words, moment, number, say
 Json = dict[str, Any]
 
 
-def sections(document: Mapping[str, Any], words: Words) -> list[Json]:
+def tables(document: Mapping[str, Any], words: Words) -> dict[str, list[Json]]:
+    """Return the rows of each table, by its name in the template."""
+    return {
+        "sections": _sections(document, words),
+        "instruments": _instruments(document, words),
+        "materials": _materials(document, words),
+        "balances": _balances(document, words),
+        "entries": _entries(document, words),
+    }
+
+
+def _sections(document: Mapping[str, Any], words: Words) -> list[Json]:
     """Return a row for each parameter of each run and phase, in order of time.
 
     A run or phase that has none is shown all the same, with its time.
@@ -60,7 +71,7 @@ def _head(section: Mapping[str, Any], words: Words) -> Json:
     }
 
 
-def instruments(document: Mapping[str, Any], words: Words) -> list[Json]:
+def _instruments(document: Mapping[str, Any], words: Words) -> list[Json]:
     """Return a row for each sensor of each parameter, and how it was calibrated."""
     return [
         {
@@ -78,7 +89,7 @@ def instruments(document: Mapping[str, Any], words: Words) -> list[Json]:
     ]
 
 
-def materials(document: Mapping[str, Any], words: Words) -> list[Json]:
+def _materials(document: Mapping[str, Any], words: Words) -> list[Json]:
     """Return a row for each lot that went in."""
     return [
         {
@@ -91,7 +102,7 @@ def materials(document: Mapping[str, Any], words: Words) -> list[Json]:
     ]
 
 
-def balances(document: Mapping[str, Any], words: Words) -> list[Json]:
+def _balances(document: Mapping[str, Any], words: Words) -> list[Json]:
     """Return a row for each step that made the lot."""
     return [
         {
@@ -104,7 +115,7 @@ def balances(document: Mapping[str, Any], words: Words) -> list[Json]:
     ]
 
 
-def entries(document: Mapping[str, Any], words: Words) -> list[Json]:
+def _entries(document: Mapping[str, Any], words: Words) -> list[Json]:
     """Return a row for each typed value; of one that was corrected, what it was stays visible."""
     superseded = {each["supersedes"] for each in document["entries"]}
     return [

@@ -80,11 +80,7 @@ def view(
             {name: displayable(text) for name, text in row.items()}
             for row in signature_rows(signatures, words)
         ],
-        "sections": rested_on.sections(document, words),
-        "instruments": rested_on.instruments(document, words),
-        "materials": rested_on.materials(document, words),
-        "balances": rested_on.balances(document, words),
-        "entries": rested_on.entries(document, words),
+        **rested_on.tables(document, words),
         "signals": _signals(document),
         "facts": _facts(document, words),
         "chains": _chains(document, words),

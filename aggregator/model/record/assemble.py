@@ -50,7 +50,7 @@ from aggregator.model.record.checks import (
     place,
     values,
 )
-from aggregator.model.record.circumstances import Circumstances
+from aggregator.model.record.circumstances import Circumstances, Consumption, Step
 from aggregator.model.record.entry import Entry, EntryId
 from aggregator.model.record.exceptions import Ledger
 from aggregator.model.record.parameters import Judged, judge
@@ -106,73 +106,106 @@ def bound(inputs: Inputs) -> dict[SignalSpec, Binding]:
 def assemble(inputs: Inputs) -> BatchRecord:
     """Return the record of a lot."""
     where = locate(inputs.lot.key, inputs.known)
-    signals = observing(inputs.plant, where.windows)
-    bindings = {spec.key: _bind(spec, inputs, where.windows) for spec in signals}
-    judged = _bound_parameters(inputs, where, bindings)
-    by = Judged(
-        chains=inputs.chains, circumstances=inputs.circumstances, references=inputs.references
-    )
-    parameters = tuple(judge(spec, signal, binding, by) for spec, signal, binding in judged)
-    counts = tuple(_count(bindings[spec.key], spec, where) for spec in signals)
-    unproved = _unproved(signals, inputs.chains, where)
-    ledger = Ledger()
-    place.windows(ledger, inputs.lot.key, where.windows, inputs.rule)
-    place.facts(ledger, inputs.lot.key, where.windows, where.all.conflicts, where.facts.values())
-    place.carriers(ledger, where.windows, where.unknown)
-    place.doubted(ledger, where.windows, where.doubted)
-    known, typed = inputs.circumstances, tuple(sorted(inputs.entries, key=_entry_order))
-    steps, consumed = known.steps(inputs.lot.key), known.consumed(inputs.lot.key)
-    values.parameters(ledger, inputs.parameters, parameters, known.unit_changes)
-    instruments.calibrations(ledger, parameters)
-    values.signals(ledger, counts, bindings)
-    place.boundaries(ledger, where.windows, (bindings[spec.key] for spec in signals))
-    evidence.chains(ledger, inputs.chains, unproved, where.start, where.end)
-    evidence.keys(ledger, inputs.chains, known.revoked)
-    evidence.seals(ledger, inputs.seals)
-    people.operators(ledger, where.windows, inputs.jobs, where.facts, known)
-    people.entries(ledger, typed, inputs.parameters)
-    materials.consumed(ledger, consumed)
-    materials.balances(ledger, steps)
-    earlier = _overtaken(inputs.earlier, sum(count.readings for count in counts))
-    evidence.late(ledger, earlier, sum(count.readings for count in counts))
+    found = _find(inputs, where)
+    ledger = _check(inputs, where, found)
     closed = where.end is not None and bool(where.windows)
     return BatchRecord(
         lot=inputs.lot,
         order=inputs.order,
         jobs=tuple(_job(job, where.windows) for job in sorted(inputs.jobs, key=_job_order)),
-        state=RecordState.COMPLETE if closed and not unproved else RecordState.OPEN,
+        state=RecordState.COMPLETE if closed and not found.unproved else RecordState.OPEN,
         rule=inputs.rule,
         start=where.start,
         end=where.end,
         windows=where.windows,
         facts=_cited(where),
         descents=tuple(sorted(inputs.descents, key=lambda each: (each.until, each.edge))),
-        parameters=parameters,
+        parameters=found.parameters,
         sections=sections(
-            where.windows,
-            inputs.jobs,
-            where.facts.values(),
-            parameters,
-            {spec.parameter: binding for spec, _, binding in judged},
+            where.windows, inputs.jobs, where.facts.values(), found.parameters, found.judged
         ),
-        signals=counts,
-        materials=consumed,
-        steps=steps,
-        entries=typed,
-        recipe=known.recipe,
+        signals=found.counts,
+        materials=found.consumed,
+        steps=found.steps,
+        entries=found.entries,
+        recipe=inputs.circumstances.recipe,
         exceptions=ledger.in_order(),
         passed=ledger.passed,
         chains=tuple(
             ChainResult(
-                span=span, findings=tuple(each for each in unproved if each.gateway == span.gateway)
+                span=span,
+                findings=tuple(each for each in found.unproved if each.gateway == span.gateway),
             )
             for span in sorted(inputs.chains, key=lambda span: (span.gateway, span.sealed_from))
         ),
-        unproved=unproved,
+        unproved=found.unproved,
         seals=inputs.seals,
-        master=_decided(inputs.master, parameters),
-        earlier=earlier,
+        master=_decided(inputs.master, found.parameters),
+        earlier=found.earlier,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the record says of readings, materials and entries, before it is checked."""
+
+    bindings: Mapping[SignalKey, Binding]  # of every signal that observed the lot, in order
+    judged: Mapping[ParameterName, Binding]  # the readings that each parameter is judged by
+    parameters: tuple[ParameterResult, ...]
+    counts: tuple[SignalCount, ...]
+    unproved: tuple[Finding, ...]
+    steps: tuple[Step, ...]
+    consumed: tuple[Consumption, ...]
+    entries: tuple[Entry, ...]
+    earlier: Earlier | None
+
+    @property
+    def readings(self) -> int:
+        """Readings bound to the lot."""
+        return sum(count.readings for count in self.counts)
+
+
+def _find(inputs: Inputs, where: Whereabouts) -> _Found:
+    signals = observing(inputs.plant, where.windows)
+    bindings = {spec.key: _bind(spec, inputs, where.windows) for spec in signals}
+    judged = _bound_parameters(inputs, where, bindings)
+    by = Judged(
+        chains=inputs.chains, circumstances=inputs.circumstances, references=inputs.references
+    )
+    counts = tuple(_count(bindings[spec.key], spec, where) for spec in signals)
+    return _Found(
+        bindings=bindings,
+        judged={spec.parameter: binding for spec, _, binding in judged},
+        parameters=tuple(judge(spec, signal, binding, by) for spec, signal, binding in judged),
+        counts=counts,
+        unproved=_unproved(signals, inputs.chains, where),
+        steps=inputs.circumstances.steps(inputs.lot.key),
+        consumed=inputs.circumstances.consumed(inputs.lot.key),
+        entries=tuple(sorted(inputs.entries, key=_entry_order)),
+        earlier=_overtaken(inputs.earlier, sum(count.readings for count in counts)),
+    )
+
+
+def _check(inputs: Inputs, where: Whereabouts, found: _Found) -> Ledger:
+    """Make every check there is."""
+    ledger, lot, known = Ledger(), inputs.lot.key, inputs.circumstances
+    place.windows(ledger, lot, where.windows, inputs.rule)
+    place.facts(ledger, lot, where.windows, where.all.conflicts, where.facts.values())
+    place.carriers(ledger, where.windows, where.unknown)
+    place.doubted(ledger, where.windows, where.doubted)
+    place.boundaries(ledger, where.windows, found.bindings.values())
+    values.parameters(ledger, inputs.parameters, found.parameters, known.unit_changes)
+    values.signals(ledger, found.counts, found.bindings)
+    instruments.calibrations(ledger, found.parameters)
+    evidence.chains(ledger, inputs.chains, found.unproved, where.start, where.end)
+    evidence.keys(ledger, inputs.chains, known.revoked)
+    evidence.seals(ledger, inputs.seals)
+    evidence.late(ledger, found.earlier, found.readings)
+    people.operators(ledger, where.windows, inputs.jobs, where.facts, known)
+    people.entries(ledger, found.entries, inputs.parameters)
+    materials.consumed(ledger, found.consumed)
+    materials.balances(ledger, found.steps)
+    return ledger
 
 
 def _bound_parameters(

@@ -20,6 +20,7 @@ from aggregator.model.record.batch_record import (
     ChainResult,
     JobResult,
     ParameterResult,
+    SealResult,
     SignalCount,
     findings_hash,
 )
@@ -81,18 +82,7 @@ def to_document(record: BatchRecord) -> Json:
             }
             for each in record.unproved
         ],
-        "seals": {
-            "verified": record.seals.verified,
-            "refused": [
-                {
-                    "gateway": each.gateway,
-                    "epoch": each.epoch.hex(),
-                    "number": each.number,
-                    "reason": each.reason,
-                }
-                for each in record.seals.refused
-            ],
-        },
+        "seals": _seals(record.seals),
         "master": dict(record.master),
         "earlier": None
         if record.earlier is None
@@ -100,31 +90,24 @@ def to_document(record: BatchRecord) -> Json:
     }
 
 
-def _parameter(result: ParameterResult) -> Json:
-    spec = result.spec
+def _seals(found: SealResult) -> Json:
     return {
-        "parameter": spec.parameter,
-        "gateway": spec.signal.gateway,
-        "signal": spec.signal.signal,
-        "equipment": result.signal.equipment,
-        "kind": result.signal.kind.name,
-        "unit": spec.unit,
-        "criticality": spec.criticality.value,
-        "revision": spec.revision,
-        "phase": spec.phase,
-        "specified": {
-            "target": spec.limits.target,
-            "alert_low": spec.limits.alert_low,
-            "alert_high": spec.limits.alert_high,
-            "action_low": spec.limits.action_low,
-            "action_high": spec.limits.action_high,
-        },
-        "stated": parts.stated(result),
-        "sampling": {
-            "mode": spec.sampling.sampling.value,
-            "gap_max_ns": spec.sampling.gap_max,
-            "period_ns": spec.sampling.period,
-        },
+        "verified": found.verified,
+        "refused": [
+            {
+                "gateway": each.gateway,
+                "epoch": each.epoch.hex(),
+                "number": each.number,
+                "reason": each.reason,
+            }
+            for each in found.refused
+        ],
+    }
+
+
+def _parameter(result: ParameterResult) -> Json:
+    return {
+        **_specified(result),
         "intervals": [parts.interval(each) for each in result.spans],
         "limits": [
             {"id": limit.id, "side": limit.side.value, "value": limit.value}
@@ -132,7 +115,6 @@ def _parameter(result: ParameterResult) -> Json:
         ],
         "figures": parts.figures(result.figures),
         "increase": result.increase,
-        "aggregation": spec.aggregation.value,
         "result": result.result,
         "excursions": [
             {
@@ -154,21 +136,36 @@ def _parameter(result: ParameterResult) -> Json:
             }
             for each in result.gaps
         ],
-        "stuck": [
-            {
-                "start": parts.time(each.start),
-                "end": parts.time(each.end),
-                "value": each.value,
-                "readings": each.readings,
-            }
-            for each in result.stuck
-        ],
-        "stuck_after_ns": spec.stuck_after,
+        "stuck": parts.stuck(result),
         "instruments": parts.instruments(result),
         "boundary": result.boundary,
         "series": None
         if result.series is None
         else {"name": result.series.name, "sha256": result.series.sha256},
+    }
+
+
+def _specified(result: ParameterResult) -> Json:
+    spec = result.spec
+    return {
+        "parameter": spec.parameter,
+        "gateway": spec.signal.gateway,
+        "signal": spec.signal.signal,
+        "equipment": result.signal.equipment,
+        "kind": result.signal.kind.name,
+        "unit": spec.unit,
+        "criticality": spec.criticality.value,
+        "revision": spec.revision,
+        "phase": spec.phase,
+        "specified": parts.limits(spec.limits),
+        "stated": parts.stated(result),
+        "sampling": {
+            "mode": spec.sampling.sampling.value,
+            "gap_max_ns": spec.sampling.gap_max,
+            "period_ns": spec.sampling.period,
+        },
+        "aggregation": spec.aggregation.value,
+        "stuck_after_ns": spec.stuck_after,
     }
 
 

@@ -9,7 +9,7 @@ from aggregator.model.binding.fact import FOREVER
 from aggregator.model.figures import Figures
 from aggregator.model.genealogy.balance import BalanceState
 from aggregator.model.master.lot import LotKey
-from aggregator.model.master.recipe import Recipe
+from aggregator.model.master.recipe import Limits, Recipe
 from aggregator.model.record.batch_record import ParameterResult, Section, SectionFigures
 from aggregator.model.record.circumstances import Consumption, Step
 from aggregator.model.record.entry import Entry
@@ -80,15 +80,31 @@ def stated(result: ParameterResult) -> Json | None:
     """Return the limits as they were specified; None where that was in the signal's unit."""
     if result.stated.unit == result.spec.unit:
         return None
-    limits = result.stated.limits
+    return {"unit": result.stated.unit, **limits(result.stated.limits)}
+
+
+def limits(found: Limits) -> Json:
+    """Return the bounds of a specification."""
     return {
-        "unit": result.stated.unit,
-        "target": limits.target,
-        "alert_low": limits.alert_low,
-        "alert_high": limits.alert_high,
-        "action_low": limits.action_low,
-        "action_high": limits.action_high,
+        "target": found.target,
+        "alert_low": found.alert_low,
+        "alert_high": found.alert_high,
+        "action_low": found.action_low,
+        "action_high": found.action_high,
     }
+
+
+def stuck(result: ParameterResult) -> list[Json]:
+    """Return where a parameter stood still."""
+    return [
+        {
+            "start": time(each.start),
+            "end": time(each.end),
+            "value": each.value,
+            "readings": each.readings,
+        }
+        for each in result.stuck
+    ]
 
 
 def recipe(found: Recipe | None) -> Json | None:
