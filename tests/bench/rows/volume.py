@@ -56,8 +56,10 @@ def _wire(signals: int, resolution: Resolution) -> list[Entry]:
     what = f"on the wire, {_BUNDLE:,} readings of {signals} signals a bundle" + (
         "" if process else ", values of 53 bits of noise"
     )
-    reached = Goal(name="G4", text="at most 1.6 B", reached=ours <= 1.6)
-    fraction = Goal(name="G4", text="at most 1/50", reached=ours / theirs <= 1 / 50)
+    reached = fraction = None
+    if process:
+        reached = Goal(name="G4", text="at most 1.6 B", reached=ours <= 1.6)
+        fraction = Goal(name="G4", text="at most 1/50", reached=ours / theirs <= 1 / 50)
     return [
         Entry(
             row="e", what=what, figure="B a reading", ours=ours, goal=reached if process else None
@@ -70,7 +72,7 @@ def _wire(signals: int, resolution: Resolution) -> list[Entry]:
             beside="OPC UA PubSub JSON",
             theirs=theirs,
             ratio=ours / theirs,
-            goal=fraction if process else None,
+            goal=fraction,
         ),
     ]
 
