@@ -12,11 +12,11 @@ from aggregator.access.roles import Role
 from aggregator.model.approval import Approval
 from aggregator.model.master.classification import Classification
 from aggregator.service import assemble_record, audit_trail
-from aggregator.service.access import approvals
 from aggregator.service.access.accounts import Session
-from aggregator.service.access.approvals import Verdict
-from aggregator.service.access.doing import Handed
-from aggregator.service.access.sensitive import PARSE, Sensitive
+from aggregator.service.approval import approvals
+from aggregator.service.approval.approvals import Verdict
+from aggregator.service.approval.doing import Handed
+from aggregator.service.approval.sensitive import PARSE, Sensitive
 from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind

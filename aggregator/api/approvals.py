@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.api.accounts import Password, Reason, ReasonRequest, issued_once
 from aggregator.caller import ContextOf, Person
 from aggregator.model.approval import Approval
-from aggregator.service.access import approvals
-from aggregator.service.access.approvals import Verdict
-from aggregator.service.access.sensitive import Sensitive
+from aggregator.service.approval import approvals
+from aggregator.service.approval.approvals import Verdict
+from aggregator.service.approval.sensitive import Sensitive
 
 routes = APIRouter(prefix="/approvals", tags=["approvals"])
 

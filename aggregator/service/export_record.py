@@ -15,7 +15,7 @@ from aggregator.export.words import ENGLISH, Words
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.batch_record import BatchRecord, content_hash
 from aggregator.model.series import Series, SignalKey
-from aggregator.service.access.second_person import Leaving, guard_export
+from aggregator.service.approval.leaving import Leaving, guard_export
 from aggregator.service.assemble_record import (
     Assembled,
     StoredRecord,

@@ -16,12 +16,13 @@ from aggregator.caller import Person, context_of
 from aggregator.errors import AggregatorError, InvalidError
 from aggregator.export.symbols import qr_code, to_svg
 from aggregator.model.approval import Approval, State
-from aggregator.service.access import accounts, approvals, people
+from aggregator.service.access import accounts, people
 from aggregator.service.access.accounts import Session
-from aggregator.service.access.approvals import Asked, Verdict
-from aggregator.service.access.doing import Handed
 from aggregator.service.access.people import FOR_GOOD
-from aggregator.service.access.sensitive import PARSE, ExportRecord, Sensitive
+from aggregator.service.approval import approvals
+from aggregator.service.approval.approvals import Asked, Verdict
+from aggregator.service.approval.doing import Handed
+from aggregator.service.approval.sensitive import PARSE, ExportRecord, Sensitive
 from aggregator.web.forms import Form, form_of
 from aggregator.web.pages import render_page
 

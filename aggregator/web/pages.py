@@ -20,8 +20,9 @@ from aggregator.export import words as record_words
 from aggregator.export.words_zh import CHINESE
 from aggregator.ops import gateways
 from aggregator.service import assemble_record, lots
-from aggregator.service.access import approvals, tokens
-from aggregator.service.access.sensitive import Form
+from aggregator.service.access import tokens
+from aggregator.service.approval import approvals
+from aggregator.service.approval.sensitive import Form
 from aggregator.service.context import Context
 from aggregator.web import words
 from aggregator.web.forms import form_of

@@ -25,10 +25,11 @@ from aggregator.export.disclosure import Disclosure
 from aggregator.model.approval import State
 from aggregator.model.signature import Meaning
 from aggregator.service import export_forms, export_record
-from aggregator.service.access import accounts, approvals, delegations, people, tokens
-from aggregator.service.access.approvals import Verdict
-from aggregator.service.access.doing import Handed
-from aggregator.service.access.sensitive import PARSE, Form
+from aggregator.service.access import accounts, delegations, people, tokens
+from aggregator.service.approval import approvals
+from aggregator.service.approval.approvals import Verdict
+from aggregator.service.approval.doing import Handed
+from aggregator.service.approval.sensitive import PARSE, Form
 from aggregator.service.export_dossier import export_dossier
 from aggregator.service.integration import receivers
 from aggregator.settings import SecondPerson

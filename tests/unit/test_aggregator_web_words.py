@@ -19,7 +19,7 @@ from aggregator.model.record.batch_record import RecordState
 from aggregator.model.record.exceptions import ExceptionKind
 from aggregator.model.signature import Meaning
 from aggregator.ops.gateways import GatewayState
-from aggregator.service.access.sensitive import (
+from aggregator.service.approval.sensitive import (
     AddReceiver,
     CreateAccount,
     ExportRecord,

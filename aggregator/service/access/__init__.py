@@ -1,1 +1,1 @@
-"""Use cases of access: accounts of persons, tokens of services, login and logout."""
+"""Use cases of access: accounts of persons, tokens of services, rights, login and logout."""

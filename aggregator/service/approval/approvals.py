@@ -28,16 +28,11 @@ from aggregator.model.disposition import UserId
 from aggregator.model.master.lot import check_lot_key
 from aggregator.model.signature import Component
 from aggregator.service.access.accounts import Proof, Session, prove
-from aggregator.service.access.doing import Handed, prepared
 from aggregator.service.access.rights import right
-from aggregator.service.access.second_person import (
-    approval_of,
-    guard_access,
-    guard_exchange,
-    is_confidential,
-    keep,
-)
-from aggregator.service.access.sensitive import (
+from aggregator.service.access.second_person import guard_access, guard_exchange
+from aggregator.service.approval.doing import Handed, prepared
+from aggregator.service.approval.leaving import approval_of, is_confidential, keep
+from aggregator.service.approval.sensitive import (
     PARSE,
     AddReceiver,
     ExportRecord,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aggregator.access.roles import Actor
 from aggregator.service.access import accounts, people, tokens
 from aggregator.service.access.accounts import Issued, Wanted
-from aggregator.service.access.sensitive import (
+from aggregator.service.approval.sensitive import (
     AddReceiver,
     CreateAccount,
     EndAccount,
