@@ -92,11 +92,11 @@ async def places_at(
         found = await version_at(tx, EntityKind.EQUIPMENT, path, at)
         if found is not None:
             cited[found.name] = found.version
-    for spec in signals:
-        key = f"{spec.key.gateway}/{spec.key.signal}"
-        found = await version_at(tx, EntityKind.SIGNAL, key, at)
-        if found is not None:
-            cited[found.name] = found.version
+    saw = {f"{spec.key.gateway}/{spec.key.signal}" for spec in signals}
+    for gateway in sorted({spec.key.gateway for spec in signals}):
+        async for each in versions_at(tx, EntityKind.SIGNAL, at, prefix=f"{gateway}/"):
+            if each.key in saw:
+                cited[each.name] = each.version
 
 
 async def plant_at(tx: Transaction, plant: Plant, at: Nanoseconds) -> Plant:
