@@ -170,6 +170,11 @@ class RecordSettings(_Table):
     rebind_seconds: float = Field(
         default=0.05, gt=0, description="wait between two looks for what has come about any lot"
     )
+    idle_seconds: float = Field(
+        default=3600.0,
+        gt=0,
+        description="proved idleness after which the end of a job that nobody ended is proposed",
+    )
     assemble_seconds: float = Field(
         default=60.0,
         gt=0,

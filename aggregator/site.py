@@ -19,6 +19,7 @@ from aggregator.api import (
     accounts,
     approvals,
     audit,
+    bindings,
     facts,
     gateways,
     genealogy,
@@ -75,6 +76,7 @@ def create_app(context: Context) -> FastAPI:
         dependencies=[Depends(_BEARER)],  # it describes; ``caller.actor_of`` decides
     )
     for routes in (
+        bindings.routes,
         entities.router(),
         versions.routes,
         tables.routes,

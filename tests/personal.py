@@ -39,6 +39,7 @@ PERSONAL: Final = {
     ("POST", "/reviews/{gtin}/{lot}"),
     ("GET", "/reviews/{gtin}/{lot}/statement"),
     ("POST", "/reviews/{gtin}/{lot}/signatures"),
+    ("POST", "/unended/{fact_id}"),
     ("POST", "/records/{gtin}/{lot}/entries"),
     *(
         ("POST", f"/records/{{gtin}}/{{lot}}/entries/{{entry}}/{do}")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.caller import Caller, ContextOf
 from aggregator.model.binding.fact import Authority, Fact, FactId, FactKind
 from aggregator.model.master.equipment import check_path
-from aggregator.model.master.lot import check_lot_key
+from aggregator.model.master.lot import check_lot_id, check_lot_key
 from aggregator.model.master.order import JobId
 from aggregator.service import facts
 from aggregator.service.master.documents import LotReference
@@ -52,6 +52,9 @@ class FactRequest(BaseModel):
     ] = None
     equipment: Annotated[str, Field(description="Path, for all but an association.")] = ""
     lot: LotReference | None = None
+    part: Annotated[
+        str, Field(max_length=20, description="Name of the sublot, where it is not the whole lot.")
+    ] = ""
     carrier: Annotated[
         str, Field(pattern="^([0-9a-f]{2})*$", description="EPC in hexadecimal.")
     ] = ""
@@ -112,6 +115,7 @@ def _fact(asked: FactRequest, source: str, now: Nanoseconds) -> Fact:
         source=source,
         equipment=check_path(asked.equipment) if asked.equipment else None,
         lot=None if asked.lot is None else check_lot_key(asked.lot.gtin, asked.lot.lot),
+        part=check_lot_id(asked.part) if asked.part else "",
         carrier=asked.carrier or None,
         job=JobId(asked.job) if asked.job else None,
         text=asked.text,

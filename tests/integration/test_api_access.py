@@ -102,6 +102,15 @@ CALLS: Final = (
             *("epcis.json", "batchml.xml"),
         )
     ),
+    Call(
+        "GET",
+        f"/api/v1/lots/{GTIN}/L-1/bindings",
+        Act.READ_RECORDS,
+        "/lots/{gtin}/{lot}/bindings",
+    ),
+    Call("GET", "/api/v1/coverage", Act.READ_READINGS, "/coverage", query={"start": 1, "end": 2}),
+    Call("GET", "/api/v1/overtaken", Act.READ_RECORDS, "/overtaken"),
+    Call("GET", "/api/v1/unended", Act.READ_MASTER, "/unended"),
     Call("GET", "/api/v1/readings", Act.READ_READINGS, "/readings", query=WINDOW),
     Call("GET", "/api/v1/readings/latest", Act.READ_READINGS, "/readings/latest"),
     Call("GET", "/api/v1/gateways", Act.READ_GATEWAYS, "/gateways"),

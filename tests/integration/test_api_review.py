@@ -44,6 +44,7 @@ NAMED: Final = {
     "kind": "limit",
     "key": "k",
     "version": "1",
+    "fact_id": "f-0",
 }
 Headers = dict[str, str]
 

@@ -65,6 +65,7 @@ class Fact:
     recorded: Nanoseconds | None = None  # None for a fact derived from readings
     supersedes: FactId | None = None
     reason: str = ""  # why it supersedes
+    signed: str = ""  # SHA-256 of the statement that a person signed for it
 
     def __post_init__(self) -> None:
         """Refuse a fact that says nothing."""
@@ -135,4 +136,4 @@ _FIRST: Final = (
     "supersedes",
     "reason",
 )
-_LATER: Final = ("part",)
+_LATER: Final = ("part", "signed")

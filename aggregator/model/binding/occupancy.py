@@ -17,6 +17,9 @@ from aggregator.model.master.lot import LotKey
 from aggregator.model.master.order import JobId
 from protocols.wire.reading import Nanoseconds
 
+ONE_AT_A_TIME: Final = frozenset({Occupancy.EXCLUSIVE, Occupancy.CONTINUOUS})
+"""Equipment of which two lots cannot be said at one time."""
+
 
 class Bound(NamedTuple):
     """An edge of a window: when, how surely, and by which clock."""
@@ -135,7 +138,7 @@ def _cells(claims: Sequence[Fact], occupancy: Occupancy) -> list[_Cell]:
 
 
 def _cell(start: int, end: int, active: Sequence[Fact], occupancy: Occupancy) -> _Cell:
-    if occupancy in _ONE_AT_A_TIME:
+    if occupancy in ONE_AT_A_TIME:
         best = min(fact.authority for fact in active)
         leading = [fact for fact in active if fact.authority == best]
     else:
@@ -147,11 +150,8 @@ def _cell(start: int, end: int, active: Sequence[Fact], occupancy: Occupancy) ->
         held=tuple(sorted(lot for lot in named if lot is not None)),
         agreeing=tuple(fact for fact in active if fact.lot in named),
         overruled=tuple(fact for fact in active if fact.lot not in named),
-        rivals=len(named) > 1 and (occupancy in _ONE_AT_A_TIME or _standing(leading, occupancy)),
+        rivals=len(named) > 1 and (occupancy in ONE_AT_A_TIME or _standing(leading, occupancy)),
     )
-
-
-_ONE_AT_A_TIME: Final = frozenset({Occupancy.EXCLUSIVE, Occupancy.CONTINUOUS})
 
 
 def _standing(leading: Sequence[Fact], occupancy: Occupancy) -> bool:

@@ -35,3 +35,10 @@ SELECT DISTINCT f.gtin, f.lot FROM facts f
 WHERE f.carrier = :carrier AND f.kind = 'association'
     AND f.end_time >= :start AND f.start_time <= :stop
     AND NOT EXISTS (SELECT 1 FROM facts s WHERE s.supersedes = f.fact);
+
+-- name: facts.unended
+-- Where lots were said to be without an end, by the facts in force.
+SELECT f.document FROM facts f
+WHERE f.end_time = 9223372036854775807 AND f.kind = 'occupancy' AND f.lot IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM facts s WHERE s.supersedes = f.fact)
+ORDER BY f.start_time, f.fact;
