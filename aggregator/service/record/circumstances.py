@@ -31,7 +31,6 @@ from aggregator.service.genealogy.edges import edges_with
 from aggregator.service.master.document import EntityKind, lot_key
 from aggregator.service.master.versions import (
     Versioned,
-    VersionState,
     version_at,
     versioned,
     versions_at,
@@ -204,17 +203,12 @@ async def _unit_changes(
 ) -> tuple[UnitChange, ...]:
     """Return when the master data gave a signal another unit while the lot was made."""
     found = []
-    for spec in signals:
-        kind, key = EntityKind.SIGNAL.value, f"{spec.key.gateway}/{spec.key.signal}"
-        rows = await tx.fetch("master.history", kind=kind, key=key)
-        later = sorted(
-            (
-                each
-                for each in map(versioned, rows)
-                if each.state is VersionState.APPROVED and start < (each.effective_from or 0) < end
-            ),
-            key=lambda each: (each.effective_from or 0, each.version),
-        )
+    kind = EntityKind.SIGNAL.value
+    rows = await tx.fetch("master.came_into_force", kind=kind, start=start, stop=end)
+    changes = [versioned(row) for row in rows]
+    for spec in signals if changes else ():
+        key = f"{spec.key.gateway}/{spec.key.signal}"
+        later = [each for each in changes if each.key == key]
         unit = spec.unit
         for each in later:
             changed = model_of(SignalSpec, each).unit

@@ -35,6 +35,14 @@ FROM master_versions
 WHERE kind = :kind AND key = :key
 ORDER BY version DESC;
 
+-- name: master.came_into_force
+-- Approved versions of a kind that came into force within a stretch of time, as they did.
+SELECT kind, key, version, document, recorded_at, recorded_by,
+       state, effective_from, effective_to, decided_at, decided_by, in_place_of
+FROM master_versions
+WHERE kind = :kind AND state = 'approved' AND effective_from > :start AND effective_from < :stop
+ORDER BY key, effective_from, version;
+
 -- name: master.newest
 -- The newest version of one entity, whatever its state.
 SELECT kind, key, version, document, recorded_at, recorded_by,
