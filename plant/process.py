@@ -33,7 +33,7 @@ class Process:
         return self._running is not None and self._running.returncode is None
 
     async def start(self) -> None:
-        """Start it; its output goes to the log. RuntimeError where it runs already."""
+        """Start it, its output going to the log; RuntimeError where it runs already."""
         if self.alive:
             raise RuntimeError(f"{self.name} runs already")
         self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from tests.leftovers import (
     pytest_sessionfinish,
     pytest_sessionstart,
     pytest_terminal_summary,
-    pytest_testnodedown,
 )
 from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
 
@@ -23,7 +22,6 @@ __all__ = [
     "pytest_sessionfinish",
     "pytest_sessionstart",
     "pytest_terminal_summary",
-    "pytest_testnodedown",
 ]
 
 SEED_VARIABLE: Final = "LOTPROOF_TEST_SEED"  # how the workers of one run share the seed

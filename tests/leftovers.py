@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
@@ -19,14 +19,17 @@ _GRACE_S: Final = 5.0  # for what was told to end and is about to
 _OWN: Final = "multiprocessing.resource_tracker"  # Python's own, which ends when we do
 
 
-def pytest_sessionstart() -> None:
-    """Mark this process, a worker too, so that all that it starts can be told from others."""
-    os.environ[MARK] = uuid.uuid4().hex
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Mark this process, so that all that it starts can be told from others, workers and theirs."""
+    if not _works_for_another(session):
+        os.environ[MARK] = uuid.uuid4().hex
 
 
-@pytest.hookimpl(trylast=True)  # the workers have ended then
+@pytest.hookimpl(trylast=True)  # the workers have been told to end then
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what is left, and let the run fail for it."""
+    if _works_for_another(session):
+        return
     _, living = psutil.wait_procs(list(left_over(os.environ[MARK])), timeout=_GRACE_S)
     names = session.config.stash.setdefault(LEFT, [])
     for process in living:
@@ -35,15 +38,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     psutil.wait_procs(living, timeout=_GRACE_S)
     if names:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput[_OUTPUT] = names
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take over what a worker of pytest-xdist found."""
-    found = getattr(node, "workeroutput", {}).get(_OUTPUT, [])
-    node.config.stash.setdefault(LEFT, []).extend(found)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -67,5 +61,9 @@ def left_over(mark: str) -> Iterator[psutil.Process]:
             yield process
 
 
-_OUTPUT: Final = "lotproof_left_over"
+def _works_for_another(session: pytest.Session) -> bool:
+    """Tell whether this is a worker of pytest-xdist: the process that started it looks."""
+    return hasattr(session.config, "workerinput")
+
+
 LEFT: Final = pytest.StashKey[list[str]]()

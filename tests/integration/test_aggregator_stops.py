@@ -9,7 +9,7 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it has no types
@@ -65,7 +65,7 @@ async def running(folder: Path, *, broker: int, code: str = "") -> AsyncIterator
 
 
 @contextlib.contextmanager
-def silent_port() -> AsyncIterator[int]:  # type: ignore[misc]
+def silent_port() -> Iterator[int]:
     """Yield a port that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
