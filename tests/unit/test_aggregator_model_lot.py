@@ -7,6 +7,7 @@ import pytest
 from aggregator.errors import InvalidError
 from aggregator.model.master.equipment import EquipmentPath, check_path, is_at
 from aggregator.model.master.lot import (
+    Material,
     check_digit,
     check_gtin,
     check_lot_id,
@@ -94,3 +95,33 @@ def test_limits_out_of_order_are_refused(bounds: dict[str, float]) -> None:
 def test_a_contract_that_cannot_be_kept_is_refused(gap_max: int | None, period: int | None) -> None:
     with pytest.raises(InvalidError):
         SamplingContract(sampling=Sampling.PERIODIC, gap_max=gap_max, period=period)
+
+
+@pytest.mark.req(46)
+@pytest.mark.parametrize(
+    ("life", "kept", "refused"),
+    [
+        (None, None, False),
+        (None, 2, False),
+        (None, 1, True),
+        (5, 5, False),
+        (5, 4, True),
+        (0, 2, False),
+        (1, 1, True),
+        (5, None, False),
+    ],
+)
+def test_records_are_kept_as_long_as_the_device_lasts_and_two_years_at_least(
+    life: int | None, kept: int | None, refused: bool
+) -> None:
+    said = {
+        "gtin": check_gtin("09506000134352"),
+        "name": "Pouch",
+        "life_years": life,
+        "retention_years": kept,
+    }
+    if refused:
+        with pytest.raises(InvalidError, match="go too early"):
+            Material(**said)  # type: ignore[arg-type] # each is of its field's type
+    else:
+        assert Material(**said).retention_years == kept  # type: ignore[arg-type] # as above

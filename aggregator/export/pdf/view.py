@@ -51,6 +51,7 @@ def view(
         "readings": f"{sum(each['readings'] for each in document['signals']):,}",
         "unbound": _unbound(document, words),
         "rule": document["rule"],
+        "kept": _kept(document, words),
         "version": {
             "number": str(version.number),
             "hash": version.content_hash,
@@ -123,6 +124,11 @@ def _length(document: Mapping[str, Any]) -> str:
     if start is None or end is None:
         return "–"
     return duration(parse_time(end) - parse_time(start))
+
+
+def _kept(document: Mapping[str, Any], words: Words) -> str:
+    found = document["retention"]
+    return say(words, "kept.ever") if found is None else say(words, "kept.years", **found)
 
 
 def _unbound(document: Mapping[str, Any], words: Words) -> str:

@@ -26,6 +26,10 @@ UnitId = NewType("UnitId", str)
 """An SGTIN as ``(01)…(21)…``, an SSCC as ``(00)…`` or a GRAI as ``(8003)…``."""
 
 
+RETENTION_YEARS_MIN: Final = 2
+"""Years from its release that a record is kept at least, however short the device's life is."""
+
+
 class LotKey(NamedTuple):
     """What a lot is known by, everywhere."""
 
@@ -43,6 +47,18 @@ class Material:
     gtin: Gtin
     name: str
     tolerance: Decimal | None = None  # of the mass balance, part of what went in; None: not judged
+    life_years: int | None = None  # how long a device lasts; None: nobody has said
+    retention_years: int | None = None  # its records are kept so long from the release; None: ever
+
+    def __post_init__(self) -> None:
+        """Refuse to keep records for less time than the device lasts (ISO 13485 4.2.5)."""
+        least = max(self.life_years or 0, RETENTION_YEARS_MIN)
+        if self.retention_years is not None and self.retention_years < least:
+            raise InvalidError(
+                f"records kept for {self.retention_years} years go too early",
+                hint=f"keep them for {least} years or more: as long as the device lasts, and "
+                f"{RETENTION_YEARS_MIN} years from its release at least",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,6 +129,7 @@ def assemble(inputs: Inputs) -> BatchRecord:
         steps=found.steps,
         entries=found.entries,
         recipe=inputs.circumstances.recipe,
+        definition=inputs.circumstances.material,
         exceptions=ledger.in_order(),
         passed=ledger.passed,
         chains=tuple(

@@ -20,7 +20,7 @@ from aggregator.model.excursion import Excursion, Limit
 from aggregator.model.figures import Figures, Number, Result
 from aggregator.model.gaps import Missing
 from aggregator.model.master.equipment import EquipmentPath, SignalSpec
-from aggregator.model.master.lot import Lot
+from aggregator.model.master.lot import Lot, Material
 from aggregator.model.master.order import Job, WorkOrder
 from aggregator.model.master.recipe import ParameterName, ParameterSpec, PhaseName, Recipe
 from aggregator.model.record.circumstances import Consumption, Step
@@ -164,6 +164,7 @@ class BatchRecord:
     steps: tuple[Step, ...]  # that made it, with their balances
     entries: tuple[Entry, ...]  # typed by persons; the superseded ones too
     recipe: Recipe | None  # that the lot was begun by
+    definition: Material | None  # of its material; says how long this is kept
     exceptions: tuple[ExceptionItem, ...]
     passed: Mapping[ExceptionKind, int]  # checks that found nothing
     chains: tuple[ChainResult, ...]

@@ -62,6 +62,7 @@ def to_document(record: BatchRecord) -> Json:
         "sections": [parts.section(each) for each in record.sections],
         "signals": [_count(each) for each in record.signals],
         "recipe": parts.recipe(record.recipe),
+        "retention": parts.retention(record.definition),
         "materials": [parts.material(each) for each in record.materials],
         "balances": [parts.balance(each) for each in record.steps],
         "entries": [parts.entry(each) for each in record.entries],
@@ -250,7 +251,6 @@ def _fact(fact: Fact) -> Json:
         "recorded": parts.time(fact.recorded),
         "supersedes": fact.supersedes,
         "reason": fact.reason,
-        "signed": fact.signed,
     }
 
 

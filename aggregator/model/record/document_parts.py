@@ -8,7 +8,7 @@ from aggregator.model.binding.bind import Span
 from aggregator.model.binding.fact import FOREVER
 from aggregator.model.figures import Figures
 from aggregator.model.genealogy.balance import BalanceState
-from aggregator.model.master.lot import LotKey
+from aggregator.model.master.lot import LotKey, Material
 from aggregator.model.master.recipe import Limits, Recipe
 from aggregator.model.record.batch_record import ParameterResult, Section, SectionFigures
 from aggregator.model.record.circumstances import Consumption, Step
@@ -110,6 +110,13 @@ def stuck(result: ParameterResult) -> list[Json]:
 def recipe(found: Recipe | None) -> Json | None:
     """Return which recipe the lot was begun by."""
     return None if found is None else {"revision": found.revision, "name": found.name}
+
+
+def retention(found: Material | None) -> Json | None:
+    """Return how long the record is kept; None where nobody has said, and it is for ever."""
+    if found is None or found.retention_years is None:
+        return None
+    return {"years": found.retention_years, "life_years": found.life_years}
 
 
 def material(found: Consumption) -> Json:

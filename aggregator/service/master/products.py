@@ -61,6 +61,12 @@ class MaterialDocument(Document):
     tolerance: Tolerance | None = Field(
         default=None, description="Part of what goes in that the mass balance may be off by."
     )
+    life_years: int | None = Field(
+        default=None, ge=0, le=200, description="Years that a device lasts."
+    )
+    retention_years: int | None = Field(
+        default=None, ge=0, le=200, description="Years from its release that a record is kept."
+    )
 
     @property
     def key(self) -> str:
@@ -69,7 +75,13 @@ class MaterialDocument(Document):
 
     def model(self) -> Material:
         """Return the material."""
-        return Material(gtin=check_gtin(self.gtin), name=self.name, tolerance=self.tolerance)
+        return Material(
+            gtin=check_gtin(self.gtin),
+            name=self.name,
+            tolerance=self.tolerance,
+            life_years=self.life_years,
+            retention_years=self.retention_years,
+        )
 
 
 class PhaseEntry(BaseModel):
