@@ -172,7 +172,7 @@ class ReceiptBook:
     async def _free(self) -> None:
         """Free what is past its retention, some of it together, and at once what is too much."""
         now = asyncio.get_running_loop().time()
-        due = now - self._freed_at >= _FREE_S
+        due = self._no_room or now - self._freed_at >= _FREE_S
         if not (due or await self._crowded()):
             return
         self._freed_at = now
