@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -490,3 +491,25 @@ def test_settings_of_two_gateways_are_not_held_against_each_other() -> None:
     found = assemble(replace(inputs, chains=(*inputs.chains, other)))
     assert not told(found, ExceptionKind.SETTINGS)
     assert passes(found, ExceptionKind.SETTINGS) == 2
+
+
+@given(st.randoms(use_true_random=False))
+def test_in_whatever_order_it_was_told_the_record_is_the_same(chance: random.Random) -> None:
+    told_of: dict[str, Any] = {
+        "installations": [FITTED, replace(FITTED, validity=Validity(start=at(7)))],
+        "calibrations": [calibration("C-1", -100, due=5), calibration("C-2", 4)],
+        "qualifications": [training("op.zhao"), training("op.qian")],
+        "flows": [flow(out="9", tolerance="0.05"), flow(out="8", tolerance="0.05")],
+        "revoked": [
+            RevokedKey(gateway=GATEWAY, kid=kid * 8, epoch=EPOCH, number=5, reason="stolen")
+            for kid in ("ab", "cd")
+        ],
+    }
+    typed = [entry("121"), entry("122", check=None), entry("140")]
+    before = record(
+        entries=tuple(typed), recipe=recipe(Personnel.QUALIFIED), jobs=(JOB,), **told_of
+    )
+    for each in (*told_of.values(), typed):
+        chance.shuffle(each)
+    after = record(entries=tuple(typed), recipe=recipe(Personnel.QUALIFIED), jobs=(JOB,), **told_of)
+    assert encode_record(after) == encode_record(before)

@@ -12,7 +12,10 @@ Json = dict[str, Any]
 
 
 def tables(document: Mapping[str, Any], words: Words) -> dict[str, list[Json]]:
-    """Return the rows of each table, by its name in the template."""
+    """Return the rows of each table, by its name in the template.
+
+    A record of an earlier version lacks what was not in it then: such a table is empty.
+    """
     return {
         "sections": _sections(document, words),
         "instruments": _instruments(document, words),
@@ -32,7 +35,7 @@ def _sections(document: Mapping[str, Any], words: Words) -> list[Json]:
         for each in (*document["parameters"], *document["other_parameters"])
     }
     rows = []
-    for section in document["sections"]:
+    for section in document.get("sections", ()):
         head = _head(section, words)
         rows += [
             {**head, **_figures(found, units[found["parameter"]])}
@@ -85,7 +88,7 @@ def _instruments(document: Mapping[str, Any], words: Words) -> list[Json]:
             "end": moment(each["end"], words),
         }
         for parameter in (*document["parameters"], *document["other_parameters"])
-        for each in parameter["instruments"]
+        for each in parameter.get("instruments", ())
     ]
 
 
@@ -98,7 +101,7 @@ def _materials(document: Mapping[str, Any], words: Words) -> list[Json]:
             "start": moment(each["start"], words),
             "expires": "–" if each["expires"] is None else moment(each["expires"], words),
         }
-        for each in document["materials"]
+        for each in document.get("materials", ())
     ]
 
 
@@ -111,13 +114,13 @@ def _balances(document: Mapping[str, Any], words: Words) -> list[Json]:
             "out": _amount(each, "out"),
             "balance": say(words, f"balance.{each['state']}"),
         }
-        for each in document["balances"]
+        for each in document.get("balances", ())
     ]
 
 
 def _entries(document: Mapping[str, Any], words: Words) -> list[Json]:
     """Return a row for each typed value; of one that was corrected, what it was stays visible."""
-    superseded = {each["supersedes"] for each in document["entries"]}
+    superseded = {each["supersedes"] for each in document.get("entries", ())}
     return [
         {
             "parameter": displayable(each["parameter"]),
@@ -128,7 +131,7 @@ def _entries(document: Mapping[str, Any], words: Words) -> list[Json]:
             "reason": displayable(each["reason"]),
             "state": say(words, "entry.corrected") if each["id"] in superseded else "",
         }
-        for each in document["entries"]
+        for each in document.get("entries", ())
     ]
 
 

@@ -127,7 +127,7 @@ def _length(document: Mapping[str, Any]) -> str:
 
 
 def _kept(document: Mapping[str, Any], words: Words) -> str:
-    found = document["retention"]
+    found = document.get("retention")
     return say(words, "kept.ever") if found is None else say(words, "kept.years", **found)
 
 
