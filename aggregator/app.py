@@ -29,6 +29,7 @@ from aggregator.ingest.link import BrokerLink, take_messages
 from aggregator.ops.events.delivery import Delivery
 from aggregator.ops.rebinder import Rebinder
 from aggregator.service.context import Context
+from aggregator.service.integration.receivers import keep_broker
 from aggregator.service.master.dictionary import adopt
 from aggregator.settings import Settings, StoreSettings
 from aggregator.store.base import Store
@@ -102,6 +103,7 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Context:
 async def _work(context: Context, stopped: asyncio.Event) -> None:
     """Run every part until told to stop; one that fails ends all of them."""
     settings, store, keys, clock = context.settings, context.store, context.keys, context.clock
+    await keep_broker(context, wanted=settings.events.mqtt)
     link = BrokerLink(settings.broker, settings.intake)
     intake = Intake(store, keys, clock, settings.intake)
     async with asyncio.TaskGroup() as group:

@@ -251,11 +251,16 @@ async def test_what_was_not_delivered_is_never_forgotten(tmp_path: Path) -> None
 async def test_the_broker_is_a_receiver_where_the_settings_say_so(tmp_path: Path) -> None:
     events = FAST.model_copy(update={"mqtt": True})
     async with told_by(tmp_path, events) as context, delivering(context):
+        await receivers.keep_broker(context, wanted=True)
         broker = await stands(context, BROKER, position=0)
         await act(context, 1)
         await stands(context, BROKER, failures=FAST.attempts_max + 1)
         letters = await receivers.dead_letters(context, ADMIN, broker.id, after=0, count=10)
         assert letters == [], "that the broker is away is not the event's fault"
+        await receivers.keep_broker(context, wanted=False)
+        await act(context, 1, first=1)
+        await receivers.keep_broker(context, wanted=True)
+        await stands(context, BROKER, position=2)
 
 
 @pytest.mark.parametrize(

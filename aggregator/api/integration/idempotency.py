@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
-from fastapi.routing import APIRoute
+from fastapi import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,11 +37,13 @@ _PARAMETER: Final[dict[str, Any]] = {
 }
 
 
-def describe(routes: APIRouter) -> None:
+def describe(document: dict[str, Any]) -> None:
     """Let the API's description name the header where it is heeded."""
-    for route in routes.routes:
-        if isinstance(route, APIRoute) and METHODS & set(route.methods or ()):
-            route.openapi_extra = {**(route.openapi_extra or {}), "parameters": [_PARAMETER]}
+    for operations in document["paths"].values():
+        for method in METHODS:
+            operation = operations.get(method.lower())
+            if operation is not None and _PARAMETER not in operation.get("parameters", []):
+                operation.setdefault("parameters", []).append(_PARAMETER)
 
 
 class IdempotentCalls:

@@ -79,7 +79,7 @@ def mapped(adapter: Adapter, item: Any) -> dict[str, str]:
         try:
             value = _value(rule, item)
         except InvalidError as error:
-            faults.append(str(error))
+            faults.append(f"{rule.to}: {error}")
             continue
         if value:
             found[rule.to] = value
@@ -99,20 +99,20 @@ def _value(rule: FieldRule, item: Any) -> str:
     if not text:
         return ""
     if rule.values:
-        text = _known(rule.to, rule.source, rule.values, text)
+        text = _known(rule.source, rule.values, text)
     if rule.date_form:
         text = _time(rule, text)
     if rule.append:
         behind = _plain(_at(item, rule.append))
         if rule.append_values:
-            behind = _known(rule.to, rule.append, rule.append_values, behind)
+            behind = _known(rule.append, rule.append_values, behind)
         text = f"{text} {behind}".strip()
     return text
 
 
-def _known(to: str, path: JsonPath, values: Mapping[str, str], text: str) -> str:
+def _known(path: JsonPath, values: Mapping[str, str], text: str) -> str:
     if text not in values:
-        raise InvalidError(f"{to}: {text[:80]!r} at {_text(path)} is not in the adapter's values")
+        raise InvalidError(f"{text[:80]!r} at {_text(path)} is not in the adapter's values")
     return values[text]
 
 
@@ -125,7 +125,7 @@ def _time(rule: FieldRule, text: str) -> str:
         return format_time(seconds * SECOND + rest.microseconds * 1_000)
     except (ValueError, MalformedError):
         raise InvalidError(
-            f"{rule.to}: {text[:80]!r} at {_text(rule.source)} is no time like {rule.date_form}"
+            f"{text[:80]!r} at {_text(rule.source)} is no time like {rule.date_form}"
         ) from None
 
 

@@ -26,7 +26,6 @@ from aggregator.service.context import Context
 from aggregator.service.integration.receivers import (
     BROKER,
     Receiver,
-    keep_broker,
     label,
     receiver_of,
 )
@@ -64,8 +63,6 @@ class Delivery:
         try:
             while True:
                 try:
-                    if looks == 0:
-                        await keep_broker(self._context, wanted=self._settings.mqtt)
                     await self._look(forget=looks % _LOOKS_TO_FORGET == 0)
                     looks += 1
                 except StoreError as error:

@@ -139,9 +139,9 @@ async def _take_order(context: Context, actor: Actor, item: Any, terms: Terms) -
     keys = [{"gtin": lot.get("gtin"), "lot": lot.get("lot")} for lot in order.lots]
     document = master_data.parse(EntityKind.WORK_ORDER, {"order": order.order, "lots": keys})
     async with context.store.write() as tx:
-        for lot in lots:
-            await _put(context, tx, actor, lot, terms)
-        return await _put(context, tx, actor, document, terms)
+        of_lots = {await _put(context, tx, actor, lot, terms) for lot in lots}
+        outcome = await _put(context, tx, actor, document, terms)
+    return Outcome.CHANGED if outcome is Outcome.SAME and of_lots != {outcome} else outcome
 
 
 async def _take_lot(context: Context, actor: Actor, item: Any, terms: Terms) -> Outcome:
