@@ -16,7 +16,8 @@ import pytest
 
 MARK: Final = "LOTPROOF_TEST_PROCESS"
 _GRACE_S: Final = 5.0  # for what was told to end and is about to
-_OWN: Final = "multiprocessing.resource_tracker"  # Python's own, which ends when we do
+_OWN: Final = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+"""Python's own, which end when the process does that they serve."""
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
