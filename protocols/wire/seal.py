@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple, NewType, Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -192,14 +193,8 @@ def peek(data: bytes) -> Sealed:
             pass
         case _:
             raise MalformedError("this is not a COSE_Sign1 with an empty unprotected header")
-    match cbor.decode(protected, items_max=16):
-        case {1: int(number), 3: str(content_type), 4: bytes(kid), **rest} if not rest:
-            pass
-        case _:
-            raise MalformedError("the protected header is not {alg, content type, kid}")
-    if number not in _ALGORITHMS:
-        raise MalformedError(f"algorithm {number} is neither Ed25519 (-19) nor ESP256 (-9)")
-    return Sealed(protected, Algorithm(number), content_type, Kid(kid), payload, signature)
+    algorithm, content_type, kid = _read_protected(protected)
+    return Sealed(protected, algorithm, content_type, kid, payload, signature)
 
 
 def open_seal(data: bytes, key: PublicKey, purpose: Purpose) -> bytes:
@@ -215,6 +210,18 @@ def open_sealed(sealed: Sealed, key: PublicKey, purpose: Purpose) -> bytes:
         raise SealError("sealed by another key than the one it is opened with")
     key.verify(sealed.signature, to_be_signed(sealed.protected, purpose.aad, sealed.payload))
     return sealed.payload
+
+
+@lru_cache(maxsize=256)  # one a key and purpose: whole chains have the same
+def _read_protected(protected: bytes) -> tuple[Algorithm, str, Kid]:
+    match cbor.decode(protected, items_max=16):
+        case {1: int(number), 3: str(content_type), 4: bytes(kid), **rest} if not rest:
+            pass
+        case _:
+            raise MalformedError("the protected header is not {alg, content type, kid}")
+    if number not in _ALGORITHMS:
+        raise MalformedError(f"algorithm {number} is neither Ed25519 (-19) nor ESP256 (-9)")
+    return Algorithm(number), content_type, Kid(kid)
 
 
 def to_be_signed(protected: bytes, external_aad: bytes, payload: bytes) -> bytes:
