@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -56,7 +56,7 @@ def create_app(context: Context) -> FastAPI:
     But these: /healthz, the login and the change of one's password, the API's description and the
     files of the pages.
     """
-    app = FastAPI(
+    app = _Application(
         title="Lotproof",
         summary="From a PLC's register to a batch record that proves itself.",
         version=importlib.metadata.version("lotproof"),
@@ -100,7 +100,6 @@ def create_app(context: Context) -> FastAPI:
         imports.routes,
     ):
         api.include_router(routes)
-    idempotency.describe(api)
     app.include_router(api)
     for shown in (
         *(pages.routes, login.routes, account.routes, access.routes),
@@ -112,6 +111,16 @@ def create_app(context: Context) -> FastAPI:
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     return app
+
+
+class _Application(FastAPI):
+    """The application, whose description names what stands before every operation too."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the API's description."""
+        document = super().openapi()
+        idempotency.describe(document)
+        return document
 
 
 async def _hardened(request: Request, proceed: RequestResponseEndpoint) -> Response:
