@@ -54,11 +54,8 @@ def left_over(mark: str) -> Iterator[psutil.Process]:
             bears_it = process.environ().get(MARK) == mark
         except psutil.Error:
             continue  # it ended meanwhile, or is another user's
-        if (
-            bears_it
-            and process.pid != os.getpid()
-            and _OWN not in " ".join(process.info["cmdline"])
-        ):
+        command = " ".join(process.info["cmdline"] or ())
+        if bears_it and process.pid != os.getpid() and not any(own in command for own in _OWN):
             yield process
 
 
