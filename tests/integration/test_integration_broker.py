@@ -133,12 +133,13 @@ async def test_what_was_committed_before_a_kill_is_published_after_it(
 
 
 async def test_a_broker_that_refuses_has_taken_nothing(
-    line: tuple[Aggregator, Broker, PlantCA, dict[str, str]], tmp_path: Path
+    line: tuple[Aggregator, Broker, PlantCA, dict[str, str]],
 ) -> None:
     aggregator, broker, ca, headers = line
-    allowed = (tmp_path / "acl").read_text(encoding="utf-8")
+    access_list = broker.folder / "lotproof.acl"
+    allowed = access_list.read_text(encoding="utf-8")
     forbidden = allowed.replace("topic write lotproof/v1/events/+\n", "")
-    (tmp_path / "acl").write_text(forbidden, encoding="utf-8")
+    access_list.write_text(forbidden, encoding="utf-8")
     async with broker:
         await aggregator.start()
         await put_lines(aggregator, headers, 0, 1)
@@ -151,7 +152,7 @@ async def test_a_broker_that_refuses_has_taken_nothing(
                         break
                     await asyncio.sleep(0.05)
         assert row["position"] == 0, "an acknowledged message that was forbidden is not delivered"
-    (tmp_path / "acl").write_text(allowed, encoding="utf-8")
+    access_list.write_text(allowed, encoding="utf-8")
     async with broker:
         with Follower(ca, broker.port) as follower:
             await until(lambda: follower.numbers == [1])
