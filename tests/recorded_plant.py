@@ -138,11 +138,13 @@ async def recorded_plant(folder: Path, url: str = "") -> AsyncIterator[RecordedP
         )
 
 
-def bundles_of(plant: RecordedPlant, *, seconds: int = 160, each: int = 5) -> list[bytes]:
-    """Seal ``seconds`` of a line's life: lots L-1 and L-2, one excursion in L-1, then silence."""
+def bundles_of(
+    plant: RecordedPlant, *, first: int = 0, seconds: int = 160, each: int = 5
+) -> list[bytes]:
+    """Seal a line's life from second ``first``: lots L-1 and L-2, one excursion, then silence."""
     sealed = []
-    for first in range(0, seconds, each):
-        second = range(first, min(first + each, seconds))
+    for since in range(first, seconds, each):
+        second = range(since, min(since + each, seconds))
         readings = [reading for at in second for reading in _second(at)]
         plant.gateway.time = START + second.stop * SECOND
         sealed.append(plant.gateway.seal(readings, sealed_time=plant.gateway.time))

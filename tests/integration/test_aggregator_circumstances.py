@@ -19,7 +19,9 @@ from aggregator.model.genealogy.item import Item, ItemKind, lot_item
 from aggregator.model.master.equipment import EquipmentPath
 from aggregator.model.master.lot import check_lot_key
 from aggregator.model.master.recipe import ParameterName
+from aggregator.model.record.batch_record import RecordState
 from aggregator.model.record.entry import Entry
+from aggregator.model.signature import Meaning
 from aggregator.service import assemble_record, audit_trail, export_record, facts
 from aggregator.service.assemble_record import StoredRecord
 from aggregator.service.export_dossier import export_dossier
@@ -29,12 +31,21 @@ from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.master_data import Times
 from aggregator.service.record import entries
 from aggregator.service.review import doubts
+from aggregator.store import registry
 from protocols.wire.dossier.instant import format_time
 from protocols.wire.reading import SECOND
 from tests.personal import cheap_passwords, person
-from tests.recorded_plant import ENGINEER, GTIN, OPERATOR, PRESS, QA
+from tests.recorded_plant import (
+    ENGINEER,
+    GTIN,
+    OPERATOR,
+    PRESS,
+    QA,
+    bundles_of,
+    recorded_plant,
+)
 from tests.reviewed_plant import LOT, Floor, opened
-from tests.sealed import START
+from tests.sealed import START, key_named
 from tests.servers import Postgres, running_postgres
 from verifier.report import Verdict
 from verifier.verify import verify
@@ -309,6 +320,55 @@ async def test_film_that_was_held_and_out_of_date_is_told(floor: Floor) -> None:
     assert balance["details"]["tolerance"] == "0.05"
     assert record.document["materials"][0]["lot"] == {"gtin": FILM.gtin, "lot": FILM.lot}
     assert record.document["master"][f"lot {FILM.gtin}/{FILM.lot}"] == 1
+
+
+async def test_film_that_was_held_when_it_was_used_is_told(floor: Floor) -> None:
+    li, chen = await floor.li.log_in(), await floor.chen.log_in()
+    await assemble_record.assemble_record(floor.context, QA, GTIN, "L-2")
+    other = check_lot_key(GTIN, "L-2")
+    before = floor.clock.now()
+    await floor.sign(floor.li, li, Meaning.HELD, lot="L-2")
+    during = floor.clock.now()
+    await floor.sign(floor.chen, chen, Meaning.HOLD_LIFTED, lot="L-2")
+    for start, count in ((before - SECOND, 0), (during, 1)):
+        edge = Edge(
+            kind=EdgeKind.TRANSFORMATION,
+            start=start,
+            end=start,
+            inputs=(Part(item=lot_item(other)),),
+            outputs=(Part(item=lot_item(LOT)),),
+            source="mes",
+        )
+        await edges.add(floor.context, QA, [edge], why="told by the MES")
+        record = await assembled(floor)
+        assert len(found(record, "held_material")) == count
+        assert record.document["balances"][0]["state"] == "unknown"
+
+
+@pytest.mark.parametrize(("taken", "told"), [(8, 1), (20, 0)])
+async def test_a_key_that_was_revoked_within_the_lot_is_told(
+    tmp_path: Path, taken: int, told: int
+) -> None:
+    async with recorded_plant(tmp_path) as plant:
+        gateway, other = plant.gateway, key_named("the one that came after")
+        await plant.take(bundles_of(plant, seconds=5 * taken))  # L-1 takes 10 s to 70 s
+        kid = gateway.key.public.kid
+        async with plant.context.store.write() as tx:
+            await registry.add_key(tx, "gw-01", other.public, by="engineer", now=2)
+            await registry.revoke_key(tx, "gw-01", kid, reason="stolen", by="engineer", now=3)
+        gateway.key = other
+        await plant.take(bundles_of(plant, first=5 * taken))
+        record = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1")
+        assert record.summary.state is RecordState.COMPLETE
+        items = found(record, "key_revoked")
+        assert [each["details"] for each in items] == told * [
+            {
+                "key": kid.hex(),
+                "epoch": gateway.epoch.hex(),
+                "number": taken,
+                "reason": "stolen",
+            }
+        ]
 
 
 def typed(by: str, value: str = "121.5", **changes: Any) -> Entry:

@@ -162,36 +162,38 @@ async def _stopped(tx: Transaction, lot: LotKey) -> tuple[Validity, ...]:
 
 
 async def _revoked(tx: Transaction, chains: Sequence[ChainSpan]) -> tuple[RevokedKey, ...]:
-    """Return the keys that sealed bundles of the chains, and were revoked up to their last one."""
+    """Return the keys that sealed bundles of the chains, and were revoked before their last one.
+
+    A revocation is counted in epochs and bundles: it may lie between two chains of the window.
+    """
     revoked = [row for row in await tx.fetch("gateways.keys") if row["revoked_time"] is not None]
-    found: set[RevokedKey] = set()
-    for span in chains:
-        own = [row for row in revoked if row["gateway"] == span.gateway]
-        if not own:
-            continue
-        epochs = {
-            row["ordinal"]: Epoch(bytes(row["epoch"]))
-            for row in await tx.fetch("epochs.of_gateway", gateway=span.gateway)
-        }
-        place = next(at for at, epoch in epochs.items() if epoch == span.epoch)
-        last = span.last if span.after is None else span.after
-        rows = await tx.fetch(
-            "genealogy.kids", gateway=span.gateway, epoch=span.epoch, first=span.first, last=last
-        )
-        sealed = {bytes(row["kid"]) for row in rows}
-        found |= {
+    found: list[RevokedKey] = []
+    for gateway in sorted({span.gateway for span in chains} & {row["gateway"] for row in revoked}):
+        rows = await tx.fetch("epochs.of_gateway", gateway=gateway)
+        epochs = {row["ordinal"]: Epoch(bytes(row["epoch"])) for row in rows}
+        ordinals = {epoch: ordinal for ordinal, epoch in epochs.items()}
+        sealed, reach = set(), (0, 0)
+        for span in (each for each in chains if each.gateway == gateway):
+            last = span.last if span.after is None else span.after
+            reach = max(reach, (ordinals[span.epoch], last))
+            kids = await tx.fetch(
+                "genealogy.kids", gateway=gateway, epoch=span.epoch, first=span.first, last=last
+            )
+            sealed |= {bytes(row["kid"]) for row in kids}
+        found += [
             RevokedKey(
-                gateway=span.gateway,
+                gateway=gateway,
                 kid=bytes(row["kid"]).hex(),
                 epoch=epochs[row["revoked_ordinal"]],
                 number=row["revoked_number"],
                 reason=row["revoked_reason"],
             )
-            for row in own
-            if bytes(row["kid"]) in sealed
-            and (row["revoked_ordinal"], row["revoked_number"]) <= (place, last)
-        }
-    return tuple(sorted(found, key=lambda each: (each.gateway, each.epoch, each.number, each.kid)))
+            for row in revoked
+            if row["gateway"] == gateway
+            and bytes(row["kid"]) in sealed
+            and (row["revoked_ordinal"], row["revoked_number"]) <= reach
+        ]
+    return tuple(found)
 
 
 async def _unit_changes(
