@@ -127,6 +127,7 @@ class Happening:
 
     event: Event
     by: UserId | None = None
+    in_place_of: UserId | None = None  # whose delegate ``by`` is, where the right is not their own
     version: Version | None = None  # of ASSEMBLE
     exceptions: frozenset[ExceptionId] = frozenset()  # of DECIDE
     verdict: Verdict | None = None  # of DECIDE
@@ -211,7 +212,7 @@ def hindrances(disposition: Disposition, happening: Happening) -> tuple[Hindranc
         Hindrance.REFUSED_EXCEPTION: bool(disposition.refused),
         Hindrance.UNCHECKED: bool(disposition.unchecked),
         Hindrance.UNKNOWN: _is_unknown(disposition, happening),
-        Hindrance.SAME_PERSON: by is None or by in _acted_before(disposition, happening),
+        Hindrance.SAME_PERSON: by is None or _is_same(disposition, happening),
         Hindrance.NOTHING_LATER: disposition.later is None,
     }
     return tuple(each for each in (Hindrance.STAGE, *asked) if found[each])
@@ -285,17 +286,23 @@ def _is_unknown(disposition: Disposition, happening: Happening) -> bool:
     return not happening.exceptions or not happening.exceptions <= _exceptions(disposition)
 
 
-def _acted_before(disposition: Disposition, happening: Happening) -> frozenset[UserId | None]:
-    """Return who may not do this, having done what it is to be held against."""
+def first_person(disposition: Disposition, happening: Happening) -> UserId | None:
+    """Return who did what this is to be held against; None where it takes one person."""
     match happening.event:
         case Event.RELEASE:
-            return frozenset({disposition.reviewer})
+            return disposition.reviewer
         case Event.LIFT:
-            return frozenset({disposition.holder})
+            return disposition.holder
         case Event.CHECK_ENTRY if happening.entry is not None:
-            return frozenset({_entries(disposition).get(happening.entry)})
+            return _entries(disposition).get(happening.entry)
         case _:
-            return frozenset()
+            return None
+
+
+def _is_same(disposition: Disposition, happening: Happening) -> bool:
+    """Tell whether the first person acts again, or somebody in their place whom they chose."""
+    first = first_person(disposition, happening)
+    return first is not None and first in (happening.by, happening.in_place_of)
 
 
 def _exceptions(disposition: Disposition) -> frozenset[ExceptionId]:

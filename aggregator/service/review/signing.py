@@ -7,7 +7,7 @@ nothing is signed but what was seen, and nothing that has changed since (21 CFR 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -26,6 +26,7 @@ from aggregator.model.disposition import (
     Happening,
     UserId,
     Verdict,
+    first_person,
     step,
 )
 from aggregator.model.master.lot import LotKey, check_lot_key
@@ -102,9 +103,9 @@ async def show(context: Context, session: Session, asked: Asked) -> Shown:
     key = check_lot_key(asked.gtin, asked.lot)
     async with context.store.read() as tx:
         standing = await standing_of(tx, key)
-        await _require(context, tx, session.actor, asked.meaning, standing.disposition)
+        happening = await _require(context, tx, session.actor, asked, standing.disposition)
         account = await _account(tx, session)
-        step(standing.disposition, _happening(asked, account.user))
+        step(standing.disposition, happening)
         components = await _needed(context, tx, session)
     said = _statement(standing, asked, account)
     return Shown(statement=said, hash=shown_hash(said), components=components, etag=standing.etag)
@@ -120,8 +121,9 @@ async def sign(context: Context, session: Session, asked: Asked, given: Given) -
     key = check_lot_key(asked.gtin, asked.lot)
     async with context.store.read() as tx:
         standing = await standing_of(tx, key)
-        await _require(context, tx, session.actor, asked.meaning, standing.disposition)
+        happening = await _require(context, tx, session.actor, asked, standing.disposition)
         _check_shown(standing, asked, given, await _account(tx, session))
+        step(standing.disposition, happening)
         needed = await _needed(context, tx, session)
     if Component.CODE in needed and not given.proof.code:
         raise InvalidError(
@@ -136,9 +138,9 @@ async def sign(context: Context, session: Session, asked: Asked, given: Given) -
         await _check_inputs(context, key)
     async with context.store.write() as tx:
         standing = await standing_of(tx, key)
-        await _require(context, tx, session.actor, asked.meaning, standing.disposition)
+        happening = await _require(context, tx, session.actor, asked, standing.disposition)
         _check_shown(standing, asked, given, account)
-        after = step(standing.disposition, _happening(asked, account.user))
+        after = step(standing.disposition, happening)
         signature = _signature(
             context,
             session,
@@ -199,14 +201,17 @@ ACT_OF: Final[Mapping[Meaning, Act]] = {
 
 
 async def _require(
-    context: Context, tx: Transaction, actor: Actor, meaning: Meaning, lot: Disposition
-) -> None:
-    """Return if the actor may sign this, in their own right or as somebody's delegate.
+    context: Context, tx: Transaction, actor: Actor, asked: Asked, lot: Disposition
+) -> Happening:
+    """Return what the signature would do, by the actor's own right or in somebody's place.
 
-    A right that the reviewer gave releases nothing: two signers whom one person chose are one.
+    Raises DeniedError where there is no right, ConflictError where it comes from the first person
+    alone: two signers whom one person chose are one.
     """
-    first = lot.reviewer if meaning is Meaning.RELEASED else None
-    await right(context, tx, actor, ACT_OF[meaning], apart_from=first)
+    happening = _happening(asked, UserId(actor.name))
+    first = first_person(lot, happening)
+    principal = await right(context, tx, actor, ACT_OF[asked.meaning], apart_from=first)
+    return replace(happening, in_place_of=principal)
 
 
 async def _account(tx: Transaction, session: Session) -> Account:
@@ -226,14 +231,13 @@ async def _needed(context: Context, tx: Transaction, session: Session) -> tuple[
 
 
 def _check_shown(standing: Standing, asked: Asked, given: Given, account: Account) -> None:
-    """Refuse a signature for what is no longer as it was shown, or is not allowed."""
+    """Refuse a signature for what is no longer as it was shown."""
     said = _statement(standing, asked, account)
     if given.etag != standing.etag or given.shown != shown_hash(said):
         raise ConflictError(
             f"{standing.lot} has changed since it was shown",
             hint="look at it again, then sign what you see",
         )
-    step(standing.disposition, _happening(asked, account.user))
 
 
 async def _check_present(context: Context, key: LotKey, standing: Standing) -> None:
