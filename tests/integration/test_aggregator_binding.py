@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from aggregator.errors import NotFoundError
-from aggregator.model.binding.fact import Authority, Fact, FactKind
+from aggregator.model.binding.fact import FOREVER, Authority, Fact, FactKind
+from aggregator.model.binding.locate import survey
+from aggregator.model.binding.occupancy import Window
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part
 from aggregator.model.genealogy.item import lot_item
 from aggregator.model.master.equipment import EquipmentPath
@@ -20,11 +22,15 @@ from aggregator.ops.rebinder import Rebinder
 from aggregator.service import assemble_record, facts
 from aggregator.service.binding.bindings import bindings
 from aggregator.service.binding.coverage import coverage
+from aggregator.service.binding.located import known_between
 from aggregator.service.binding.rebind import Why, overtaken, rebind
 from aggregator.service.binding.sightings import refresh
+from aggregator.service.binding.whereabouts import plant_of
 from aggregator.service.genealogy import edges
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
+from aggregator.store.segments import ReadingIndex
+from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import SECOND
 from tests.recorded_plant import (
     AREA,
@@ -122,13 +128,52 @@ async def test_bundle_by_bundle_in_any_order_the_index_is_the_one_made_at_once(
     for at in (20, 22, 24, 70, 71, 130, 133, 136):
         gateway.time = START + 200 * SECOND
         bundles.append(gateway.seal([sighting(EPC, at)], sealed_time=gateway.time))
-    random.Random(seed).shuffle(bundles)
+    chance = random.Random(seed)
+    bundles += chance.choices(bundles, k=len(bundles) // 2)
+    chance.shuffle(bundles)
     for data in bundles:
         await plant.take([data])
-        await refresh(plant.context)
+        if chance.random() < 0.8:
+            await refresh(plant.context)
+        if chance.random() < 0.1:  # begun anew, with nothing in memory
+            plant.context = replace(plant.context, index=ReadingIndex())
+    await refresh(plant.context)
     step_by_step = await index_of(plant)
     assert step_by_step == await from_scratch(plant)
     assert {row[0] for row in step_by_step} == {"L-1", "L-2", EPC}
+
+
+async def test_what_is_said_of_a_stretch_is_what_is_said_of_it_in_the_whole(
+    plant: RecordedPlant,
+) -> None:
+    await put_child(plant)
+    await plant.take(bundles_of(plant))
+    link = said(TWO, 0, 600, kind=FactKind.ASSOCIATION, equipment=None, carrier=EPC)
+    await facts.add(plant.context, OPERATOR, link, why="loaded")
+    await facts.add(plant.context, OPERATOR, said(CHILD, 35, 95), why="by hand")
+    plant.gateway.time = START + 200 * SECOND
+    reads = [sighting(EPC, at) for at in (20, 22, 24, 26, 28)]
+    await plant.take([plant.gateway.seal(reads, sealed_time=plant.gateway.time)])
+    await refresh(plant.context)
+    chance = random.Random(1)
+    stretches = [sorted(chance.sample(range(160), 2)) for _ in range(12)]
+    async with plant.context.store.read() as tx:
+        place = await plant_of(tx)
+        whole = survey(await known_between(plant.context, tx, place, Interval(0, FOREVER)))
+        assert {window.lot for window in whole.occupied.windows} == {ONE, TWO, CHILD}
+        for low, high in stretches:
+            times = Interval(START + low * SECOND, START + high * SECOND)
+            part = survey(await known_between(plant.context, tx, place, times))
+            assert clipped(part.occupied.windows, times) == clipped(whole.occupied.windows, times)
+
+
+def clipped(windows: Iterable[Window], times: Interval) -> set[tuple[str, LotKey, int, int]]:
+    """Return which lots were where within some time, as far as it reaches."""
+    return {
+        (each.equipment, each.lot, max(each.start.time, times.start), end)
+        for each in windows
+        if (end := min(each.end.time, times.end)) > max(each.start.time, times.start)
+    }
 
 
 async def test_a_late_bundle_overtakes_the_record_of_its_lot_and_no_other(

@@ -251,6 +251,7 @@ def _fact(fact: Fact) -> Json:
         "recorded": parts.time(fact.recorded),
         "supersedes": fact.supersedes,
         "reason": fact.reason,
+        "signed": fact.signed,
     }
 
 
