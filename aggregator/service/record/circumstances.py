@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from aggregator.model.binding.fact import FOREVER, Authority, Fact
 from aggregator.model.completeness import ChainSpan
-from aggregator.model.genealogy.edge import FLOW, Edge
+from aggregator.model.genealogy.edge import Edge
 from aggregator.model.genealogy.item import lot_item, lot_of
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import Lot, LotKey, Material
@@ -27,7 +27,7 @@ from aggregator.model.record.circumstances import Circumstances, RevokedKey, Sto
 from aggregator.model.record.entry import Entry
 from aggregator.model.series import SignalKey
 from aggregator.model.signature import Meaning, decode_signature
-from aggregator.service.genealogy.edges import edges_with
+from aggregator.service.genealogy.edges import edge_of
 from aggregator.service.master.document import EntityKind, lot_key
 from aggregator.service.master.versions import (
     Versioned,
@@ -68,7 +68,9 @@ async def circumstances_of(
     material = await version_at(tx, EntityKind.MATERIAL, key.gtin, start)
     people = {fact.source for fact in facts if fact.authority is Authority.OPERATOR}
     people |= {entry.by for entry in entries}
-    flows = [edge for edge in await edges_with(tx, lot_item(key)) if edge.kind in FLOW]
+    item = lot_item(key)
+    makings = await tx.fetch("genealogy.makings", kind=item.kind.value, key=item.key)
+    flows = [edge_of(row) for row in makings]
     measured, lasted = {each.key for each in signals}, Validity(start=start, end=end)
     installations = await _installations(tx, measured, lasted, cited)
     subjects = measured | {each.physical_asset for each in installations}

@@ -53,6 +53,16 @@ WHERE e.edge IN (SELECT p.edge FROM genealogy_parts p WHERE p.item = :item)
     )
 ORDER BY e.earliest, e.edge LIMIT :count;
 
+-- name: genealogy.makings
+-- The steps in force that made an item, oldest first; what it was used for later is none of them.
+SELECT e.document FROM genealogy_parts p
+JOIN genealogy_items i ON i.item = p.item
+JOIN genealogy_edges e ON e.edge = p.edge
+WHERE i.kind = :kind AND i.key = :key AND p.side = 1
+    AND e.kind IN ('transformation', 'split', 'merge', 'rework')
+    AND NOT EXISTS (SELECT 1 FROM genealogy_edges s WHERE s.supersedes = e.edge)
+ORDER BY e.earliest, e.edge;
+
 -- name: genealogy.edges_after
 -- What the arrays need of the edges after a number.
 SELECT edge, kind, earliest, latest, COALESCE(supersedes, -1) AS supersedes
