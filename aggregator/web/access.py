@@ -9,11 +9,10 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
 from aggregator.access.roles import Role
 from aggregator.caller import Person, context_of
-from aggregator.errors import AggregatorError, InvalidError
+from aggregator.errors import AggregatorError
 from aggregator.export.symbols import qr_code, to_svg
 from aggregator.model.approval import Approval, State
 from aggregator.service.access import accounts, people
@@ -22,7 +21,7 @@ from aggregator.service.access.people import FOR_GOOD
 from aggregator.service.approval import approvals
 from aggregator.service.approval.approvals import Asked, Verdict
 from aggregator.service.approval.doing import Handed
-from aggregator.service.approval.sensitive import PARSE, ExportRecord, Sensitive
+from aggregator.service.approval.sensitive import ExportRecord, Sensitive, parse_act
 from aggregator.web.forms import Form, form_of
 from aggregator.web.pages import render_page
 
@@ -126,13 +125,7 @@ def _act(form: Form) -> Sensitive:
     }
     if form.every("roles"):
         said["roles"] = form.every("roles")
-    try:
-        return PARSE.validate_python(said)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors()
-        )
-        raise InvalidError(f"that cannot be asked for: {faults}") from None
+    return parse_act(said)
 
 
 async def _accounts(

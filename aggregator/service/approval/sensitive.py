@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from aggregator.access.roles import Act, Role
 from aggregator.access.tokens import TokenKind
+from aggregator.errors import InvalidError
 from aggregator.model.integration.event import EventType
 from protocols.wire.dossier.file import canonical_json
 
@@ -136,6 +145,17 @@ Sensitive = Annotated[
     Field(discriminator="kind"),
 ]
 PARSE: Final[TypeAdapter[Sensitive]] = TypeAdapter(Sensitive)
+
+
+def parse_act(said: Mapping[str, object]) -> Sensitive:
+    """Return the act that a form asks for; InvalidError that names every field that is wrong."""
+    try:
+        return PARSE.validate_python(said)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise InvalidError(f"that cannot be asked for: {faults}") from None
 
 
 def asks(act: Sensitive) -> Act:
