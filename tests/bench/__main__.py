@@ -33,6 +33,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "f": ("latency",),
     "g": ("memory",),
     "h": ("genealogy",),
+    "i": ("rebind",),
 }
 """The row's letter -> the files of ``rows`` that measure it."""
 

@@ -146,8 +146,8 @@ class ReadingIndex:
         for row in await tx.fetch("segments.unsegmented", gateway=gateway):
             kept = self._tails.get(row["epoch_id"], {})
             opened = {number: each for number, each in kept.items() if number >= row["segmented"]}
-            first = row["segmented"]
-            while True:
+            first = await self._first_unopened(tx, row, opened)
+            while first is not None:
                 fresh = await tx.fetch(
                     "bundles.range",
                     epoch_id=row["epoch_id"],
@@ -158,16 +158,26 @@ class ReadingIndex:
                 missing = [
                     (each["number"], each["bytes"])
                     for each in fresh
-                    if each["number"] not in opened and not each["wrong"]
+                    if each["number"] not in opened
                 ]
                 opened |= await asyncio.to_thread(_open_each, missing)
-                if len(fresh) < _PAGE:
-                    break
-                first = fresh[-1]["number"] + 1
+                first = None if len(fresh) < _PAGE else fresh[-1]["number"] + 1
             opened = dict(sorted(opened.items()))
             self._tails[row["epoch_id"]] = dict(list(opened.items())[-_KEPT:])
             tails.append((row["epoch"], opened))
         return tails
+
+    async def _first_unopened(
+        self, tx: Transaction, epoch: Row, opened: Mapping[int, Opened]
+    ) -> int | None:
+        """Return the number of the first bundle to be opened yet: bytes are read from there on."""
+        leaves = await tx.fetch(
+            "bundles.leaves",
+            epoch_id=epoch["epoch_id"],
+            first=epoch["segmented"],
+            stop=_NUMBERS_END,
+        )
+        return next((each["number"] for each in leaves if each["number"] not in opened), None)
 
 
 _NUMBERS_END: Final = 2**62
