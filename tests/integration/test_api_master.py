@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from aggregator.access.roles import Role
+from aggregator.access.roles import POLICY, Act, Role
 from aggregator.api.master.entities import PATHS
 from aggregator.service.master.documents import EntityKind
 from aggregator.settings import MasterKind
@@ -77,6 +77,20 @@ async def test_a_recipe_takes_two_persons(api: Api) -> None:
     found = (await api.http.get(ADDRESS, headers=service)).json()
     assert found["document"]["procedure"] == RECIPE["procedure"]
     assert (await api.http.get("/api/v1/master/proposals", headers=service)).json()["items"] == []
+
+
+@pytest.mark.clause("21 CFR 11.10(d)")
+@pytest.mark.parametrize("role", Role)
+async def test_each_role_approves_what_the_policy_says_and_nothing_else(
+    api: Api, role: Role
+) -> None:
+    await proposed(api)
+    headers = await session_of(api, "li.wei", role)
+    allowed = Act.APPROVE_MASTER in POLICY[role]
+    rejected = await decide(api, headers, 1, "reject")
+    assert rejected.status_code == (200 if allowed else 403), rejected.text
+    approved = await decide(api, headers, 1, "approve")
+    assert approved.status_code == (409 if allowed else 403), approved.text
 
 
 async def test_the_history_shows_what_was_rejected_too(api: Api) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from aggregator.service import audit_trail
 from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
+from aggregator.store.queries import migrations
 from tests.rigs.context import running_context
 from tests.rigs.master_documents import DOCUMENTS_OF, put, put_before
 
@@ -207,3 +210,21 @@ async def test_every_kind_refers_to_what_must_be_there(context: Context) -> None
         if document.references():
             with pytest.raises(InvalidError, match="needs"):
                 await put(context, kind, DOCUMENTS_OF[kind][1])
+
+
+def test_versions_of_before_came_into_force_when_they_were_recorded() -> None:
+    steps = {number: sql for number, _, sql in migrations("sqlite")}
+    with closing(sqlite3.connect(":memory:")) as store:
+        store.executescript(steps[2])
+        rows = [(kind, "k", at, "{}", at * 10, "li") for kind in ("limit", "lot") for at in (1, 2)]
+        store.executemany("INSERT INTO master_versions VALUES (?, ?, ?, ?, ?, ?)", rows)
+        store.executescript(steps[9])
+        found = store.execute(
+            "SELECT kind, version, state, effective_from FROM master_versions ORDER BY 1, 2"
+        ).fetchall()
+    assert found == [
+        ("limit", 1, "approved", 0),
+        ("limit", 2, "approved", 20),
+        ("lot", 1, "approved", 0),
+        ("lot", 2, "approved", 0),
+    ]

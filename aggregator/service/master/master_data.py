@@ -160,15 +160,13 @@ async def get(
         else:
             row = await tx.fetch_one("master.version", kind=kind.value, key=key, version=version)
             found = None if row is None else versioned(row)
+        if found is not None:
+            return found
         newest = await tx.fetch_one("master.newest", kind=kind.value, key=key)
-    if found is None:
-        raise NotFoundError(
-            f"there is no {kind} {key}" + (f" version {version}" if version else ""),
-            hint=""
-            if newest is None
-            else f"version {newest['version']} is {newest['state']}; it may not be in force now",
-        )
-    return found
+    hint = "" if newest is None else _not_in_force(versioned(newest))
+    raise NotFoundError(
+        f"there is no {kind} {key}" + (f" version {version}" if version else ""), hint=hint
+    )
 
 
 async def page(
@@ -200,6 +198,10 @@ def parse(kind: EntityKind, data: object) -> Document:
 def faults_of(error: ValidationError) -> list[tuple[str, str]]:
     """Return each field that is wrong, as ``lots.0.gtin``, and what is wrong with it."""
     return [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+
+
+def _not_in_force(newest: Versioned) -> str:
+    return f"version {newest.version} is {newest.state}; it may not be in force now"
 
 
 def _is_same(standing: Versioned, document: Document, times: Times) -> bool:

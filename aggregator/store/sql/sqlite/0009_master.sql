@@ -8,6 +8,10 @@ ALTER TABLE master_versions ADD COLUMN decided_at INTEGER;  -- NULL: nobody has 
 ALTER TABLE master_versions ADD COLUMN decided_by TEXT;
 ALTER TABLE master_versions ADD COLUMN in_place_of TEXT;  -- whose delegate decided; NULL: in their own right
 
+-- What was there before came into force when it was recorded, the first version since ever.
+UPDATE master_versions SET effective_from = recorded_at
+WHERE version > 1 AND kind IN ('equipment', 'signal', 'material', 'limit');
+
 CREATE INDEX master_versions_by_time ON master_versions (kind, key, effective_from, version);
 CREATE INDEX master_versions_proposed ON master_versions (kind, key) WHERE state = 'proposed';
 
