@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import structlog
 import typer
@@ -20,8 +20,10 @@ from edge_agent import fsck as proof
 from edge_agent import status as local
 from edge_agent.app import Agent
 from edge_agent.clock import GatewayClock, KernelClock
+from edge_agent.commissioning import commands
 from edge_agent.commissioning import live as commissioning
-from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
+from edge_agent.commissioning.commands import DEFAULT_SETTINGS, SettingsOption, fail
+from edge_agent.errors import AgentError, SettingsFileError
 from edge_agent.keys import load, load_or_create
 from edge_agent.settings import Settings
 from edge_agent.settings_file import load_settings
@@ -37,11 +39,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-SettingsOption = Annotated[
-    Path,
-    typer.Option("--settings", "-s", help="The settings file.", envvar="LOTPROOF_AGENT_SETTINGS"),
-]
-DEFAULT_SETTINGS = Path("/etc/lotproof/agent.toml")
+app.add_typer(commands.discover)
 
 
 @app.command()
@@ -52,10 +50,10 @@ def run(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
         loaded, sources = _load(settings)
         asyncio.run(Agent(loaded, sources).run())
     except AgentError as error:
-        _fail(error)
+        fail(error)
     except Exception as error:  # noqa: BLE001 # the last word before the process ends with 1
         structlog.get_logger("agent").exception("the agent failed in a way it should not")
-        _fail(AgentError(f"the agent failed: {error!r}", hint="tell its makers what is logged"))
+        fail(AgentError(f"the agent failed: {error!r}", hint="tell its makers what is logged"))
 
 
 @app.command()
@@ -79,9 +77,9 @@ def check(
         if loaded.seal_key_path.exists():
             load(loaded.seal_key_path)
     except (OSError, ValueError) as error:
-        _fail(SettingsFileError((f"{settings}: uplink.ca, certificate or key: {error}",)))
+        fail(SettingsFileError((f"{settings}: uplink.ca, certificate or key: {error}",)))
     except AgentError as error:
-        _fail(error)
+        fail(error)
     signals = sum(len(source.signals()) for source in sources)
     if not as_json:
         typer.echo(
@@ -105,7 +103,7 @@ def key(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
         loaded = load_settings(settings)
         made = load_or_create(loaded.seal_key_path, loaded.seal.algorithm.wire)
     except AgentError as error:
-        _fail(error)
+        fail(error)
     typer.echo(made.public.to_text())
 
 
@@ -118,7 +116,7 @@ def status(
     try:
         loaded = load_settings(settings)
     except AgentError as error:
-        _fail(error)
+        fail(error)
     found = local.ask(loaded.gateway.data_dir)
     if found is None:
         typer.echo(f"no agent runs on {loaded.gateway.data_dir}", err=True)
@@ -146,7 +144,7 @@ def fsck(
         loaded = load_settings(settings)
         public = load(loaded.seal_key_path).public
     except AgentError as error:
-        _fail(error)
+        fail(error)
     aggregator = PublicKey.from_text(loaded.aggregator.seal_key)
     report = proof.check(path or loaded.gateway.data_dir, public, aggregator=aggregator)
     if as_json:
@@ -171,15 +169,6 @@ def main() -> None:
 def _load(path: Path) -> tuple[Settings, tuple[Source, ...]]:
     loaded = load_settings(path)
     return loaded, load_sources(loaded, path)
-
-
-def _fail(error: AgentError) -> NoReturn:
-    problems = error.problems if isinstance(error, SettingsFileError) else (str(error),)
-    for problem in problems:
-        typer.echo(f"lotproof-agent: {problem}", err=True)
-    if error.hint:
-        typer.echo(f"  -> {error.hint}", err=True)
-    raise typer.Exit(2 if isinstance(error, SettingsFileError | KeyFileError) else 1)
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
     AgentError
     ├── SettingsFileError   Fatal       the settings cannot work: named by file, key and remedy
+    ├── CommissioningError  Fatal       what was asked for at the terminal cannot be done as asked
     ├── KeyFileError        Fatal       the seal key cannot be read, or others may read it
     ├── BufferLockedError   Fatal       another agent has the buffer open
     ├── StorageFailedError  Fatal       the disk did not take or give what it must
@@ -32,6 +33,10 @@ class SettingsFileError(AgentError):
     def __init__(self, problems: tuple[str, ...], *, hint: str = "") -> None:
         super().__init__("\n".join(problems), hint=hint)
         self.problems = problems
+
+
+class CommissioningError(AgentError):
+    """What was asked for at the terminal cannot be done as asked."""
 
 
 class KeyFileError(AgentError):

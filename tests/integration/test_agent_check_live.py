@@ -2,73 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from plant.ca import PlantCA
-from plant.clock import utc_now
 from plant.equipment.cleanroom import Fault
-from plant.line import Line, table
+from plant.line import table
 from plant.ports import free_port
-from protocols.wire.checkpoint import NoteKey
-from protocols.wire.seal import SoftwareSealKey
-
-
-class Bench:
-    """A line that runs, and an agent's settings for it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ca = PlantCA(folder / "pki", now=utc_now())
-        self.line = Line(folder, self.ca)
-        self.settings = folder / "agent.toml"
-
-    def write(self, sources: str) -> None:
-        identity = self.ca.issue("gw-1")
-        public = SoftwareSealKey.generate().public
-        self.settings.write_text(
-            f"""
-            [gateway]
-            id = "gw-1"
-            data_dir = "agent"
-            [uplink]
-            host = "broker"
-            ca = "{identity.ca}"
-            certificate = "{identity.certificate}"
-            key = "{identity.key}"
-            [aggregator]
-            seal_key = "{public.to_text()}"
-            log_key = "{NoteKey(name="lotproof.example/x", key=public).to_text()}"
-            [clock]
-            synchronised = true
-            """
-            + sources,
-            encoding="utf-8",
-        )
-
-    async def check(self, *options: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "edge_agent", "check", "--live", *options),
-            *("--settings", str(self.settings)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode()
-
-    async def found(self, *options: str) -> tuple[int, dict[str, Any]]:
-        """Return the exit code, and what was said of each source and signal, by name."""
-        code, out = await self.check("--json", *options)
-        sources = json.loads(out)
-        signals = {seen["signal"]: seen for source in sources for seen in source["signals"]}
-        return code, {source["source"]: source for source in sources} | signals
+from tests.commissioning_bench import Bench
 
 
 @pytest.fixture

@@ -118,6 +118,20 @@ class Session:
             raise
 
     @property
+    def services(self) -> Any:
+        """The services of asyncua on this session, for what only commissioning asks."""
+        return self._services
+
+    @property
+    def namespaces(self) -> Sequence[str]:
+        """The server's namespace URIs, by index."""
+        return self._namespaces
+
+    async def operation_limit(self, limit: int) -> int:
+        """Return how many operations a request may hold; ``limit`` is the node that tells it."""
+        return min(int(await self._read_one(limit) or 0) or _PER_CALL_MAX, _PER_CALL_MAX)
+
+    @property
     def renew_seconds(self) -> float:
         """After how long the channel's keys must be renewed (OPC 10000-4 section 5.6.2)."""
         return float(self._client.secure_channel_timeout) * 0.75 / 1000
@@ -265,7 +279,7 @@ class Session:
         namespaces = await self._read_one(ua.ObjectIds.Server_NamespaceArray)
         self._namespaces = [str(uri) for uri in namespaces or []]
         for limit in (_LIMIT_TRANSLATE, _LIMIT_MONITOR):
-            self._per_call[limit] = int(await self._read_one(limit) or 0) or _PER_CALL_MAX
+            self._per_call[limit] = await self.operation_limit(limit)
 
     async def _read_started(self) -> object:
         return await self._read_one(ua.ObjectIds.Server_ServerStatus_StartTime)
@@ -296,7 +310,7 @@ class Session:
             ) from error
 
     def _parts(self, whole: Sequence[_T], limit: int) -> Iterator[Sequence[_T]]:
-        size = min(self._per_call[limit], _PER_CALL_MAX)
+        size = self._per_call[limit]
         for start in range(0, len(whole), size):
             yield whole[start : start + size]
 

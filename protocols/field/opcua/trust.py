@@ -74,17 +74,10 @@ def check_server(
     ``application_uri`` is what the server calls itself; ``now_ns`` is the gateway's time, None
     while it is not trusted: validity in time is not judged then.
     """
-    try:
-        leaf = x509.load_der_x509_certificate(der)
-    except ValueError as error:
-        raise DriverError(
-            f"the server's certificate cannot be read: {error}",
-            hint="look at the certificate in the server's own configuration",
-        ) from error
+    leaf = _read_leaf(der)
     print_ = fingerprint(der)
-    anchors = _load_folder(trusted)
-    pinned = any(anchor.public_bytes(serialization.Encoding.DER) == der for anchor in anchors)
-    if not pinned and not any(_issued(leaf, anchor) for anchor in anchors):
+    pinned, vouched = _trust(leaf, trusted)
+    if not pinned and not vouched:
         raise DriverError(
             f"the server's certificate is not trusted: {leaf.subject.rfc4514_string()}, "
             f"SHA-256 {print_}",
@@ -108,11 +101,62 @@ def check_server(
         )
 
 
+def is_trusted(der: bytes, trusted: Path) -> bool:
+    """Return whether the folder holds the certificate or the CA that issued it."""
+    return any(_trust(_read_leaf(der), trusted))
+
+
+def describe(der: bytes) -> str:
+    """Return whose a certificate is, by whom and for how long, for a person; one fact a line."""
+    leaf = _read_leaf(der)
+    since, until = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    facts = {
+        "subject": leaf.subject.rfc4514_string(),
+        "issuer": leaf.issuer.rfc4514_string(),
+        "application": ", ".join(_application_uris(leaf)) or "none named",
+        "valid": f"{since.isoformat()} to {until.isoformat()}",
+        "SHA-256": fingerprint(der),
+    }
+    return "\n".join(f"{name:12} {fact}" for name, fact in facts.items())
+
+
+def put_trust(der: bytes, trusted: Path) -> Path:
+    """Write a certificate into the folder, which is made where it is missing; return the file.
+
+    The file is named for its fingerprint, so the same certificate is written once.
+    """
+    path = trusted / f"{fingerprint(der).replace(':', '').lower()}.der"
+    try:
+        trusted.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(der)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written: {error}", hint="give a folder that you may write to"
+        ) from error
+    return path
+
+
 def fingerprint(der: bytes) -> str:
     """Return the SHA-256 of a certificate in upper-case hexadecimal, pairs parted by colons."""
     digest = hashes.Hash(hashes.SHA256())
     digest.update(der)
     return digest.finalize().hex(":").upper()
+
+
+def _read_leaf(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError as error:
+        raise DriverError(
+            f"the server's certificate cannot be read: {error}",
+            hint="look at the certificate in the server's own configuration",
+        ) from error
+
+
+def _trust(leaf: x509.Certificate, trusted: Path) -> tuple[bool, bool]:
+    """Return whether the folder holds the certificate itself, and whether it holds its issuer."""
+    anchors = _load_folder(trusted)
+    return leaf in anchors, any(_issued(leaf, anchor) for anchor in anchors)
 
 
 def _load_certificates(path: Path, setting: str) -> list[x509.Certificate]:

@@ -1,0 +1,131 @@
+"""The commands with which an engineer commissions a gateway.
+
+A driver is imported by the command that needs it: ``run`` pays for none of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from edge_agent.clock import GatewayClock, KernelClock
+from edge_agent.commissioning.signals_file import write_signals
+from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
+from protocols.field.driver import FieldError, SettingsError
+
+discover = typer.Typer(
+    name="discover",
+    help="Look at what equipment offers, and write it as a file of signals.",
+    no_args_is_help=True,
+)
+
+SettingsOption = Annotated[
+    Path,
+    typer.Option("--settings", "-s", help="The settings file.", envvar="LOTPROOF_AGENT_SETTINGS"),
+]
+DEFAULT_SETTINGS = Path("/etc/lotproof/agent.toml")
+WriteOption = Annotated[
+    Path | None, typer.Option("--write", help="Write the signals into this CSV file.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
+PrefixOption = Annotated[
+    str, typer.Option("--prefix", help="Begins the name of every signal, for example press-1/.")
+]
+
+
+@discover.command("opcua")
+def discover_opcua(
+    endpoint: Annotated[str, typer.Argument(help="The server, opc.tcp://host:port.")],
+    *,
+    match: Annotated[
+        list[str] | None,
+        typer.Option("--match", help="Glob on browse paths below Objects; may be repeated."),
+    ] = None,
+    security: Annotated[
+        str | None,
+        typer.Option("--security", help="Security policy; left out, the best that can be spoken."),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="This gateway's application certificate.")
+    ] = None,
+    private_key: Annotated[Path | None, typer.Option("--private-key", help="Its RSA key.")] = None,
+    trusted: Annotated[
+        Path | None, typer.Option("--trusted", help="Folder of trusted server certificates.")
+    ] = None,
+    trust_fingerprint: Annotated[
+        str | None,
+        typer.Option("--trust-fingerprint", help="SHA-256 to trust without being asked."),
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", help="User name.")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", help="File that holds the password.")
+    ] = None,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="Levels below Objects.")] = 12,
+    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Nodes to go through.")] = 20_000,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds a request.")] = 5.0,
+    prefix: PrefixOption = "",
+    write: WriteOption = None,
+    force: ForceOption = False,
+) -> None:
+    """List the endpoints and the variables of an OPC UA server."""
+    from edge_agent.commissioning import discover_opcua as opcua
+    from protocols.field.opcua.discover import Limits, browse, offers
+
+    access = opcua.Access(
+        endpoint=endpoint,
+        security=security,
+        certificate=certificate,
+        private_key=private_key,
+        trusted=trusted,
+        user=user,
+        password_file=password_file,
+        timeout_s=timeout,
+    )
+    try:
+        offered = asyncio.run(offers(endpoint, timeout))
+        _say(f"{endpoint} offers", *opcua.offer_lines(offered))
+        settings = opcua.line_settings(access, offered)
+        done = opcua.settle_trust(settings, offered, expected=trust_fingerprint, ask=typer.confirm)
+        _say(*([done] if done else []))
+        clock = GatewayClock(KernelClock())
+        now = clock.gateway_time() if clock.skew_max() is not None else None
+        limits = Limits(depth_max=depth, nodes_max=nodes)
+        browsed = asyncio.run(
+            browse(settings, now, match=match or ["*"], prefix=prefix, limits=limits)
+        )
+        _say(f"{endpoint} holds, by {settings.security}", *opcua.found_lines(browsed))
+        if write is not None:
+            signals = [each.signal for each in browsed.found if each.signal is not None]
+            write_signals(write, opcua.COLUMNS, signals, force=force)
+            _written(write, len(signals))
+    except (AgentError, FieldError) as error:
+        fail(error)
+
+
+def fail(error: AgentError | FieldError) -> NoReturn:
+    """Say what is wrong and what to do, and end: with 2 for settings that cannot work, else 1."""
+    wrong: Sequence[str] = (str(error),)
+    if isinstance(error, SettingsFileError):
+        wrong = error.problems
+    for problem in wrong:
+        typer.echo(f"lotproof-agent: {problem}", err=True)
+    if error.hint:
+        typer.echo(f"  -> {error.hint}", err=True)
+    settings = SettingsFileError | KeyFileError | SettingsError
+    raise typer.Exit(2 if isinstance(error, settings) else 1)
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _written(path: Path, signals: int) -> None:
+    _say(
+        f"{path}: {signals} signals",
+        '  -> name it in the source: signals_csv = "…"; then lotproof-agent check --live',
+    )

@@ -1,0 +1,59 @@
+"""Write signals as the CSV file that a source's ``signals_csv`` names."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from enum import Enum, IntEnum
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from edge_agent.errors import CommissioningError
+
+
+def write_signals(
+    path: Path, columns: Sequence[str], signals: Sequence[BaseModel], *, force: bool
+) -> None:
+    """Write a row a signal; ``columns`` are fields of the signals, the rest keeps its default.
+
+    Raises CommissioningError where there is nothing to write, the file cannot be written, or is
+    there already and ``force`` is not given.
+    """
+    if not signals:
+        raise CommissioningError(
+            f"{path} is not written: no signal was found", hint="look at what the screen says"
+        )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(getattr(signal, column)) for column in columns] for signal in signals)
+    write_new(path, text.getvalue().encode(), force=force)
+
+
+def write_new(path: Path, data: bytes, *, force: bool, mode: int = 0o666) -> None:
+    """Write a file that is not there yet, or any with ``force``; raise CommissioningError."""
+    try:
+        path.touch(mode=mode, exist_ok=force)
+        path.write_bytes(data)
+    except FileExistsError as error:
+        raise CommissioningError(
+            f"{path} is there already", hint="give another name, or --force to replace it"
+        ) from error
+    except OSError as error:
+        raise CommissioningError(
+            f"{path} cannot be written: {error}", hint="give a path that you may write to"
+        ) from error
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case IntEnum():
+            return value.name.lower()
+        case Enum():
+            return str(value.value)
+        case _:
+            return str(value)
