@@ -68,7 +68,8 @@ async def open_context(settings: Settings, clock: Clock | None = None) -> AsyncI
     """Open the store, bring its schema up to date, load the keys, and close all at the end."""
     keys = load_keys(settings.keys_folder)
     store = make_store(settings.store)
-    workers = Workers(settings.records.processes)
+    records = settings.records
+    workers = Workers(records.processes, timeout_seconds=records.timeout_seconds)
     try:
         await store.open()
         await store.migrate()

@@ -167,6 +167,11 @@ class RecordSettings(_Table):
         le=64,
         description="processes that verify the seals of a long lot; 0: none but the aggregator's",
     )
+    timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="longest wait for such a process over a thousand bundles; then it is ended",
+    )
     rebind_seconds: float = Field(
         default=0.05, gt=0, description="wait between two looks for what has come about any lot"
     )

@@ -65,7 +65,8 @@ async def verify_window(
     are no faster than one.
     """
     workers = workers or Workers()
-    size = max(-(-len(bundles) // max(_SHARES * workers.count, 1)), _PIECE_MIN)
+    share = -(-len(bundles) // max(_SHARES * workers.count, 1))
+    size = min(max(share, _PIECE_MIN), _PIECE_MAX)
     texts = {kid: key.to_text() for kid, key in keys.items()}
     pieces = [_Piece(bundles[at : at + size], texts, take) for at in range(0, len(bundles), size)]
     runs = await workers.map(_verify_run, pieces)
@@ -86,7 +87,8 @@ _SHARES: Final = 2
 """Pieces of work for each process: with one alone, a slow process would keep the others waiting."""
 
 _PIECE_MIN: Final = 50
-"""Bundles that are worth a piece of their own."""
+_PIECE_MAX: Final = 1_000
+"""Bundles that are worth a piece of their own, and that one holds at most."""
 
 
 class _Piece(NamedTuple):

@@ -26,8 +26,10 @@ _log = structlog.get_logger(__name__)
 class Workers:
     """Up to ``count`` processes, started when they are needed; with none, threads do the work."""
 
-    def __init__(self, count: int = 0) -> None:
+    def __init__(self, count: int = 0, *, timeout_seconds: float = 60.0) -> None:
+        """Wait ``timeout_seconds`` for one piece of work; who takes longer is taken for dead."""
         self.count = count
+        self._timeout = timeout_seconds
         self._idle: list[_Worker] = []
         self._turns = asyncio.Semaphore(max(count, 1))
 
@@ -40,7 +42,13 @@ class Workers:
         waiting = list(pieces)
         if self.count == 0 or len(waiting) < 2:
             return [await asyncio.to_thread(work, piece) for piece in waiting]
-        return list(await asyncio.gather(*(self._do(work, piece) for piece in waiting)))
+        tasks = [asyncio.ensure_future(self._do(work, piece)) for piece in waiting]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:  # where one has failed, nobody wants the others
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def close(self) -> None:
         """End the processes."""
@@ -51,9 +59,10 @@ class Workers:
         async with self._turns:
             worker = self._idle.pop() if self._idle else _Worker()
             try:
-                result = await asyncio.to_thread(worker.ask, work, piece)
-            except WorkerDiedError as error:
-                _log.warning("worker_died", error=str(error))
+                asked = asyncio.to_thread(worker.ask, work, piece)
+                result = await asyncio.wait_for(asked, self._timeout)
+            except (WorkerDiedError, TimeoutError) as error:
+                _log.warning("worker_died", error=repr(error))
                 worker.close()
                 return await asyncio.to_thread(work, piece)
             except BaseException:

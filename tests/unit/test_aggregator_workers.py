@@ -67,6 +67,22 @@ async def test_what_a_dead_worker_had_is_done_here(workers: Workers) -> None:
     assert os.getpid() not in {process for _, process in await workers.map(where, range(4))}
 
 
+def hang(piece: int) -> tuple[int, int]:
+    """Never come back, but in the tests' own process."""
+    if os.getppid() == piece:
+        signal.pause()
+    return piece, os.getpid()
+
+
+async def test_what_a_worker_does_not_finish_is_done_here() -> None:
+    me = os.getpid()
+    workers = Workers(2, timeout_seconds=1.5)
+    try:
+        assert await workers.map(hang, [me, me]) == [(me, me)] * 2
+    finally:
+        workers.close()
+
+
 async def test_workers_end_with_the_process_that_started_them() -> None:
     """Even where it is killed and can tell nobody."""
     program = (
