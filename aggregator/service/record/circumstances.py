@@ -6,7 +6,7 @@ what it was judged by (21 CFR 11.10(k)).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aggregator.model.binding.fact import FOREVER, Authority, Fact
@@ -19,13 +19,11 @@ from aggregator.model.master.person import Qualification
 from aggregator.model.master.physical_asset import (
     Calibration,
     Installation,
-    PhysicalAssetId,
 )
 from aggregator.model.master.recipe import Recipe, recipe_at
 from aggregator.model.master.validity import Validity
 from aggregator.model.record.circumstances import Circumstances, RevokedKey, Stock, UnitChange
 from aggregator.model.record.entry import Entry
-from aggregator.model.series import SignalKey
 from aggregator.model.signature import Meaning, decode_signature
 from aggregator.service.genealogy.edges import edge_of
 from aggregator.service.master.document import EntityKind, lot_key
@@ -35,7 +33,7 @@ from aggregator.service.master.versions import (
     versioned,
     versions_at,
 )
-from aggregator.service.record.master import Cited, model_of
+from aggregator.service.record.master import Cited, M, model_of
 from aggregator.store.base import Transaction
 from protocols.wire.header import Epoch
 from protocols.wire.reading import Nanoseconds
@@ -71,16 +69,34 @@ async def circumstances_of(
     item = lot_item(key)
     makings = await tx.fetch("genealogy.makings", kind=item.kind.value, key=item.key)
     flows = [edge_of(row) for row in makings]
-    measured, lasted = {each.key for each in signals}, Validity(start=start, end=end)
-    installations = await _installations(tx, measured, lasted, cited)
+    lasted, measured = Validity(start=start, end=end), {each.key for each in signals}
+    installations = await _every(
+        tx,
+        EntityKind.INSTALLATION,
+        Installation,
+        lambda each: each.role in measured and each.validity.overlaps(lasted),
+        cited,
+    )
     subjects = measured | {each.physical_asset for each in installations}
     return Found(
         circumstances=Circumstances(
             recipe=await _recipe(tx, key, start, cited),
             material=None if material is None else model_of(Material, material, cited),
             installations=installations,
-            calibrations=await _calibrations(tx, subjects, cited),
-            qualifications=await _qualifications(tx, people, lasted, cited),
+            calibrations=await _every(  # later ones too: they may find that one had failed
+                tx,
+                EntityKind.CALIBRATION,
+                Calibration,
+                lambda each: each.subject in subjects,
+                cited,
+            ),
+            qualifications=await _every(
+                tx,
+                EntityKind.QUALIFICATION,
+                Qualification,
+                lambda each: each.person in people and each.validity.overlaps(lasted),
+                cited,
+            ),
             flows=tuple(flows),
             stock=await _stock(tx, key, flows, cited),
             revoked=await _revoked(tx, chains),
@@ -101,38 +117,14 @@ async def _recipe(tx: Transaction, key: LotKey, at: Nanoseconds, cited: Cited) -
     return chosen
 
 
-async def _installations(
-    tx: Transaction, signals: Collection[SignalKey], when: Validity, cited: Cited
-) -> tuple[Installation, ...]:
-    found = []
-    async for each in versions_at(tx, EntityKind.INSTALLATION, FOREVER):
-        model = model_of(Installation, each)
-        if model.role in signals and model.validity.overlaps(when):
-            found.append(model_of(Installation, each, cited))
-    return tuple(found)
-
-
-async def _calibrations(
-    tx: Transaction, subjects: Collection[SignalKey | PhysicalAssetId], cited: Cited
-) -> tuple[Calibration, ...]:
-    """Return all of the subjects: a later one may find that an earlier one had failed."""
-    found = []
-    async for each in versions_at(tx, EntityKind.CALIBRATION, FOREVER):
-        model = model_of(Calibration, each)
-        if model.subject in subjects:
-            found.append(model_of(Calibration, each, cited))
-    return tuple(found)
-
-
-async def _qualifications(
-    tx: Transaction, people: Collection[str], when: Validity, cited: Cited
-) -> tuple[Qualification, ...]:
-    found = []
-    async for each in versions_at(tx, EntityKind.QUALIFICATION, FOREVER):
-        model = model_of(Qualification, each)
-        if model.person in people and model.validity.overlaps(when):
-            found.append(model_of(Qualification, each, cited))
-    return tuple(found)
+async def _every(
+    tx: Transaction, kind: EntityKind, model: type[M], wanted: Callable[[M], bool], cited: Cited
+) -> tuple[M, ...]:
+    """Return the statements of a kind that are wanted; they have their own times in them."""
+    every = versions_at(tx, kind, FOREVER)
+    return tuple(
+        [model_of(model, each, cited) async for each in every if wanted(model_of(model, each))]
+    )
 
 
 async def _stock(
