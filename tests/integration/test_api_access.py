@@ -35,7 +35,7 @@ class Call(NamedTuple):
     path: str
     act: Act
     operation: str  # as the API's description names the path
-    body: Mapping[str, object] | None = None
+    body: Mapping[str, object] | tuple[()] | None = None
     query: Mapping[str, Any] | None = None
 
 
@@ -49,6 +49,7 @@ EDGES: Final = {
     "reason": "weighed in",
     "edges": [{"kind": "transformation", "inputs": [{"item": RAW}], "outputs": [ITEM]}],
 }
+RECEIVER: Final = {"name": "QMS", "url": "https://qms.example/hook", "reason": "wants to know"}
 RECORD: Final = f"/api/v1/records/{GTIN}/L-1"
 RECORD_PATH: Final = "/api/v1/records/{gtin}/{lot}"
 REVIEW: Final = f"/api/v1/reviews/{GTIN}/L-1"
@@ -202,6 +203,57 @@ CALLS: Final = (
             ("acts", {"act": "close"}),
             ("fates", {"items": [MADE], "fate": "lost"}),
         )
+    ),
+    Call("GET", "/api/v1/events", Act.READ_EVENTS, "/events"),
+    Call("GET", "/api/v1/receivers", Act.MANAGE_RECEIVERS, "/receivers"),
+    Call("POST", "/api/v1/receivers", Act.MANAGE_RECEIVERS, "/receivers", RECEIVER),
+    Call(
+        "DELETE",
+        "/api/v1/receivers/none",
+        Act.MANAGE_RECEIVERS,
+        "/receivers/{receiver_id}",
+        query={"reason": "old"},
+    ),
+    Call(
+        "GET",
+        "/api/v1/receivers/none/dead-letters",
+        Act.MANAGE_RECEIVERS,
+        "/receivers/{receiver_id}/dead-letters",
+    ),
+    Call(
+        "POST",
+        "/api/v1/receivers/none/dead-letters/send-again",
+        Act.MANAGE_RECEIVERS,
+        "/receivers/{receiver_id}/dead-letters/send-again",
+        {"reason": "repaired"},
+    ),
+    *(
+        Call("POST", f"/api/v1/import/{name}", act, "/import/{interface}", body)
+        for name, act, body in (
+            ("orders", Act.MANAGE_MASTER, ()),
+            ("lots", Act.MANAGE_MASTER, ()),
+            ("genealogy", Act.WRITE_GENEALOGY, ()),
+            ("test-results", Act.WRITE_RESULTS, ()),
+            ("erpnext", Act.MANAGE_MASTER, {"data": []}),
+        )
+    ),
+    Call("GET", "/api/v1/import/misfits", Act.CORRECT_IMPORTS, "/import/misfits"),
+    Call("GET", "/api/v1/import/misfits/m-0", Act.CORRECT_IMPORTS, "/import/misfits/{misfit_id}"),
+    *(
+        Call(
+            "POST",
+            f"/api/v1/import/misfits/m-0/{what}",
+            Act.CORRECT_IMPORTS,
+            f"/import/misfits/{{misfit_id}}/{what}",
+            {"reason": "typed wrongly"},
+        )
+        for what in ("submission", "dismissal")
+    ),
+    Call(
+        "GET",
+        f"/api/v1/test-results/{GTIN}/L-1",
+        Act.READ_RECORDS,
+        "/test-results/{gtin}/{lot}",
     ),
     Call("GET", "/metrics", Act.READ_GATEWAYS, ""),
 )
