@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -36,6 +36,7 @@ from aggregator.api.master import dictionary, entities, tables, versions
 from aggregator.api.record import doubts, entries
 from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
+from aggregator.model.integration.catalogue import asyncapi
 from aggregator.service.context import Context
 from aggregator.web import access, account, login, pages, review
 from aggregator.web import trace as trace_pages
@@ -53,8 +54,8 @@ _BEARER: Final = HTTPBearer(
 def create_app(context: Context) -> FastAPI:
     """Return the application over ``context``; nothing in it is reached without a token.
 
-    But these: /healthz, the login and the change of one's password, the API's description and the
-    files of the pages.
+    But these: /healthz, the login and the change of one's password, the descriptions of API and
+    events, and the files of the pages.
     """
     app = _Application(
         title="Lotproof",
@@ -108,6 +109,7 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(shown)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/docs", _docs, include_in_schema=False)
+    app.add_api_route("/asyncapi.yaml", _asyncapi, include_in_schema=False)
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     return app
@@ -157,6 +159,12 @@ async def _docs() -> HTMLResponse:
         "img-src", "script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src"
     )
     return page
+
+
+async def _asyncapi() -> JSONResponse:
+    """Describe the events; JSON is YAML."""
+    said = asyncapi(importlib.metadata.version("lotproof"))
+    return JSONResponse(said, media_type="application/vnd.aai.asyncapi+json")
 
 
 async def _healthz() -> dict[str, str]:
