@@ -49,7 +49,7 @@ class Plant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What lots are located by. Of the series, only lot ids and tag reads are looked at."""
+    """What lots are located by; of the series, only lot ids and tag reads are looked at."""
 
     plant: Plant
     jobs: tuple[Job, ...] = ()
