@@ -293,6 +293,9 @@ async def test_a_phase_is_judged_and_proved_over_its_own_time(floor: Floor) -> N
     assert phase["parameters"][0]["figures"]["readings"] == 30
     pressure = record.document["parameters"][1]
     assert pressure["figures"]["readings"] == 30
+    paper = await export_record.export_pdf(floor.context, QA, GTIN, "L-1")
+    text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(paper)).pages)
+    assert "sealing1/dwell" in "".join(text.split())
     dossier = await export_dossier(floor.context, QA, GTIN, "L-1")
     report = verify(dossier, floor.plant.policy())
     assert report.verdict is Verdict.VERIFIED, report.to_text("en")

@@ -88,6 +88,11 @@ async def test_one_types_another_checks_and_the_record_says_both(rig: Rig) -> No
         "121.6": entry["id"],
     }
     assert "unchecked_entry" in await kinds(rig, qa)
+    page = await rig.http.get(f"/records/{GTIN}/L-1", headers=qa)
+    assert "heat sealing" in page.text
+    review = await rig.http.get(f"/records/{GTIN}/L-1/review", headers=qa)
+    assert "<del>121.5 Cel</del>" in review.text
+    assert "op.qian" in review.text
 
 
 @pytest.mark.parametrize(
