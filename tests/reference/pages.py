@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel
 
+from aggregator.model.integration.catalogue import asyncapi
 from protocols.field.driver import driver_names, load_driver
 from tests.arch.sources import ROOT
 from tests.reference.commands import commands_page
@@ -27,6 +30,7 @@ PARTIES: Final = {"agent": "edge_agent", "aggregator": "aggregator"}
 def pages() -> dict[Path, str]:
     """Return every generated file and what it should hold."""
     made = {
+        REFERENCE / "asyncapi.yaml": asyncapi_page(),
         REFERENCE / "commands.md": commands_page(),
         REFERENCE / "dictionary.md": dictionary_page(),
         REFERENCE / "drivers.md": drivers_page(),
@@ -57,6 +61,13 @@ def stale() -> Iterator[str]:
             yield f"{path.relative_to(ROOT)} is not what the code says; run ./dev docs"
 
 
+def asyncapi_page() -> str:
+    """Return the description of events; JSON is YAML, and needs no library of its own."""
+    said = asyncapi(importlib.metadata.version("lotproof"))
+    head = "# AsyncAPI 3.0: every event, by its type. Written by ./dev docs; do not edit.\n"
+    return head + json.dumps(said, indent=2) + "\n"
+
+
 def drivers_page() -> str:
     """Return the list of drivers, with what each is exempt from and why."""
     lines = [
@@ -79,7 +90,8 @@ def drivers_page() -> str:
 
 def reference_page(made: Mapping[Path, str]) -> str:
     """Return the list of reference pages: those that are made, and those that a person wrote."""
-    texts = {path.name: text for path, text in made.items() if path.parent == REFERENCE}
+    written = (path for path in made if path.parent == REFERENCE and path.suffix == ".md")
+    texts = {path.name: made[path] for path in written}
     for path in REFERENCE.glob("*.md"):
         texts.setdefault(path.name, path.read_text(encoding="utf-8"))
     texts.pop("index.md", None)
