@@ -106,6 +106,94 @@ def discover_opcua(
         fail(error)
 
 
+@discover.command("modbus")
+def discover_modbus(
+    target: Annotated[
+        str, typer.Argument(help="host, host:port, or a serial port such as /dev/ttyUSB0.")
+    ],
+    *,
+    unit: Annotated[str, typer.Option("--unit", help="Unit ids, for example 1-3,7.")] = "1",
+    table: Annotated[
+        str, typer.Option("--table", help="Of holding, input, coil and discrete.")
+    ] = "holding,input",
+    first: Annotated[int, typer.Option("--from", min=0, max=65535, help="First address.")] = 0,
+    last: Annotated[int, typer.Option("--to", min=0, max=65535, help="Last address.")] = 200,
+    transport: Annotated[
+        str, typer.Option("--transport", help="tcp or rtu-over-tcp; a serial port is serial.")
+    ] = "tcp",
+    baud_rate: Annotated[int, typer.Option("--baud-rate", help="Of a serial port.")] = 19200,
+    parity: Annotated[str, typer.Option("--parity", help="Of a serial port: N, E or O.")] = "E",
+    block: Annotated[
+        int, typer.Option("--block", min=1, max=125, help="Most registers in a request.")
+    ] = 125,
+    pause: Annotated[
+        float, typer.Option("--pause", min=0.0, help="Seconds between two requests.")
+    ] = 0.02,
+    requests: Annotated[int, typer.Option("--requests", min=1, help="Most requests.")] = 2000,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.01, help="Seconds a request.")] = 1.0,
+    prefix: PrefixOption = "",
+    write: WriteOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Find the units and the readable registers of a Modbus line; never writes to equipment."""
+    from edge_agent.commissioning import discover_modbus as modbus
+    from protocols.field.modbus.discover import Wanted, scan, signals_of
+
+    options: dict[str, object] = {"registers_max": block, "timeout_s": timeout}
+    if target.startswith("/"):
+        options |= {"baud_rate": baud_rate, "parity": parity}
+    else:
+        options |= {"transport": transport}
+    try:
+        settings = modbus.line_settings(target, options)
+        wanted = Wanted(
+            units=modbus.numbers(unit, "--unit", 255),
+            tables=modbus.tables(table),
+            first=first,
+            last=last,
+            pause_s=pause,
+            requests_max=requests,
+        )
+        scanned = asyncio.run(scan(settings, wanted))
+        _say(*modbus.found_lines(scanned))
+        if write is not None:
+            signals = signals_of(scanned, prefix)
+            write_signals(write, modbus.COLUMNS, signals, force=force)
+            _written(write, len(signals))
+    except (AgentError, FieldError) as error:
+        fail(error)
+    raise typer.Exit(0 if scanned.ranges else 1)
+
+
+@discover.command("llrp")
+def discover_llrp(
+    target: Annotated[str, typer.Argument(help="The reader, host or host:port.")],
+    *,
+    security: Annotated[str, typer.Option("--security", help="none or tls.")] = "none",
+    ca_file: Annotated[
+        Path | None, typer.Option("--ca", help="PEM of the authority that vouches for it (tls).")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds an answer.")] = 5.0,
+    prefix: PrefixOption = "",
+    write: WriteOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Ask an RFID reader what it can do; it takes one client, so stop the agent first."""
+    from edge_agent.commissioning import discover_llrp as llrp
+    from protocols.field.llrp.discover import ask, signals_of
+
+    options = {"security": security, "ca_file": ca_file, "answer_timeout_s": timeout}
+    try:
+        reader = asyncio.run(ask(llrp.line_settings(target, options)))
+        _say(*llrp.reader_lines(reader))
+        signals = signals_of(reader, prefix)
+        if write is not None:
+            write_signals(write, llrp.COLUMNS, signals, force=force)
+            _written(write, len(signals))
+    except (AgentError, FieldError) as error:
+        fail(error)
+
+
 def fail(error: AgentError | FieldError) -> NoReturn:
     """Say what is wrong and what to do, and end: with 2 for settings that cannot work, else 1."""
     wrong: Sequence[str] = (str(error),)

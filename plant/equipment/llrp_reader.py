@@ -19,6 +19,7 @@ from llrpkit.exceptions import MessageDecodeError
 from llrpkit.protocol import BitStr, LLRPMessage, decode_message, enums, messages, params
 
 from plant.clock import utc_now
+from plant.equipment.llrp_abilities import capabilities_message
 from plant.equipment.sighting import ReaderClock, Sighting
 
 __all__ = ["LlrpReader", "Refusal", "report_message"]
@@ -63,6 +64,7 @@ class LlrpReader:
         self.heard: list[str] = []  # names of the messages that came, keepalive answers left out
         self.keepalives_answered = 0
         self.antennas_connected = set(range(1, antennas + 1))
+        self._ports = antennas
         self._clock = clock
         self._tls = tls
         self._sent: deque[Sequence[Sighting]] = deque(maxlen=sent_again_max)
@@ -282,10 +284,7 @@ class LlrpReader:
             rospecs = [] if refusal else list(self._rospecs.values())
             return messages.GET_ROSPECS_RESPONSE(llrp_status=status, ro_specs=rospecs)
         if isinstance(message, messages.GET_READER_CAPABILITIES):
-            return messages.GET_READER_CAPABILITIES_RESPONSE(
-                llrp_status=status,
-                llrp_capabilities=params.LLRPCapabilities(supports_event_and_report_holding=True),
-            )
+            return capabilities_message(status, self._ports)
         answer: Callable[..., LLRPMessage] | None = getattr(messages, f"{name}_RESPONSE", None)
         return (answer or messages.ERROR_MESSAGE)(llrp_status=status)
 

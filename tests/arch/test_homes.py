@@ -29,7 +29,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "httpx": ("plant/client.py", "aggregator/ops/events/webhook.py"),
     "jinja2": ("aggregator/web/*",),
-    "llrpkit": ("protocols/field/llrp*", "plant/equipment/llrp_reader.py"),
+    "llrpkit": ("protocols/field/llrp*", "plant/equipment/llrp_*"),
     "msgspec": ("aggregator/api/*",),
     "paho": ("edge_agent/uplink*", "aggregator/ingest/*"),
     "pyarrow": ("aggregator/export/parquet.py",),

@@ -16,7 +16,7 @@ from aggregator.model.record.batch_record import ParameterResult, SeriesReferenc
 from aggregator.model.record.circumstances import Circumstances
 from aggregator.model.record.instruments import instruments
 from aggregator.model.stuck import stuck
-from aggregator.model.unit import Conversion, conversion
+from protocols.ucum import Conversion, conversion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""LLRP messages to and from bytes: the only place that knows llrpkit.
+"""LLRP messages to and from bytes: with ``discover`` the only place that knows llrpkit.
 
 Names in capitals are those of LLRP 1.1 (EPCglobal, 2010), whose section 17 gives the encodings.
 llrpkit decodes a whole message or nothing; a report is therefore split here into its tag reports,

@@ -15,7 +15,7 @@ from aggregator.model.record.entry import Entry, in_force
 from aggregator.model.record.exceptions import ExceptionItem as Item
 from aggregator.model.record.exceptions import ExceptionKind as Kind
 from aggregator.model.record.exceptions import Ledger
-from aggregator.model.unit import conversion
+from protocols.ucum import conversion
 from protocols.wire.reading import Kind as ValueKind
 
 

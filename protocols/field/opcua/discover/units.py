@@ -15,13 +15,13 @@ def ucum(namespace: str | None, unit_id: int, display_name: str | None) -> str |
     """Return the unit in UCUM notation; None where it is not known for certain."""
     if namespace == UNECE and 0 < unit_id < 2**24:
         code = unit_id.to_bytes(3).lstrip(b"\0").decode("ascii", errors="replace")
-        if code in _COMMON_CODES:
-            return _COMMON_CODES[code]
-    return _DISPLAYED.get((display_name or "").strip())
+        if code in COMMON_CODES:
+            return COMMON_CODES[code]
+    return DISPLAYED.get((display_name or "").strip())
 
 
 # UNECE Recommendation 20, annexes II and III: the common code of each unit.
-_COMMON_CODES: Final = {
+COMMON_CODES: Final = {
     "C62": "1",
     "P1": "%",
     "59": "[ppm]",
@@ -80,7 +80,7 @@ _COMMON_CODES: Final = {
 }
 
 # What servers without UNECE's codes display; only names that can mean one thing.
-_DISPLAYED: Final = {
+DISPLAYED: Final = {
     "°C": "Cel",
     "℃": "Cel",
     "degC": "Cel",

@@ -66,7 +66,7 @@ class Walk:
                     parent.unit = node
                 continue
             # asyncua gives a plain NodeId where neither a server nor a URI was sent.
-            if node in self._seen or getattr(reference.NodeId, "ServerIndex", 0):
+            if node in self._seen or getattr(reference.NodeId, "ServerIndex", None):
                 continue  # a circle, or a node of another server
             if self.nodes == self._limits.nodes_max:
                 note = f"nothing was looked at after {self.nodes} nodes: raise --nodes"

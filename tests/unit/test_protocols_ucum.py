@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aggregator.model.unit import conversion
+from protocols.field.opcua.discover.units import COMMON_CODES, DISPLAYED, ucum
+from protocols.ucum import conversion, is_known
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,28 @@ def test_what_measures_the_same_becomes_the_other(
 def test_what_does_not_measure_the_same_is_never_guessed(source: str, target: str) -> None:
     assert conversion(source, target) is None
     assert conversion(target, source) is None
+
+
+@pytest.mark.parametrize("unit", ["1", "", "Cel", "%{RH}", "{count}", "kW.h", "m3/h", "/min"])
+def test_units_of_equipment_are_known(unit: str) -> None:
+    assert is_known(unit)
+
+
+@pytest.mark.parametrize("unit", ["°C", "degC", "sec", "psi", "rpm", "m3/", "kg(", "furlong"])
+def test_what_is_not_ucum_is_not_known(unit: str) -> None:
+    assert not is_known(unit)
+
+
+@pytest.mark.parametrize(
+    ("code", "unit"), [("CEL", "Cel"), ("BAR", "bar"), ("MQH", "m3/h"), ("2Z", "mV"), ("P1", "%")]
+)
+def test_unece_codes_of_an_opc_ua_server_become_ucum(code: str, unit: str) -> None:
+    space = "http://www.opcfoundation.org/UA/units/un/cefact"
+    assert ucum(space, int.from_bytes(code.encode()), None) == unit
+    assert ucum("urn:maker:units", int.from_bytes(code.encode()), None) is None
+    assert ucum("urn:maker:units", 7, " °C ") == "Cel"
+
+
+def test_every_unit_that_is_translated_is_known() -> None:
+    translated = {*COMMON_CODES.values(), *DISPLAYED.values()}
+    assert [unit for unit in sorted(translated) if not is_known(unit)] == []

@@ -41,6 +41,11 @@ def conversion(source: str, target: str) -> Conversion | None:
     )
 
 
+def is_known(unit: str) -> bool:
+    """Return whether a unit is well formed and in the table."""
+    return _parse(unit) is not None
+
+
 class _Measure(NamedTuple):
     """A unit in base units: ``value * factor + offset``, and the powers of the bases."""
 
@@ -79,6 +84,8 @@ def _term(waiting: list[str]) -> tuple[Fraction, _Powers]:
         piece = waiting.pop()
         if piece in "./":
             sign = -1 if piece == "/" else 1
+            if not waiting or waiting[-1] == ")":
+                raise IndexError("nothing follows the operator")
             continue
         part, inner = _within(waiting) if piece == "(" else _component(piece)
         factor *= part**sign
