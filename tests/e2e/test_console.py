@@ -68,7 +68,7 @@ async def test_a_record_shows_its_verdict_and_charts(demo: RunningDemo, dark: bo
         assert await charts.count() == 3
         assert await painted(page), "a chart is more than an empty canvas"
         await expect(page.locator("#exceptions + table")).to_contain_text("high action limit")
-        await expect(page.get_by_role("link", name="Dossier")).to_have_attribute(
+        await expect(page.get_by_role("link", name="Dossier", exact=True)).to_have_attribute(
             "href", f"/api/v1/records/{GTIN}/{LOTS[1]}.dossier"
         )
         assert_clean(browser, demo.base)
