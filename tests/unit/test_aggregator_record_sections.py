@@ -17,6 +17,7 @@ from aggregator.model.master.order import Job, JobId, OrderId
 from aggregator.model.record.assemble import assemble
 from aggregator.model.record.batch_record import BatchRecord, Section
 from aggregator.model.record.document import encode_record
+from aggregator.model.record.exceptions import ExceptionKind
 from protocols.wire.reading import SECOND, Status
 from tests.cases.record_case import GTIN, UNIT, Arrived, at, inputs_of
 
@@ -162,6 +163,14 @@ def test_a_phase_that_nobody_has_told_of_hides_nothing() -> None:
     (parameter,) = record(case(phase="dwell"), (phase("heat up", 20, 100),)).parameters
     assert parameter.excursions
     assert parameter.figures.window == sum(end - start for start, end in RUNS.values()) * SECOND
+
+
+def test_a_reading_that_clocks_do_not_put_into_a_phase_is_told() -> None:
+    said = {**case(phase="dwell"), "chain": {"uncertainty_s": 2}}
+    found = record(said, (phase("dwell", 100, 300),))
+    near = [each for each in found.exceptions if each.kind is ExceptionKind.BOUNDARY]
+    assert {at(100), at(300)} <= {each.start for each in near}
+    assert {each.subject for each in near} == {UNIT}
 
 
 def test_a_phase_runs_no_longer_than_its_job() -> None:

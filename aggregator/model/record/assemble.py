@@ -194,7 +194,7 @@ def _check(inputs: Inputs, where: Whereabouts, found: _Found) -> Ledger:
     place.facts(ledger, lot, where.windows, where.all.conflicts, where.facts.values())
     place.carriers(ledger, where.windows, where.unknown)
     place.doubted(ledger, where.windows, where.doubted)
-    place.boundaries(ledger, where.windows, found.bindings.values())
+    place.boundaries(ledger, where.windows, (*found.bindings.values(), *found.judged.values()))
     values.parameters(ledger, inputs.parameters, found.parameters, known.unit_changes)
     values.signals(ledger, found.counts, found.bindings)
     instruments.calibrations(ledger, found.parameters)

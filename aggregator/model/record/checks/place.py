@@ -148,7 +148,10 @@ def doubted(ledger: Ledger, own: Sequence[Window], carriers: Iterable[DoubtedCar
 
 
 def boundaries(ledger: Ledger, own: Sequence[Window], bindings: Iterable[Binding]) -> None:
-    """Check that no reading of any signal is so near to a bound that the clocks do not decide."""
+    """Check that no reading of any signal is so near to a bound that the clocks do not decide.
+
+    A bound is one of a window, or of a phase within one.
+    """
     near: dict[Nanoseconds, dict[str, int]] = {}
     for binding in bindings:
         for part in binding.slices:
@@ -157,10 +160,16 @@ def boundaries(ledger: Ledger, own: Sequence[Window], bindings: Iterable[Binding
                 if len(rows):
                     signals[binding.series.key.signal] = len(rows)
     places = {bound.time: each.equipment for each in own for bound in (each.start, each.end)}
+    within = {
+        time: each.equipment
+        for time in near.keys() - places.keys()
+        for each in own
+        if each.start.time < time < each.end.time
+    }
     for time, found in sorted(near.items()):
         item = Item(
             kind=Kind.BOUNDARY,
-            subject=places.get(time, ""),
+            subject=places.get(time, within.get(time, "")),
             start=time,
             details={"readings": sum(found.values()), "signals": tuple(sorted(found))},
         )
