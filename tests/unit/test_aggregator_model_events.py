@@ -100,7 +100,7 @@ def test_an_act_tells_what_the_catalogue_says(
 
 
 @pytest.mark.req(30)
-def test_a_deviation_tells_the_quality_system_all_it_needs_to_open_its_case() -> None:
+def test_a_deviation_tells_the_qms_all_it_needs_to_open_its_case() -> None:
     _, raised = happenings("decide", RECORD, {}, DEVIATION)
     assert raised.data == {
         "gtin": "09506000134352",
