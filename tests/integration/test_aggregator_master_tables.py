@@ -26,11 +26,13 @@ from aggregator.service.master.tables import Imported, export_table, import_tabl
 from aggregator.settings import MasterKind
 from tests.recorded_plant import ENGINEER, GTIN, QA
 from tests.rigs.context import running_context
-from tests.rigs.master_documents import DOCUMENTS_OF, put, put_before
+from tests.rigs.master_documents import DOCUMENTS_OF, put, put_before, table_of
 
 MATERIAL, LIMIT = EntityKind.MATERIAL, EntityKind.LIMIT
-HEAD: Final = "version,gtin,name,tolerance,effective_from,effective_to\r\n"
 OTHER: Final = "04012345123456"
+HEAD: Final = table_of(MATERIAL)
+TRAY: Final = {"gtin": GTIN, "name": "Tray"}
+LID: Final = {"gtin": OTHER, "name": "Lid"}
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ async def test_what_a_spreadsheet_would_compute_is_text(context: Context) -> Non
 
 
 async def test_a_mark_in_front_and_other_line_ends_are_taken(context: Context) -> None:
-    text = f"{HEAD},{GTIN},Tray,,,\r\n".replace("\r\n", "\n")
+    text = table_of(MATERIAL, TRAY).replace("\r\n", "\n")
     done = await take_in(context, MATERIAL, b"\xef\xbb\xbf" + text.encode())
     assert (done.applied, done.approved) == (True, 1)
     assert await names(context) == ["Tray"]
@@ -102,8 +104,7 @@ async def test_a_mark_in_front_and_other_line_ends_are_taken(context: Context) -
 
 async def test_a_dry_run_tells_all_and_changes_nothing(context: Context) -> None:
     before = await audit_trail.page(context, QA, after=-1, count=100)
-    rows = f",{GTIN},Tray,,,\r\n,{OTHER},Lid,,,\r\n"
-    done = await take_in(context, MATERIAL, HEAD + rows, dry_run=True)
+    done = await take_in(context, MATERIAL, table_of(MATERIAL, TRAY, LID), dry_run=True)
     assert (done.applied, done.rows, done.approved, done.faults) == (False, 2, 2, [])
     assert await names(context) == []
     assert await audit_trail.page(context, QA, after=-1, count=100) == before
@@ -113,25 +114,31 @@ async def test_a_dry_run_tells_all_and_changes_nothing(context: Context) -> None
 async def test_one_fault_leaves_everything_as_it_was_and_all_are_named(
     context: Context, dry_run: bool
 ) -> None:
-    rows = [
-        f",{GTIN},Tray,,,",
-        f',{OTHER},Lid,"0,02",,',
-        ",09506000134353,Lid,,,",
-        ",,Lid,1.5,soon,",
-        f",{GTIN},Tray again,,,",
-        "one,two",
-        f"x,{OTHER},,,,",
-    ]
-    done = await take_in(context, MATERIAL, HEAD + "\r\n".join(rows), dry_run=dry_run)
+    before, after = (
+        (
+            TRAY,
+            LID | {"tolerance": "0,02"},
+            LID | {"gtin": "09506000134353"},
+            LID | {"gtin": "", "tolerance": "1.5", "effective_from": "soon"},
+            TRAY | {"name": "Tray again"},
+        ),
+        LID | {"version": "x", "name": ""},
+    )
+    rows = table_of(MATERIAL, *before) + "one,two\r\n"
+    rows += table_of(MATERIAL, after).removeprefix(HEAD)
+    done = await take_in(context, MATERIAL, rows, dry_run=dry_run)
     found = [(fault.line, fault.column) for fault in done.faults]
     assert not done.applied
     assert found == [
         (3, "tolerance"),
         (4, ""),
         (5, "effective_from"),
+        (5, "gtin"),
+        (5, "tolerance"),
         (6, ""),
         (7, ""),
         (8, "version"),
+        (8, "name"),
     ]
     by_line = {fault.line: fault for fault in done.faults}
     assert by_line[3].hint == "write a decimal point, and no separator of thousands"
@@ -163,8 +170,8 @@ async def test_what_is_no_table_is_told_with_its_form(
 
 
 async def test_a_line_break_within_a_cell_does_not_shift_the_lines(context: Context) -> None:
-    rows = f',{GTIN},"Tray\r\nlarge",,,\r\n,{OTHER},Lid,much,,\r\n'
-    done = await take_in(context, MATERIAL, HEAD + rows)
+    rows = TRAY | {"name": "Tray\r\nlarge"}, LID | {"tolerance": "much"}
+    done = await take_in(context, MATERIAL, table_of(MATERIAL, *rows))
     assert [(fault.line, fault.column) for fault in done.faults] == [(4, "tolerance")]
 
 
@@ -209,7 +216,7 @@ async def test_a_time_of_its_own_is_kept(context: Context) -> None:
 
 async def test_kinds_that_need_approval_are_proposed(tmp_path: Path) -> None:
     async with running_context(tmp_path, approval=(MasterKind.MATERIAL,)) as context:
-        done = await take_in(context, MATERIAL, f"{HEAD},{GTIN},Tray,,,\r\n")
+        done = await take_in(context, MATERIAL, table_of(MATERIAL, TRAY))
         assert (done.applied, done.proposed, done.approved) == (True, 1, 0)
         assert await names(context) == []
 
@@ -221,8 +228,8 @@ async def test_a_table_has_an_end(tmp_path: Path) -> None:
         ((_, _, text, hint),) = (await take_in(context, MATERIAL, table)).faults
         assert f"{limits.bytes_max} bytes at most" in text
         assert hint == "divide it"
-        rows = ",,,,,\r\n" * limits.items_max
-        done = await take_in(context, MATERIAL, HEAD + rows + ",,,,,\r\n")
+        empty = table_of(MATERIAL, {}).removeprefix(HEAD)
+        done = await take_in(context, MATERIAL, HEAD + empty * (limits.items_max + 1))
         assert (done.faults[-1].line, done.rows) == (limits.items_max + 2, limits.items_max + 1)
         assert f"{limits.items_max} rows at most" in done.faults[-1].text
 
@@ -239,7 +246,7 @@ async def test_who_may_not_change_takes_no_table_in(context: Context) -> None:
 
 @pytest.mark.req(22)
 async def test_what_was_taken_out_and_in_stands_in_the_trail(context: Context) -> None:
-    await take_in(context, MATERIAL, f"{HEAD},{GTIN},Tray,,,\r\n")
+    await take_in(context, MATERIAL, table_of(MATERIAL, TRAY))
     await export_table(context, ENGINEER, MATERIAL)
     put_in, taken_out = await audit_trail.page(context, QA, after=-1, count=10)
     assert put_in["why"] == "yearly (line 2 of a table)"
@@ -282,7 +289,7 @@ async def test_the_command_line_names_faults_by_file_and_line(
     settings: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "materials.csv"
-    path.write_text(f"{HEAD},{OTHER},Lid,much,,\r\n", newline="")
+    path.write_text(table_of(MATERIAL, LID | {"tolerance": "much"}), newline="")
     result = await command(settings, "import", "material", str(path))
     assert result.exit_code == 1
     assert "materials.csv:2: tolerance: 'much' is no decimal\n  -> write a" in result.stdout

@@ -16,7 +16,7 @@ from aggregator.service.master.documents import EntityKind
 from aggregator.settings import MasterKind
 from tests.integration.api_rig import Api, running_api
 from tests.personal import PASSWORD, cheap_passwords, person, with_clock
-from tests.rigs.master_documents import DOCUMENTS_OF
+from tests.rigs.master_documents import DOCUMENTS_OF, table_of
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 __all__ = ["cheap_passwords"]
@@ -25,7 +25,9 @@ KEY, RECIPE = DOCUMENTS_OF[EntityKind.RECIPE]
 ADDRESS: Final = f"/api/v1/recipes/{KEY}"
 VERSIONS: Final = f"/api/v1/master/recipe/{KEY}/versions"
 TABLE: Final = "/api/v1/master/equipment.csv"
-HEAD: Final = "version,path,name,occupancy,residence_s,spread_s,gln,effective_from,effective_to\r\n"
+EQUIPMENT: Final = EntityKind.EQUIPMENT
+HEAD: Final = table_of(EQUIPMENT)
+PRESS: Final = {"path": "demo/press-1", "name": "Press"}
 
 
 @pytest.fixture
@@ -141,8 +143,8 @@ async def test_every_kind_is_put_and_read_at_its_address(api: Api) -> None:
 
 async def test_tables_go_out_and_in(api: Api) -> None:
     headers = await api.as_role(Role.ENGINEER)
-    row = ",demo/press-1,Press,,,,,,\r\n"
-    tried = await api.http.post(f"{TABLE}?dry_run=true", content=HEAD + row, headers=headers)
+    table = table_of(EQUIPMENT, PRESS)
+    tried = await api.http.post(f"{TABLE}?dry_run=true", content=table, headers=headers)
     assert tried.json() == {
         "kind": "equipment",
         "applied": False,
@@ -156,17 +158,19 @@ async def test_tables_go_out_and_in(api: Api) -> None:
     assert empty.text == HEAD
     assert empty.headers["content-type"].startswith("text/csv")
     done = await api.http.post(
-        TABLE, content=HEAD + row, headers=headers | {"X-Reason": "line 2 is built"}
+        TABLE, content=table, headers=headers | {"X-Reason": "line 2 is built"}
     )
     assert (done.status_code, done.json()["applied"]) == (200, True)
     out = await api.http.get(TABLE, headers=headers)
-    assert out.text == f"{HEAD}1,demo/press-1,Press,exclusive,,0.0,,,\r\n"
+    kept = {"version": "1", **PRESS, "occupancy": "exclusive", "spread_s": "0.0"}
+    assert out.text == table_of(EQUIPMENT, kept)
 
 
 async def test_the_faults_of_a_table_are_a_problem_with_pointers(api: Api) -> None:
     headers = await api.as_role(Role.ENGINEER)
-    rows = ",demo//press,Press,,,,,,\r\n,demo/oven,Oven,crowded,,,,,\r\n"
-    answer = await api.http.post(TABLE, content=HEAD + rows, headers=headers)
+    oven = {"path": "demo/oven", "name": "Oven", "occupancy": "crowded"}
+    table = table_of(EQUIPMENT, PRESS | {"path": "demo//press"}, oven)
+    answer = await api.http.post(TABLE, content=table, headers=headers)
     assert answer.status_code == 422
     told = answer.json()
     assert told["detail"] == "the table has 2 faults, and nothing was changed"

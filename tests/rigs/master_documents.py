@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import DOCUMENTS, EntityKind
 from aggregator.service.master.master_data import NO_TIMES, Times, Versioned
+from aggregator.service.master.rows import columns
 from tests.recorded_plant import ENGINEER, GTIN
 
 Data = dict[str, Any]
@@ -114,3 +118,12 @@ async def put_before(context: Context, last: EntityKind | None = None) -> None:
         if kind is last:
             return
         await put(context, kind, DOCUMENTS_OF[kind][1])
+
+
+def table_of(kind: EntityKind, *rows: Mapping[str, str]) -> str:
+    """Return the table of a kind with the rows; columns that a row has not are empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns(kind), restval="", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

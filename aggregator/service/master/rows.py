@@ -91,19 +91,18 @@ def row_of(kind: EntityKind, line: int, cells: Mapping[str, str]) -> Row | list[
             faults.append(Fault(line, name, str(error), _HINTS.get(type_, "")))
     version = _version(line, cells[VERSION], faults)
     times = _times(line, cells, faults)
-    if faults:
-        return faults
+    unread = {fault.column for fault in faults}
     try:
         document = DOCUMENTS[kind].model_validate(values)
         document.model()
     except ValidationError as error:
-        return [
-            Fault(line, place.partition(".")[0], text, "see the field in the data dictionary")
-            for place, text in faults_of(error)
-        ]
+        wrong = [(place.partition(".")[0], text) for place, text in faults_of(error)]
+        hint = "see the field in the data dictionary"
+        faults += [Fault(line, name, text, hint) for name, text in wrong if name not in unread]
+        return faults
     except InvalidError as error:
-        return [Fault(line, "", str(error), error.hint)]
-    return Row(line=line, version=version, document=document, times=times)
+        return [*faults, Fault(line, "", str(error), error.hint)]
+    return faults or Row(line=line, version=version, document=document, times=times)
 
 
 def _cell(value: Any, type_: FieldType) -> str:
@@ -111,6 +110,8 @@ def _cell(value: Any, type_: FieldType) -> str:
         return ""
     if type_ is FieldType.LIST:
         return canonical_json(value).decode()
+    if type_ is FieldType.DECIMAL:
+        return str(value)  # text in a document, a number in a table
     return cell(value) if isinstance(value, str) else repr(value)
 
 
