@@ -11,7 +11,8 @@ from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.master_data import Times
 from aggregator.service.record.circumstances import circumstances_of
 from tests.rigs.context import running_context
-from tests.unit.test_aggregator_master_data import ENGINEER, GTIN, MATERIAL, PRESS, SIGNAL, put
+from tests.rigs.master_documents import put
+from tests.unit.test_aggregator_master_data import ENGINEER, GTIN, MATERIAL, PRESS, SIGNAL
 
 
 async def test_a_unit_that_changed_while_the_lot_was_made_is_told(tmp_path: Path) -> None:
