@@ -232,6 +232,14 @@ def test_an_event_id_is_that_of_the_reference_implementation() -> None:
         assert event_id(REFERENCE[name]) == f"ni:///sha-256;{digest}?ver=CBV2.0", name
 
 
+def test_event_ids_of_genealogy_and_decisions_are_those_of_the_reference_implementation() -> None:
+    """Ids are what epcis-event-hash-generator 1.9.3 says of these events."""
+    found = [
+        (each["type"], each["bizStep"], each["eventID"][14:78]) for each in events(EDGES, DECISIONS)
+    ]
+    assert [each for each in found if each in REFERENCE_IDS] == REFERENCE_IDS
+
+
 def test_an_event_id_does_not_hang_on_how_the_event_is_written() -> None:
     event = REFERENCE["ObjectEvent"]
     other = dict(reversed(copy.deepcopy(event).items()))
@@ -446,3 +454,41 @@ ORACLES: dict[str, str] = {
     "TransformationEvent": "9b977551e491a916dc3efcf32fd70aba0213520890e34ed5ce80ef53f3a89c12",
     "AggregationEvent": "19af19efff526a4ed6abc5809d44e58106ee967f530bb772844dd69dc0fc3823",
 }
+REFERENCE_IDS = [
+    (
+        "TransformationEvent",
+        "creating_class_instance",
+        "8f1645bf4cc04a6189628ab2427965833f9b317a00e6b4b587b3a2766e684448",
+    ),
+    (
+        "TransformationEvent",
+        "creating_class_instance",
+        "325ac3de6eb6134774623132128d4d606edd716ba75dcf80f26de5cd697c433a",
+    ),
+    (
+        "AggregationEvent",
+        "loading",
+        "a848aa8c5d3efd57e8dc6c7c55753451f772f356912ac18d46c054409a6b58a6",
+    ),
+    (
+        "AssociationEvent",
+        "installing",
+        "59041daca34232434a7a81c2069b3c46a8e4018650bb155876f269efc88eac93",
+    ),
+    (
+        "AggregationEvent",
+        "unloading",
+        "32715c0ec42492e40a5aeaa759ad4ee0d26dadfd3759c67145c55d261059d36d",
+    ),
+    (
+        "ObjectEvent",
+        "inspecting",
+        "acc35d4a7fff863beda093ad14545f38328548520dea0164e34b7a3f884bb920",
+    ),
+    ("ObjectEvent", "holding", "3b57e8c1d495a92cfb8af2411deaf47061b0e8b9ccd1277938b77f4ffa84fdce"),
+    (
+        "ObjectEvent",
+        "inspecting",
+        "29c023653004a0046fb683a6a4244e697375b629ef9983fc6b4e493cd8547168",
+    ),
+]
