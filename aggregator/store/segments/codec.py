@@ -95,14 +95,23 @@ def encode_segment(parts: Sequence[Part]) -> Encoded:
 
 
 class Shared:
-    """The shared arrays of one segment, each unpacked once."""
+    """The shared arrays of one segment, each unpacked once; for one thread at a time."""
 
     def __init__(self, data: bytes) -> None:
-        items = _read(data)
+        self._zstd = zstandard.ZstdDecompressor()  # making one takes as long as using it
+        items = self.read(data)
         if not isinstance(items, list):
             raise EvidenceError("a segment has no shared arrays", hint=REBUILD)
         self._packed = [Packed.from_item(item) for item in items]
         self._arrays: dict[tuple[int, int], Integers] = {}
+
+    def read(self, data: bytes) -> Item:
+        """Return what a column of the segment says, not interpreted; EvidenceError if nothing."""
+        try:
+            plain = self._zstd.decompress(data, max_output_size=_BYTES_MAX)
+            return cbor.decode(plain, items_max=_ITEMS_MAX)
+        except (zstandard.ZstdError, WireError) as error:
+            raise EvidenceError(f"a segment cannot be read: {error}", hint=REBUILD) from None
 
     def array(self, at: int, first: int = 0) -> Integers:
         """Return array ``at`` with ``first`` as its first number: one array for all that ask."""
@@ -118,7 +127,7 @@ class Shared:
 
 def decode_column(data: bytes, shared: Shared) -> Part:
     """Return the column that ``data`` is; EvidenceError if it is none."""
-    match _read(data):
+    match shared.read(data):
         case [int(kind), int(count), *arrays, values] if (
             len(arrays) == len(ARRAYS) and kind in _KINDS
         ):
@@ -131,14 +140,6 @@ def decode_column(data: bytes, shared: Shared) -> Part:
 
 
 _KINDS: Final = frozenset(int(kind) for kind in Kind)
-
-
-def _read(data: bytes) -> Item:
-    try:
-        plain = zstandard.ZstdDecompressor().decompress(data, max_output_size=_BYTES_MAX)
-        return cbor.decode(plain, items_max=_ITEMS_MAX)
-    except (zstandard.ZstdError, WireError) as error:
-        raise EvidenceError(f"a segment cannot be read: {error}", hint=REBUILD) from None
 
 
 def _array(item: Item, shared: Shared, count: int) -> Integers:
