@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,13 @@ import pytest
 from pypdf import PdfReader
 
 from aggregator.access.roles import Role
-from aggregator.errors import ConflictError, DeniedError, InvalidError, NotFoundError
+from aggregator.errors import (
+    ConflictError,
+    DeniedError,
+    EvidenceError,
+    InvalidError,
+    NotFoundError,
+)
 from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part, quantity
 from aggregator.model.genealogy.item import Item, ItemKind, lot_item
@@ -439,6 +447,21 @@ async def test_a_typed_value_is_corrected_and_both_stay(floor: Floor) -> None:
         await entries.add(floor.context, session, typed("op.zhao", time=later))
     with pytest.raises(InvalidError, match="no lot"):
         await entries.add(floor.context, session, typed("op.zhao", lot=unknown))
+
+
+@pytest.mark.req(21)
+async def test_an_entry_altered_in_the_store_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as floor:
+        zhao = await person(floor.context, floor.clock, "op.zhao", "Zhao Lei", Role.OPERATOR)
+        entry = await entries.add(floor.context, await zhao.log_in(), typed("op.zhao"))
+        with contextlib.closing(sqlite3.connect(tmp_path / "aggregator.db")) as database:
+            database.execute("UPDATE manual_entries SET value = '119.5'")
+            database.commit()
+        with pytest.raises(EvidenceError, match="not as it was typed"):
+            await assembled(floor)
+        trail = await audit_trail.page(floor.context, QA, after=-1, count=1000)
+        (told,) = (each["after"] for each in trail if each["what"] == f"entry {entry.id}")
+        assert told["value"] == "121.5", "what was typed stays visible"
 
 
 async def test_nobody_types_who_may_not(floor: Floor) -> None:

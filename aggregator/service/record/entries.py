@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
-from aggregator.errors import ConflictError, InvalidError, NotFoundError
+from aggregator.errors import ConflictError, EvidenceError, InvalidError, NotFoundError
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.record.entry import Check, Entry, EntryId
 from aggregator.service.access.accounts import Session
@@ -125,9 +125,9 @@ async def entries_of(tx: Transaction, key: LotKey) -> list[Entry]:
 
 
 def entry_of(row: Row) -> Entry:
-    """Return the entry that a row holds."""
+    """Return the entry that a row holds; EvidenceError where it is not what was typed."""
     by = row["checked_by"]
-    return Entry(
+    found = Entry(
         lot=check_lot_key(row["gtin"], row["lot"]),
         parameter=row["parameter"],
         value=row["value"],
@@ -139,6 +139,12 @@ def entry_of(row: Row) -> Entry:
         supersedes=row["supersedes"],
         check=None if by is None else Check(by, row["checked_time"], row["check_reason"]),
     )
+    if found.id != row["entry"]:
+        raise EvidenceError(
+            f"the entry {row['entry']} about {found.lot} is not as it was typed",
+            hint="the audit trail has what was typed; compare the store with a backup",
+        )
+    return found
 
 
 async def _row(tx: Transaction, entry: EntryId, of: LotKey) -> Row:
