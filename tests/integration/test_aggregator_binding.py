@@ -15,7 +15,7 @@ from aggregator.model.binding.fact import FOREVER, Authority, Fact, FactKind
 from aggregator.model.binding.locate import survey
 from aggregator.model.binding.occupancy import Window
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part
-from aggregator.model.genealogy.item import lot_item
+from aggregator.model.genealogy.item import check_item, lot_item
 from aggregator.model.master.equipment import EquipmentPath
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.ops.rebinder import Rebinder
@@ -282,6 +282,34 @@ async def test_a_lot_that_was_split_off_shows_its_parents_history(plant: Recorde
     assert temperature["figures"]["readings"] == 30, "from second 10 to second 40"
     parent = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1")
     assert parent.document["parameters"][0]["figures"]["readings"] == 60
+
+
+async def test_a_pallet_brings_the_lot_in_the_box_on_it(plant: RecordedPlant) -> None:
+    gateway, box = plant.gateway, "30340000000000000000000b"
+    first = gateway.seal([sighting(EPC, at) for at in (20, 22, 24)], sealed_time=gateway.time)
+    gateway.time = START + 60 * SECOND
+    await plant.take([first, gateway.seal(), gateway.seal()])
+    assert (await bindings(plant.context, QA, GTIN, "L-2")).windows == ()
+    packed = [
+        Edge(
+            kind=EdgeKind.AGGREGATION,
+            start=START + begin * SECOND,
+            end=None,
+            inputs=(Part(item=check_item("carrier", outer)),),
+            outputs=(Part(item=inner),),
+            source="wms",
+        )
+        for begin, outer, inner in (
+            (5, box, lot_item(TWO)),
+            (21, EPC, check_item("carrier", box)),
+        )
+    ]
+    await edges.add(plant.context, QA, packed, why="packed")
+    assert TWO in await rebind(plant.context)
+    (window,) = (await bindings(plant.context, QA, GTIN, "L-2")).windows
+    assert [(time - START) // SECOND for time in (window.start.time, window.end.time)] == [21, 24]
+    made = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-2")
+    assert made.document["facts"][0]["carrier"] == EPC
 
 
 async def test_what_is_read_in_a_changeover_is_counted_as_such(plant: RecordedPlant) -> None:

@@ -11,11 +11,14 @@ from aggregator.errors import InvalidError
 from aggregator.model.binding.closing import Activity, Evidence, closings
 from aggregator.model.binding.descent import Descent, Portion, ancestors
 from aggregator.model.binding.fact import Authority, Fact, FactKind
+from aggregator.model.genealogy.edge import EdgeKind
+from aggregator.model.genealogy.holding import associations
 from aggregator.model.master.equipment import Equipment, EquipmentPath, Occupancy, Residence
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.master.read_point import PresenceRule
 from protocols.wire.reading import SECOND
 from tests.cases.record_case import GTIN, UNIT, at
+from tests.genealogies import T0, carrier, edge, lot
 
 PRESS = EquipmentPath(UNIT)
 ONE, TWO, THREE, FOUR = (check_lot_key(GTIN, f"L-{number}") for number in (1, 2, 3, 4))
@@ -69,6 +72,20 @@ def test_of_another_part_of_a_lot_nothing_is_inherited() -> None:
 
 def test_a_circle_of_descents_comes_to_an_end() -> None:
     assert reaches(ONE, came_of(ONE, TWO, 10), came_of(TWO, ONE, 20)) == {("L-2", ""): 10}
+
+
+def test_a_pallet_holds_what_is_in_the_boxes_on_it_while_both_last() -> None:
+    box, pallet = carrier(1), carrier(2)
+    into = edge([box], [lot("L-1")], 10, kind=EdgeKind.AGGREGATION, lasts=20)
+    onto = edge([pallet], [box], 20, kind=EdgeKind.ASSOCIATION, lasts=None)
+    found = associations([onto, into])
+    assert {(fact.carrier, fact.start - T0, fact.until - T0) for fact in found} == {
+        (box.key, 10, 30),
+        (pallet.key, 20, 30),
+    }
+    assert {fact.lot for fact in found} == {ONE}
+    late = edge([pallet], [box], 30, kind=EdgeKind.ASSOCIATION, lasts=None)
+    assert [fact.carrier for fact in associations([late, into])] == [box.key]
 
 
 def test_a_residence_time_belongs_to_flow_and_flow_has_one() -> None:

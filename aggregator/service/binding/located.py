@@ -17,6 +17,7 @@ from aggregator.model.binding.occupancy import Conflict, Window
 from aggregator.model.master.lot import LotKey
 from aggregator.model.master.order import Job
 from aggregator.model.series import Series
+from aggregator.service.binding.carriers import associations_between
 from aggregator.service.binding.sightings import identifying_series
 from aggregator.service.binding.whereabouts import descents_of, lots_called, whereabouts
 from aggregator.service.context import Context
@@ -93,7 +94,10 @@ async def known_between(
     gateways = sorted({key.gateway for key in series})
     return Known(
         plant=replace(plant, lots=await lots_called(tx, series.values())),
-        facts=tuple([fact_of(row) for row in rows]),
+        facts=(
+            *(fact_of(row) for row in rows),
+            *await associations_between(tx, Interval(start, end), as_of),
+        ),
         series={key: await come_by(tx, found, as_of) for key, found in series.items()},
         chains=tuple(
             [span for each in gateways for span in await chains(tx, each, start, bounded(end))]

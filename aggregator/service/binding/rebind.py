@@ -19,8 +19,8 @@ from aggregator.access.roles import Act, Actor, require
 from aggregator.model.binding.bind import held
 from aggregator.model.binding.locate import Plant, survey
 from aggregator.model.binding.occupancy import Occupied
-from aggregator.model.genealogy.descent import descents
-from aggregator.model.genealogy.edge import from_document
+from aggregator.model.genealogy.descent import descents, portions
+from aggregator.model.genealogy.edge import HOLDING, from_document
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.series import SignalKey
@@ -224,11 +224,14 @@ async def _said(context: Context, tx: Transaction, plant: Plant, times: Interval
 
 
 def _of_edges(edges: Sequence[Row]) -> set[LotKey]:
-    """Return the lots whose history edges change, be it that they correct another edge."""
-    return {
-        each.child.lot
-        for row in edges
-        for document in (row["document"], row["corrected"])
-        if document is not None
-        for each in descents(from_document(json.loads(document)))
-    }
+    """Return the lots of which edges say something else, be it that they correct another edge."""
+    found: set[LotKey] = set()
+    for row in edges:
+        for document in (row["document"], row["corrected"]):
+            if document is None:
+                continue
+            edge = from_document(json.loads(document))
+            found |= {each.child.lot for each in descents(edge)}
+            if edge.kind in HOLDING:
+                found |= {each.lot for each in portions(part.item for part in edge.outputs)}
+    return found

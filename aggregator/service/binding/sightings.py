@@ -19,6 +19,7 @@ from aggregator.model.master.equipment import SignalRole, SignalSpec
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import Series, SignalKey
+from aggregator.service.binding.carriers import lots_in
 from aggregator.service.context import Context
 from aggregator.service.facts import Touch, touch
 from aggregator.service.master import master_data
@@ -193,10 +194,7 @@ async def _see_again(context: Context, tx: Transaction, spec: SignalSpec, times:
             await tx.execute("sightings.remove", **who, start=row["start_time"])
         await tx.execute("sightings.add", **who, start_time=since, end_time=until)
         seen_at = Interval(stay.start, stay.start if stay.end is None else stay.end)
-        for row in await tx.fetch(
-            "facts.of_carrier", carrier=stay.carrier, start=seen_at.start, stop=seen_at.end
-        ):
-            lot = check_lot_key(row["gtin"], row["lot"])
+        for lot in sorted(await lots_in(tx, stay.carrier, seen_at)):
             await touch(tx, seen_at, equipment=None, lot=lot, why=Touch.READINGS)
 
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from aggregator.model.binding.descent import Descent, ancestors
 from aggregator.model.binding.fact import FOREVER, FactKind
 from aggregator.model.binding.locate import Plant
 from aggregator.model.genealogy.descent import descents as descents_by
-from aggregator.model.genealogy.edge import Edge
+from aggregator.model.genealogy.edge import Edge, EdgeId
 from aggregator.model.genealogy.item import Item, lot_item, lot_of
 from aggregator.model.master.equipment import Equipment, SignalSpec
 from aggregator.model.master.lot import LotKey
 from aggregator.model.series import Series
+from aggregator.service.binding.carriers import associations_of, edges_as_of
 from aggregator.service.binding.sightings import lots_of_id, seen
 from aggregator.service.facts import fact_of
-from aggregator.service.genealogy.edges import edge_of
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.store.base import Transaction
 from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import Kind, Nanoseconds
-
-EDGES_MAX: Final = 100_000
-"""Edges that one lot is looked for in, at most."""
 
 
 async def whereabouts(
@@ -115,7 +111,8 @@ async def _of_lot(tx: Transaction, key: LotKey, as_of: Nanoseconds) -> list[Inte
     found = [Interval(fact.start, fact.until) for fact in facts if fact.kind is FactKind.OCCUPANCY]
     for said in (key.lot, str(key)):
         found += [Interval(each.start, each.end) for each in await seen(tx, said)]
-    for fact in facts:
+    held = await associations_of(tx, await _edges_of_family(tx, key, as_of), as_of)
+    for fact in (*facts, *(fact for fact in held if fact.lot == key)):
         if fact.kind is FactKind.ASSOCIATION and fact.carrier is not None:
             found += [
                 Interval(max(each.start, fact.start), min(each.end, fact.until))
@@ -127,21 +124,19 @@ async def _of_lot(tx: Transaction, key: LotKey, as_of: Nanoseconds) -> list[Inte
 
 async def _of_family(tx: Transaction, lot: LotKey, as_of: Nanoseconds) -> list[Descent]:
     """Return the descents that name a lot or a part of it."""
+    edges = await _edges_of_family(tx, lot, as_of)
+    return [each for edge in edges for each in descents_by(edge)]
+
+
+async def _edges_of_family(tx: Transaction, lot: LotKey, as_of: Nanoseconds) -> list[Edge]:
+    """Return the edges that name a lot or a part of it."""
     items: set[Item] = {lot_item(lot)}
     waiting = [lot_item(lot)]
-    found: list[Descent] = []
+    found: dict[EdgeId, Edge] = {}
     while waiting:
-        for edge in await _edges(tx, waiting.pop(), as_of):
-            found += descents_by(edge)
+        for edge in await edges_as_of(tx, waiting.pop(), as_of):
+            found[edge.id] = edge
             own = {part.item for part in (*edge.inputs, *edge.outputs) if lot_of(part.item) == lot}
             waiting += own - items
             items |= own
-    return found
-
-
-async def _edges(tx: Transaction, item: Item, as_of: Nanoseconds) -> list[Edge]:
-    row = await tx.fetch_one("genealogy.item", kind=item.kind.value, key=item.key)
-    if row is None:
-        return []
-    rows = await tx.fetch("genealogy.of_item_as_of", item=row["item"], as_of=as_of, count=EDGES_MAX)
-    return [edge_of(each) for each in rows]
+    return list(found.values())

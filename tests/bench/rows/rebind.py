@@ -103,16 +103,15 @@ async def _measure(
         Entry(
             row="i",
             what=f"late bundle of {sort} rebound, {millions:.3g} M readings before",
-            figure="ms",
-            ours=median(figures),
+            figure=f"ms, {name}",
+            ours=ours,
             beside="the index of lot ids made anew",
             theirs=watch.seconds * 1000,
-            ratio=median(figures) / (watch.seconds * 1000),
-            goal=Goal(
-                name="G12", text="at most 100 ms, the slowest too", reached=max(figures) <= _GOAL_MS
-            ),
+            ratio=ours / (watch.seconds * 1000),
+            goal=Goal(name="G12", text="at most 100 ms", reached=ours <= _GOAL_MS),
         )
         for sort, figures in taken.items()
+        for name, ours in (("median", median(figures)), ("slowest", max(figures)))
     ]
 
 

@@ -29,13 +29,6 @@ WHERE f.end_time >= :start AND f.start_time <= :stop AND f.recorded_time <= :as_
     )
 ORDER BY f.start_time, f.fact;
 
--- name: facts.of_carrier
--- The lots that a carrier held within a time, by the facts in force.
-SELECT DISTINCT f.gtin, f.lot FROM facts f
-WHERE f.carrier = :carrier AND f.kind = 'association'
-    AND f.end_time >= :start AND f.start_time <= :stop
-    AND NOT EXISTS (SELECT 1 FROM facts s WHERE s.supersedes = f.fact);
-
 -- name: facts.unended
 -- Where lots were said to be without an end, by the facts in force.
 SELECT f.document FROM facts f

@@ -63,6 +63,16 @@ WHERE i.kind = :kind AND i.key = :key AND p.side = 1
     AND NOT EXISTS (SELECT 1 FROM genealogy_edges s WHERE s.supersedes = e.edge)
 ORDER BY e.earliest, e.edge;
 
+-- name: genealogy.holding
+-- The edges by which carriers held something within a time, in force as of a record time.
+SELECT e.edge, e.id, e.document FROM genealogy_edges e
+WHERE e.kind IN ('aggregation', 'association') AND e.latest >= :start AND e.earliest <= :stop
+    AND e.recorded_time <= :as_of
+    AND NOT EXISTS (
+        SELECT 1 FROM genealogy_edges s WHERE s.supersedes = e.edge AND s.recorded_time <= :as_of
+    )
+ORDER BY e.edge;
+
 -- name: genealogy.edges_after
 -- What the arrays need of the edges after a number.
 SELECT edge, kind, earliest, latest, COALESCE(supersedes, -1) AS supersedes

@@ -7,7 +7,6 @@ UPDATE sightings_state SET position = 0;
 CREATE INDEX sightings_by_length ON sightings (gateway, signal, (end_time - start_time));
 
 CREATE INDEX master_lots_by_id ON master_versions (substr(key, 16)) WHERE kind = 'lot';
-CREATE INDEX facts_by_carrier ON facts (carrier) WHERE carrier IS NOT NULL;
 CREATE INDEX genealogy_holding ON genealogy_edges (latest)
     WHERE kind IN ('aggregation', 'association');
 
