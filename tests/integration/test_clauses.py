@@ -136,6 +136,7 @@ async def test_a_changed_value_is_marked_on_print_with_reason_person_and_time(
     said = await floor.say("li.wei")
     before = await text_of(floor, language)
     assert "misreadtheclock" not in before
+    assert said.end is not None
     right = replace(said, source="wang.fang", end=said.end - 1_000_000_000)
     operator = replace(QA, name="wang.fang")
     await facts.supersede(floor.context, operator, said.id, right, reason="misread the clock")
