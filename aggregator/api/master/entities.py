@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
-from aggregator.access.roles import Actor
 from aggregator.caller import Caller, ContextOf
 from aggregator.errors import InvalidError
-from aggregator.service.context import Context
 from aggregator.service.master import master_data
 from aggregator.service.master.document import EFFECTIVE_DATED
 from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind
@@ -81,7 +78,7 @@ def _add(routes: APIRouter, kind: EntityKind, path: str) -> None:
     )
     routes.add_api_route(
         f"/{path}/{{key:path}}",
-        (_dated_putter if kind in EFFECTIVE_DATED else _putter)(kind),
+        _putter(kind),
         tags=[path],
         summary=f"Create or change one {word}",
         methods=["PUT"],
@@ -128,71 +125,42 @@ def _putter(kind: EntityKind) -> Callable[..., Awaitable[dict[str, Any]]]:
         *,
         key: str,
         document: Document,
+        times: Times,
         if_match: IfMatch = None,
         reason: Reason = "as given by the API",
     ) -> dict[str, Any]:
-        change = _Change(key=key, document=document, if_match=if_match, reason=reason)
-        return await _put(context, actor, response, change)
-
-    # FastAPI reads the form of the body from the annotation: each kind has its own.
-    put_one.__annotations__["document"] = DOCUMENTS[kind]
-    return put_one
-
-
-def _dated_putter(kind: EntityKind) -> Callable[..., Awaitable[dict[str, Any]]]:
-    async def put_one(
-        context: ContextOf,
-        actor: Caller,
-        response: Response,
-        *,
-        key: str,
-        document: Document,
-        if_match: IfMatch = None,
-        reason: Reason = "as given by the API",
-        effective_from: Annotated[
-            int | None,
-            Query(ge=0, description="Nanoseconds; without it now, or with the approval."),
-        ] = None,
-        effective_to: Annotated[
-            int | None, Query(ge=1, description="Nanoseconds; from then on none is in force.")
-        ] = None,
-    ) -> dict[str, Any]:
-        times = Times(start=effective_from, end=effective_to)
-        change = _Change(key=key, document=document, if_match=if_match, reason=reason, times=times)
-        return await _put(context, actor, response, change)
-
-    put_one.__annotations__["document"] = DOCUMENTS[kind]
-    return put_one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
-    key: str  # as the address says it
-    document: Document
-    if_match: str | None
-    reason: str
-    times: Times = NO_TIMES
-
-
-async def _put(
-    context: Context, actor: Actor, response: Response, change: _Change
-) -> dict[str, Any]:
-    document = change.document
-    if document.key != change.key:
-        raise InvalidError(
-            f"the document is of {document.key!r}, the address of {change.key!r}",
-            hint="make the two agree",
+        if document.key != key:
+            raise InvalidError(
+                f"the document is of {document.key!r}, the address of {key!r}",
+                hint="make the two agree",
+            )
+        expected = _version(if_match)
+        put = await master_data.put(
+            context, actor, document, expected_version=expected, why=reason, times=times
         )
-    put = await master_data.put(
-        context,
-        actor,
-        document,
-        expected_version=_version(change.if_match),
-        why=change.reason,
-        times=change.times,
-    )
-    response.headers["ETag"] = f'"{put.version}"'
-    return entity(put)
+        response.headers["ETag"] = f'"{put.version}"'
+        return entity(put)
+
+    # FastAPI reads the form of a request from the annotations: each kind has its own.
+    asked = _asked_times if kind in EFFECTIVE_DATED else _no_times
+    put_one.__annotations__["document"] = DOCUMENTS[kind]
+    put_one.__annotations__["times"] = Annotated[Times, Depends(asked)]
+    return put_one
+
+
+def _asked_times(
+    effective_from: Annotated[
+        int | None, Query(ge=0, description="Nanoseconds; without it now, or with the approval.")
+    ] = None,
+    effective_to: Annotated[
+        int | None, Query(ge=1, description="Nanoseconds; from then on none is in force.")
+    ] = None,
+) -> Times:
+    return Times(start=effective_from, end=effective_to)
+
+
+def _no_times() -> Times:
+    return NO_TIMES
 
 
 def _version(etag: str | None) -> int | None:
