@@ -13,6 +13,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from edge_agent.clock import GatewayClock, KernelClock
+from edge_agent.commissioning import live
+from edge_agent.commissioning import preview as importing
 from edge_agent.commissioning.signals_file import write_signals
 from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
 from protocols.field.driver import FieldError, SettingsError
@@ -190,6 +192,41 @@ def discover_llrp(
         if write is not None:
             write_signals(write, llrp.COLUMNS, signals, force=force)
             _written(write, len(signals))
+    except (AgentError, FieldError) as error:
+        fail(error)
+
+
+def import_signals(
+    signals: Annotated[Path, typer.Argument(help="CSV file of signals, a row a signal.")],
+    *,
+    source: Annotated[str, typer.Option("--source", help="Source of the settings they are for.")],
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    preview: Annotated[bool, typer.Option("--preview", help="Show all and take nothing.")] = False,
+    wait: Annotated[float, typer.Option("--wait", min=0.1, help="Seconds to wait.")] = 10.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take the file in spite of what is not well.")
+    ] = False,
+) -> None:
+    """Look at a file of signals, live, and take it as the source's; 1 where a signal is not well.
+
+    Of Modbus, each number of several registers is shown in all four byte orders. The file that
+    was in its place is kept. A running agent takes it with its next start.
+    """
+    try:
+        loaded, candidate = importing.load_candidate(settings, source, signals)
+        doubts = list(importing.doubts(candidate))
+        clock = GatewayClock(KernelClock(synchronised=loaded.clock.synchronised))
+        (looked,) = asyncio.run(live.look([candidate], clock, wait_s=wait))
+        _say(*live.to_lines([looked]), *(f"! {doubt}" for doubt in doubts))
+        if not looked.error:
+            orders = asyncio.run(importing.order_lines(candidate))
+            _say(*(["In all four orders (* as configured):", *orders] if orders else []))
+        well = looked.is_well and not doubts
+        if preview or not (well or force):
+            _say("nothing was taken" if preview else "nothing was taken; --force takes it as it is")
+            raise typer.Exit(0 if well else 1)
+        place, before = importing.install(loaded, source, signals)
+        _say(f"{place}: taken; restart the agent", *([f"before: {before}"] if before else []))
     except (AgentError, FieldError) as error:
         fail(error)
 
