@@ -14,7 +14,7 @@ from aggregator.model.binding.bind import in_order, take
 from aggregator.model.record.assemble import Inputs, assemble
 from aggregator.model.record.document import encode_record
 from aggregator.model.series import Series
-from protocols.wire.reading import Status
+from protocols.wire.reading import Status, TagRead
 from tests.cases.record_case import GTIN, Arrived, at, inputs_of
 
 SIGNAL = "press-1/plate-temperature"
@@ -24,6 +24,11 @@ CASE: dict[str, Any] = {
     "signals": [
         {"signal": SIGNAL, "unit": "Cel"},
         {"signal": "press-1/lot-id", "kind": "TEXT", "role": "lot_id"},
+        *(
+            {"signal": f"portal-{number}", "kind": "TAG_READ", "role": "tag_reads"}
+            | {"equipment": f"acme/suzhou/cleanroom-1/line-1/press-{number}"}
+            for number in (1, 2)
+        ),
     ],
     "parameters": [
         {
@@ -38,7 +43,10 @@ CASE: dict[str, Any] = {
     "facts": [
         {"lot": [GTIN, "L-1"], "start": 5, "end": 25, "recorded": 1},
         {"lot": [GTIN, "L-2"], "start": 20, "end": 30, "recorded": 2},
+        {"kind": "association", "carrier": "aa", "lot": [GTIN, "L-1"], "start": -5, "end": 40},
+        {"kind": "association", "carrier": "bb", "lot": [GTIN, "L-2"], "start": 0, "end": 30},
     ],
+    "descents": [{"child": [GTIN, "L-1"], "parent": [GTIN, "L-2"], "until": 12}],
     "chain": {"uncertainty_s": 0.2},
 }
 
@@ -56,13 +64,42 @@ lot_ids = st.lists(
 )
 
 
+tag_reads = st.lists(
+    st.tuples(
+        st.integers(-5, 60),
+        st.sampled_from(["portal-1", "portal-2"]),
+        st.sampled_from([b"\xaa", b"\xbb"]),
+        st.sampled_from([-4000, -5000, -6000]),
+    ),
+    max_size=16,
+)
+
+
 def readings_of(
-    values: list[tuple[float, float, Status]], ids: list[tuple[int, str]]
+    values: list[tuple[float, float, Status]],
+    ids: list[tuple[int, str]],
+    reads: list[tuple[int, str, bytes, int]],
 ) -> list[Arrived]:
     rows = [
         Arrived(signal=SIGNAL, time=at(time), value=value, status=status)
         for time, value, status in values
     ] + [Arrived(signal="press-1/lot-id", time=at(time), value=text) for time, text in ids]
+    rows += [
+        Arrived(
+            signal=portal,
+            time=at(time),
+            value=TagRead(
+                epc=epc,
+                epc_bits=8,
+                antenna=1,
+                rssi=rssi,
+                first_seen=at(time),
+                last_seen=at(time),
+                count=1,
+            ),
+        )
+        for time, portal, epc, rssi in reads
+    ]
     return [replace(row, position=number) for number, row in enumerate(rows)]
 
 
@@ -79,21 +116,27 @@ def disturbed(inputs: Inputs, chance: Any) -> Inputs:
     return replace(inputs, facts=tuple(facts), series=series)
 
 
-@given(temperatures, lot_ids, st.randoms(use_true_random=False))
+@given(temperatures, lot_ids, tag_reads, st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
 def test_order_and_repeats_change_nothing(
-    values: list[tuple[float, float, Status]], ids: list[tuple[int, str]], chance: Any
+    values: list[tuple[float, float, Status]],
+    ids: list[tuple[int, str]],
+    reads: list[tuple[int, str, bytes, int]],
+    chance: Any,
 ) -> None:
-    inputs = inputs_of(CASE, readings_of(values, ids))
+    inputs = inputs_of(CASE, readings_of(values, ids, reads))
     assert encode_record(assemble(disturbed(inputs, chance))) == encode_record(assemble(inputs))
 
 
-@given(temperatures, lot_ids, st.integers(1, 50))
+@given(temperatures, lot_ids, tag_reads, st.integers(1, 50))
 @settings(max_examples=60, deadline=None)
 def test_another_bundling_gives_the_same_findings(
-    values: list[tuple[float, float, Status]], ids: list[tuple[int, str]], size: int
+    values: list[tuple[float, float, Status]],
+    ids: list[tuple[int, str]],
+    reads: list[tuple[int, str, bytes, int]],
+    size: int,
 ) -> None:
-    inputs = inputs_of(CASE, readings_of(values, ids))
+    inputs = inputs_of(CASE, readings_of(values, ids, reads))
     (chain,) = inputs.chains
     other = replace(
         inputs,
@@ -113,7 +156,9 @@ def test_another_bundling_gives_the_same_findings(
 def test_every_reading_outside_lies_in_one_excursion_of_its_limit(
     values: list[tuple[float, float, Status]],
 ) -> None:
-    inputs = inputs_of({**CASE, "facts": CASE["facts"][:1]}, readings_of(values, []))
+    inputs = inputs_of(
+        {**CASE, "facts": CASE["facts"][:1], "descents": []}, readings_of(values, [], [])
+    )
     record = assemble(inputs)
     (parameter,) = record.parameters
     found = series_within(inputs, at(5), at(25))
@@ -137,7 +182,9 @@ def test_every_reading_outside_lies_in_one_excursion_of_its_limit(
 def test_time_is_either_covered_or_in_a_gap(
     values: list[tuple[float, float, Status]],
 ) -> None:
-    inputs = inputs_of({**CASE, "facts": CASE["facts"][:1]}, readings_of(values, []))
+    inputs = inputs_of(
+        {**CASE, "facts": CASE["facts"][:1], "descents": []}, readings_of(values, [], [])
+    )
     (parameter,) = assemble(inputs).parameters
     missing = sum(gap.end - gap.start for gap in parameter.gaps)
     unknown = parameter.figures.window - parameter.figures.covered - missing
