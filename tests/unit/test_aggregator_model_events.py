@@ -94,7 +94,8 @@ def test_an_act_tells_what_the_catalogue_says(
             sequence=number, type=each.type, subject=each.subject, record_time=1, data=each.data
         )
         shown = envelope(event, "lotproof.local/plant")
-        jsonschema.validate(shown, messages[each.type]["payload"])
+        judge = jsonschema.Draft7Validator(messages[each.type]["payload"])
+        assert list(judge.iter_errors(shown)) == []
         assert "value" not in json.dumps(each.data)
         assert "action_high" not in json.dumps(each.data)
 

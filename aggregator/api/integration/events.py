@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from aggregator.access.roles import Actor
 from aggregator.api.problems import problem
 from aggregator.caller import Caller, ContextOf
+from aggregator.errors import AggregatorError
 from aggregator.model.integration.event import envelope
 from aggregator.service.context import Context
 from aggregator.service.integration import events
@@ -108,7 +109,10 @@ async def _follow(context: Context, actor: Actor, page: events.Page) -> AsyncIte
         elif now - spoke >= settings.heartbeat_seconds * SECOND:
             yield b": still here\n\n"
             spoke = now
-        following = await events.page(context, actor, after=page.after, count=events.EVENTS_MAX)
+        try:
+            following = await events.page(context, actor, after=page.after, count=events.EVENTS_MAX)
+        except AggregatorError:  # the reader opens another stream, and is told what is wrong
+            return
         if following.after == page.after:
             await asyncio.sleep(settings.poll_seconds)
         page = following
