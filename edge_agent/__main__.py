@@ -41,6 +41,7 @@ app = typer.Typer(
 
 app.add_typer(commands.discover)
 app.command("import")(commands.import_signals)
+app.command()(commands.doctor)
 
 
 @app.command()

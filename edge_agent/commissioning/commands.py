@@ -15,7 +15,7 @@ import typer
 from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.commissioning import live
 from edge_agent.commissioning import preview as importing
-from edge_agent.commissioning.signals_file import write_signals
+from edge_agent.commissioning.signals_file import write_new, write_signals
 from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
 from protocols.field.driver import FieldError, SettingsError
 
@@ -229,6 +229,25 @@ def import_signals(
         _say(f"{place}: taken; restart the agent", *([f"before: {before}"] if before else []))
     except (AgentError, FieldError) as error:
         fail(error)
+
+
+def doctor(
+    path: Annotated[Path, typer.Option("--archive", help="The file to write, .tar.gz.")],
+    *,
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    force: ForceOption = False,
+) -> None:
+    """Put what a maker needs to help into an archive: settings, status, log; without secrets."""
+    from edge_agent.commissioning import doctor as examining
+
+    parts = examining.examine(settings)
+    try:
+        write_new(path, examining.archive(parts), force=force, mode=0o600)
+    except AgentError as error:
+        fail(error)
+    for name, text in parts.items():
+        typer.echo(f"  {name}  {len(text.encode())} bytes")
+    typer.echo(f"{path}: look through it before you send it")
 
 
 def fail(error: AgentError | FieldError) -> NoReturn:
