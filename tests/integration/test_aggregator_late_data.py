@@ -11,8 +11,10 @@ from aggregator.errors import ConflictError
 from aggregator.model.disposition import Stage
 from aggregator.model.record.batch_record import RecordState
 from aggregator.model.signature import Meaning
+from aggregator.ops.rebinder import Rebinder
 from aggregator.service import assemble_record
 from aggregator.service.assemble_record import StoredRecord
+from aggregator.service.binding.rebind import Why, overtaken, rebind
 from aggregator.service.export_dossier import export_dossier
 from protocols.wire.reading import SECOND, Kind, Reading, SignalName
 from tests.personal import cheap_passwords
@@ -41,7 +43,7 @@ async def floor(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield found
 
 
-async def come_late(floor: Floor) -> StoredRecord:
+async def come_late(floor: Floor) -> None:
     """Let a logger give up what it held back: readings of L-1, sealed long after its end."""
     gateway = floor.plant.gateway
     gateway.time = START + 200 * SECOND
@@ -59,13 +61,18 @@ async def come_late(floor: Floor) -> StoredRecord:
     gateway.time += 5 * SECOND
     bundles.append(gateway.seal(sealed_time=gateway.time))
     await floor.plant.take(bundles)
+
+
+async def assembled_late(floor: Floor) -> StoredRecord:
+    """Let data come late, and return the record that they give."""
+    await come_late(floor)
     return await assemble_record.assemble_record(floor.context, QA, GTIN, "L-1")
 
 
 @pytest.mark.req(16)
 async def test_late_data_make_a_version_and_leave_the_old_one_as_it_was(floor: Floor) -> None:
     first = (await floor.standing()).newest
-    second = await come_late(floor)
+    second = await assembled_late(floor)
     assert (second.summary.version, second.summary.state) == (2, RecordState.COMPLETE)
     (late,) = (each for each in second.document["exceptions"] if each["kind"] == "late_data")
     assert late["subject"] == first.summary.content_hash
@@ -84,7 +91,7 @@ async def test_a_review_restarts_for_what_has_changed_and_for_nothing_else(floor
     await floor.accept_all(floor.li, li)
     decided = (await floor.standing()).disposition.decisions
     await floor.sign(floor.li, li, Meaning.REVIEWED)
-    await come_late(floor)
+    await assembled_late(floor)
     standing = await floor.standing()
     assert standing.disposition.stage is Stage.IN_REVIEW
     assert dict(standing.disposition.decisions) == dict(decided), "what was decided stays so"
@@ -109,7 +116,7 @@ async def test_a_review_restarts_for_what_has_changed_and_for_nothing_else(floor
 async def test_after_its_release_a_lot_takes_an_addendum(floor: Floor) -> None:
     li, chen = await floor.release()
     released = (await floor.standing()).newest
-    await come_late(floor)
+    await assembled_late(floor)
     standing = await floor.standing()
     assert standing.disposition.stage is Stage.RELEASED
     assert standing.decided.data == released.data, "the released bytes never change"
@@ -122,3 +129,22 @@ async def test_after_its_release_a_lot_takes_an_addendum(floor: Floor) -> None:
     assert after.disposition.later is None
     assert after.disposition.covered == after.newest.summary.content_hash
     assert after.signatures[-1].signature.record.version == 2
+
+
+async def test_late_data_are_found_to_be_a_released_lots_and_wait_for_an_addendum(
+    floor: Floor,
+) -> None:
+    await rebind(floor.context)
+    await floor.release()
+    released = (await floor.standing()).newest
+    await come_late(floor)
+    (waiting,) = await overtaken(floor.context, QA)
+    assert (waiting.lot.lot, waiting.why) == ("L-1", Why.READINGS), "by the readings' own time"
+    floor.clock.skip(int(floor.context.settings.records.assemble_seconds) + 1)
+    await Rebinder(floor.context).catch_up()
+    standing = await floor.standing()
+    assert standing.newest.summary.recorded_by == "rebinder"
+    assert standing.disposition.stage is Stage.RELEASED
+    assert standing.disposition.later is not None, "a person has to sign an addendum"
+    assert standing.decided.data == released.data, "the released bytes never change"
+    assert await overtaken(floor.context, QA) == []
