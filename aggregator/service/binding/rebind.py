@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -29,7 +29,7 @@ from aggregator.service.binding.sightings import refresh
 from aggregator.service.binding.whereabouts import merged, offspring, plant_of
 from aggregator.service.context import Context
 from aggregator.store.base import Row, Transaction
-from aggregator.store.segments.build import open_bundles
+from aggregator.store.segments.build import bundle_times
 from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import SECOND, Nanoseconds
 
@@ -68,8 +68,11 @@ async def rebind(context: Context) -> list[LotKey]:
             row = await tx.fetch_one("rebinding.news", position=state.position, edges=state.edges)
             if row is None or not row["news"]:
                 return sorted(found)
+            looked = await _look(context, tx, state)
         async with context.store.write() as tx:
-            found |= await _look(context, tx)
+            if await _state(tx) == state:  # otherwise another worker was sooner
+                await _keep(tx, looked, now=context.clock.now())
+                found |= looked.why.keys()
 
 
 async def overtaken(context: Context, actor: Actor) -> list[Overtaken]:
@@ -89,7 +92,7 @@ async def overtaken(context: Context, actor: Actor) -> list[Overtaken]:
     ]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
     """How far everything was looked at."""
 
@@ -98,18 +101,16 @@ class _State:
     mark: int
 
 
-@dataclass(slots=True)
-class _Found:
-    """Lots that something is about, with the first reason."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """The lots that a part of what came is about, and how far that part reaches."""
 
-    why: dict[LotKey, Why] = field(default_factory=dict)
-
-    def add(self, lots: Iterable[LotKey], why: Why) -> None:
-        for lot in lots:
-            self.why.setdefault(lot, why)
+    state: _State
+    touch: int | None  # the last of the facts' stretches, None where there was none
+    why: Mapping[LotKey, Why]
 
 
-_BUNDLES: Final = 64  # looked at in one transaction, so that writers wait for no more
+_BUNDLES: Final = 64
 _FACTS: Final = 256
 _EDGES: Final = 1_024
 _STAY_MAX: Final = 600 * SECOND  # a carrier that stays for days was there before; it is there now
@@ -122,34 +123,40 @@ async def _state(tx: Transaction) -> _State:
     return _State(position=row["position"], edges=row["edges"], mark=row["mark"])
 
 
-async def _look(context: Context, tx: Transaction) -> set[LotKey]:
-    """Look at the next part of what came, mark its lots, and return them."""
-    state, found = await _state(tx), _Found()
+async def _look(context: Context, tx: Transaction, state: _State) -> _Looked:
+    """Look at the next part of what came; it only reads, so that no bundle waits for it."""
     bundles = await tx.fetch("sightings.fresh", position=state.position, count=_BUNDLES)
     facts = await tx.fetch("rebinding.touched", count=_FACTS)
     edges = await tx.fetch("rebinding.edges", edges=state.edges, count=_EDGES)
     plant = await plant_of(tx)
-    found.add(await _of_bundles(context, tx, plant, bundles), Why.READINGS)
-    for lot, why in (await _of_touched(context, tx, plant, facts)).items():
-        found.add([lot], why)
-    found.add(_of_edges(edges), Why.GENEALOGY)
-    for lot, why in list(found.why.items()):
-        found.add(await offspring(tx, lot), why)
-    state.mark += 1
-    now = context.clock.now()
-    for lot, why in sorted(found.why.items()):
+    why = dict.fromkeys(await _of_bundles(context, tx, plant, bundles), Why.READINGS)
+    why = await _of_touched(context, tx, plant, facts) | why
+    why = dict.fromkeys(_of_edges(edges), Why.GENEALOGY) | why
+    for lot, reason in list(why.items()):
+        why = dict.fromkeys(await offspring(tx, lot), reason) | why
+    return _Looked(
+        state=_State(
+            position=bundles[-1]["position"] + 1 if bundles else state.position,
+            edges=edges[-1]["edge"] + 1 if edges else state.edges,
+            mark=state.mark + 1,
+        ),
+        touch=facts[-1]["touch"] if facts else None,
+        why=why,
+    )
+
+
+async def _keep(tx: Transaction, looked: _Looked, *, now: Nanoseconds) -> None:
+    """Mark the lots that were found, and note how far everything was looked at."""
+    state = looked.state
+    for lot, why in sorted(looked.why.items()):
         await tx.execute(
             "rebinding.mark", gtin=lot.gtin, lot=lot.lot, mark=state.mark, since=now, why=why.value
         )
-    if facts:
-        await tx.execute("rebinding.looked", touch=facts[-1]["touch"])
+    if looked.touch is not None:
+        await tx.execute("rebinding.looked", touch=looked.touch)
     await tx.execute(
-        "rebinding.advance",
-        position=bundles[-1]["position"] + 1 if bundles else state.position,
-        edges=edges[-1]["edge"] + 1 if edges else state.edges,
-        mark=state.mark,
+        "rebinding.advance", position=state.position, edges=state.edges, mark=state.mark
     )
-    return set(found.why)
 
 
 async def _of_bundles(
@@ -177,17 +184,21 @@ async def _touched(
 ) -> dict[SignalSpec, list[Interval]]:
     """Return the times, by the readings' own, that bundles are of, signal by signal."""
     specs = {spec.key: spec for spec in plant.signals}
+    gateways = {key.gateway for key in specs}
     found: dict[SignalSpec, list[Interval]] = {}
+    of, data = [], []
     for row in bundles:
-        data = await tx.fetch_one("sightings.bundle", position=row["position"])
-        if data is None or not row["readings"]:
-            continue
-        opened = await asyncio.to_thread(open_bundles, [(row["number"], data["bytes"])])
-        for name, part in opened.parts.items():
-            spec = specs.get(SignalKey(row["gateway"], name.signal))
+        if row["gateway"] in gateways and row["readings"]:
+            stored = await tx.fetch_one("sightings.bundle", position=row["position"])
+            if stored is not None:
+                of.append(row["gateway"])
+                data.append(stored["bytes"])
+    opened = await asyncio.to_thread(lambda: list(map(bundle_times, data)))
+    for gateway, times in zip(of, opened, strict=True):
+        for name, (first, last) in times.items():
+            spec = specs.get(SignalKey(gateway, name))
             if spec is not None:
-                times = Interval(int(part.times.min()), int(part.times.max()) + 1)
-                found.setdefault(spec, []).append(times)
+                found.setdefault(spec, []).append(Interval(first, last + 1))
     return {spec: merged(times) for spec, times in found.items()}
 
 

@@ -16,7 +16,7 @@ from protocols.wire.bundle import check_columns, open_body, split_bundle
 from protocols.wire.column import Column
 from protocols.wire.errors import WireError
 from protocols.wire.header import decode_header
-from protocols.wire.reading import Doubt, Kind, SignalName
+from protocols.wire.reading import Doubt, Kind, Nanoseconds, SignalName
 from protocols.wire.seal import peek
 from protocols.wire.values.arrays import Numbers
 
@@ -61,6 +61,28 @@ def open_bundles(bundles: Iterable[tuple[int, bytes]]) -> Opened:
         for each in placed:
             found.setdefault(PartKey(each.column.signal, each.column.kind), []).append(each)
     return Opened(parts={key: _part(several) for key, several in found.items()}, wrong=wrong)
+
+
+def bundle_times(data: bytes) -> dict[SignalName, tuple[Nanoseconds, Nanoseconds]]:
+    """Return the first and last time of each signal's readings in a stored bundle.
+
+    The times are those that place readings; of a bundle whose columns fail none is taken.
+    """
+    try:
+        placed = _open(0, data)
+    except WireError:
+        return {}
+    found: dict[SignalName, tuple[Nanoseconds, Nanoseconds]] = {}
+    for each in placed:
+        column = each.column
+        if any(run.code == _IMPOSSIBLE for run in column.statuses):
+            times: Sequence[int] = _part([each]).times.tolist()
+        else:
+            times = column.source_times or column.gateway_times
+        low, high = min(times), max(times)
+        first, last = found.get(column.signal, (low, high))
+        found[column.signal] = (min(first, low), max(last, high))
+    return found
 
 
 def join(parts: Sequence[Part]) -> Part:
