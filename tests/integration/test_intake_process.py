@@ -19,7 +19,7 @@ from plant.broker import Broker
 from plant.ca import PlantCA
 from plant.ports import free_port, listening
 from tests.arch.sources import ROOT
-from tests.integration.test_intake_broker import DEADLINE, Speaker
+from tests.integration.test_intake_broker import DEADLINE, Speaker, until
 from tests.sealed import SealedGateway
 
 
@@ -70,7 +70,8 @@ port = {self.port}
         return run.stdout
 
     async def start(self) -> None:
-        """Start it and wait until its web server listens."""
+        """Start it and wait until it serves and has told the broker what it takes."""
+        before = self._log().count("the broker is connected")
         with (self.folder / "aggregator.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 # it is ended by this test
                 [sys.executable, "-m", "aggregator", "run", "--settings", str(self.settings)],
@@ -79,6 +80,11 @@ port = {self.port}
                 stderr=log,
             )
         await listening(self.port, timeout_s=DEADLINE)
+        await until(lambda: self._log().count("the broker is connected") > before)
+
+    def _log(self) -> str:
+        path = self.folder / "aggregator.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""
