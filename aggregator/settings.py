@@ -25,6 +25,12 @@ def _expanded(path: Path) -> Path:
     return path.expanduser()
 
 
+def _shipped(folder: str) -> Path:
+    """Return a folder of data that comes along: in the wheel it lies here, else in `config`."""
+    inside = Path(__file__).parent / "config" / folder
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "config" / folder
+
+
 def _known_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("is no time zone of the IANA data base")
@@ -264,9 +270,10 @@ class EventSettings(_Table):
 class ImportSettings(_Table):
     """What is taken from other systems."""
 
-    adapters_folder: UserPath = Field(
-        default=Path("config/adapters"),
-        description="folder of mapping documents, one TOML file for each foreign form",
+    adapters_folder: UserPath | None = Field(
+        default=None,
+        description="folder of mapping documents, one TOML file for each foreign form; without it: "
+        "those that come along",
     )
     items_max: int = Field(
         default=10_000, ge=1, le=1_000_000, description="items of one import, at most"
@@ -278,6 +285,11 @@ class ImportSettings(_Table):
     answer_bytes_max: int = Field(
         default=4_194_304, ge=1024, description="bytes of an answer that is kept"
     )
+
+    @property
+    def adapters(self) -> Path:
+        """Folder of mapping documents."""
+        return self.adapters_folder or _shipped("adapters")
 
 
 class MasterKind(StrEnum):
@@ -301,10 +313,16 @@ class MasterSettings(_Table):
         default=(MasterKind.RECIPE, MasterKind.LIMIT),
         description="kinds of which a new version waits until another person approves it",
     )
-    dictionary_folder: UserPath = Field(
-        default=Path("config/dictionary"),
-        description="folder of the data dictionary, a TOML file for each kind of document",
+    dictionary_folder: UserPath | None = Field(
+        default=None,
+        description="folder of the data dictionary, a TOML file for each kind of document; without "
+        "it: the one that comes along",
     )
+
+    @property
+    def dictionary(self) -> Path:
+        """Folder of the data dictionary."""
+        return self.dictionary_folder or _shipped("dictionary")
 
 
 class ApiSettings(_Table):

@@ -45,6 +45,16 @@ def test_the_wheel_holds_nothing_else(wheel: frozenset[str]) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == set(SHIPPED)
 
 
+def test_the_data_that_the_aggregator_reads_is_shipped(wheel: frozenset[str]) -> None:
+    for folder in ("adapters", "dictionary"):
+        names = {
+            f"aggregator/config/{folder}/{path.name}"
+            for path in (ROOT / "config" / folder).iterdir()
+        }
+        assert names
+        assert names <= wheel
+
+
 def test_the_licence_is_shipped(wheel: frozenset[str]) -> None:
     assert any(name.endswith("/LICENSE") for name in wheel)
 

@@ -17,4 +17,4 @@ routes = APIRouter(tags=["master"])
 async def read_dictionary(context: ContextOf, actor: Caller) -> dict[str, Any]:
     """Return each field with its type, unit, rule, class, and name in other systems."""
     require(actor, Act.READ_MASTER)
-    return load_dictionary(context.settings.master.dictionary_folder).to_json()
+    return load_dictionary(context.settings.master.dictionary).to_json()

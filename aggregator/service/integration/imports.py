@@ -65,7 +65,7 @@ async def channel_named(context: Context, name: str) -> Channel:
     """Return the interface of this name; NotFoundError if there is neither it nor an adapter."""
     if name in set(Interface):
         return Channel(name=name, interface=Interface(name))
-    folder = context.settings.imports.adapters_folder
+    folder = context.settings.imports.adapters
     adapter = await asyncio.to_thread(load_adapter, folder, name)
     return Channel(name=name, interface=Interface(adapter.becomes), adapter=adapter)
 

@@ -150,7 +150,7 @@ async def adopt(context: Context) -> Dictionary:
 
     Raises SettingsError where it was changed without a new version, or is older than the last one.
     """
-    found = load_dictionary(context.settings.master.dictionary_folder)
+    found = load_dictionary(context.settings.master.dictionary)
     async with context.store.write() as tx:
         newest = await tx.fetch_one("master.newest_dictionary")
         if newest is not None and newest["version"] == found.version:
