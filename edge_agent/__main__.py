@@ -39,10 +39,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-app.add_typer(commands.discover)
-app.command("import")(commands.import_signals)
-app.command()(commands.doctor)
-
 
 @app.command()
 def run(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
@@ -161,6 +157,11 @@ def fsck(
             f"{len(report.problems) or 'no'} problems"
         )
     raise typer.Exit(1 if report.problems else 0)
+
+
+app.add_typer(commands.discover)
+app.command("import")(commands.import_signals)
+app.command()(commands.doctor)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from edge_agent.commissioning import live
 from edge_agent.commissioning import preview as importing
 from edge_agent.commissioning.signals_file import write_new, write_signals
 from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
-from protocols.field.driver import FieldError, SettingsError
+from protocols.field.driver import FieldError, SettingsError, SignalSettings
 
 discover = typer.Typer(
     name="discover",
@@ -67,7 +67,7 @@ def discover_opcua(
         Path | None, typer.Option("--password-file", help="File that holds the password.")
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Levels below Objects.")] = 12,
-    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Nodes to go through.")] = 20_000,
+    breadth: Annotated[int, typer.Option("--nodes", min=1, help="Nodes to go through.")] = 20_000,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds a request.")] = 5.0,
     prefix: PrefixOption = "",
     write: WriteOption = None,
@@ -75,7 +75,7 @@ def discover_opcua(
 ) -> None:
     """List the endpoints and the variables of an OPC UA server."""
     from edge_agent.commissioning import discover_opcua as opcua
-    from protocols.field.opcua.discover import Limits, browse, offers
+    from protocols.field.opcua.discover import Limits, offers
 
     access = opcua.Access(
         endpoint=endpoint,
@@ -93,17 +93,11 @@ def discover_opcua(
         settings = opcua.line_settings(access, offered)
         done = opcua.settle_trust(settings, offered, expected=trust_fingerprint, ask=typer.confirm)
         _say(*([done] if done else []))
-        clock = GatewayClock(KernelClock())
-        now = clock.gateway_time() if clock.skew_max() is not None else None
-        limits = Limits(depth_max=depth, nodes_max=nodes)
-        browsed = asyncio.run(
-            browse(settings, now, match=match or ["*"], prefix=prefix, limits=limits)
-        )
+        limits = Limits(depth_max=depth, nodes_max=breadth)
+        browsed = opcua.browsed(settings, match or ["*"], prefix, limits)
         _say(f"{endpoint} holds, by {settings.security}", *opcua.found_lines(browsed))
         if write is not None:
-            signals = [each.signal for each in browsed.found if each.signal is not None]
-            write_signals(write, opcua.COLUMNS, signals, force=force)
-            _written(write, len(signals))
+            _written(write, opcua.COLUMNS, opcua.signals_of(browsed), force=force)
     except (AgentError, FieldError) as error:
         fail(error)
 
@@ -152,16 +146,14 @@ def discover_modbus(
             units=modbus.numbers(unit, "--unit", 255),
             tables=modbus.tables(table),
             first=first,
-            last=last,
+            last=modbus.not_before(first, last),
             pause_s=pause,
             requests_max=requests,
         )
         scanned = asyncio.run(scan(settings, wanted))
         _say(*modbus.found_lines(scanned))
         if write is not None:
-            signals = signals_of(scanned, prefix)
-            write_signals(write, modbus.COLUMNS, signals, force=force)
-            _written(write, len(signals))
+            _written(write, modbus.COLUMNS, signals_of(scanned, prefix), force=force)
     except (AgentError, FieldError) as error:
         fail(error)
     raise typer.Exit(0 if scanned.ranges else 1)
@@ -188,10 +180,8 @@ def discover_llrp(
     try:
         reader = asyncio.run(ask(llrp.line_settings(target, options)))
         _say(*llrp.reader_lines(reader))
-        signals = signals_of(reader, prefix)
         if write is not None:
-            write_signals(write, llrp.COLUMNS, signals, force=force)
-            _written(write, len(signals))
+            _written(write, llrp.COLUMNS, signals_of(reader, prefix), force=force)
     except (AgentError, FieldError) as error:
         fail(error)
 
@@ -264,12 +254,18 @@ def fail(error: AgentError | FieldError) -> NoReturn:
 
 
 def _say(*lines: str) -> None:
+    """Print lines; what equipment calls its things must not steer the terminal."""
     for line in lines:
-        typer.echo(line)
+        typer.echo(
+            "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
+        )
 
 
-def _written(path: Path, signals: int) -> None:
+def _written(
+    path: Path, columns: Sequence[str], signals: Sequence[SignalSettings], *, force: bool
+) -> None:
+    write_signals(path, columns, signals, force=force)
     _say(
-        f"{path}: {signals} signals",
-        '  -> name it in the source: signals_csv = "…"; then lotproof-agent check --live',
+        f"{path}: {len(signals)} signals",
+        f'  -> in the source, signals_csv = "{path.name}"; then lotproof-agent check --live',
     )

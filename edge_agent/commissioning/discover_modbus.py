@@ -51,6 +51,13 @@ def numbers(text: str, what: str, last: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def not_before(first: int, last: int) -> int:
+    """Return the last address; SettingsFileError where it lies before the first."""
+    if last < first:
+        raise SettingsFileError((f"--to {last} lies before --from {first}",))
+    return last
+
+
 def tables(text: str) -> tuple[Table, ...]:
     """Return the tables of ``holding,input``; SettingsFileError where one is not known."""
     try:
@@ -74,6 +81,8 @@ def found_lines(scanned: Scanned) -> Iterator[str]:
             )
             filled = sum(value != 0 for value in each.values)
             yield f"    {each.table} {each.address} to {last}: {filled} not 0: {shown}"
+    for gone in scanned.unanswered:
+        yield f"! unit {gone.unit} gave no answer for {gone.table} {gone.address} to {gone.last}"
     if scanned.silent:
         yield f"- no answer from unit {', '.join(map(str, scanned.silent))}"
     if not scanned.complete:

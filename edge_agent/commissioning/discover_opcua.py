@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.errors import CommissioningError, SettingsFileError
 from edge_agent.settings_file import problems
-from protocols.field.opcua.discover import Browsed, Offer
+from protocols.field.opcua.discover import Browsed, Limits, Offer, browse
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
 from protocols.field.opcua.trust import describe, fingerprint, is_trusted, put_trust
 from protocols.wire.reading import Kind
@@ -103,6 +105,18 @@ def settle_trust(
     return f"trusted from now on: {put_trust(der, settings.trusted)}"
 
 
+def browsed(settings: OpcuaSettings, match: Sequence[str], prefix: str, limits: Limits) -> Browsed:
+    """Return what the server holds; certificates are judged in time where the clock is right."""
+    clock = GatewayClock(KernelClock())
+    now = clock.gateway_time() if clock.skew_max() is not None else None
+    return asyncio.run(browse(settings, now, match=match, prefix=prefix, limits=limits))
+
+
+def signals_of(browsed: Browsed) -> list[OpcuaSignal]:
+    """Return the variables that can be signals."""
+    return [each.signal for each in browsed.found if each.signal is not None]
+
+
 def offer_lines(offers: Sequence[Offer]) -> Iterator[str]:
     """Yield a line an endpoint, then one a certificate."""
     for offer in offers:
@@ -126,10 +140,9 @@ def found_lines(browsed: Browsed) -> Iterator[str]:
             yield f"    ! {each.note}"
     for note in browsed.notes:
         yield f"! {note}"
-    signals = sum(each.signal is not None for each in browsed.found)
     yield (
-        f"{browsed.nodes} nodes, {len(browsed.found)} variables that match, {signals} of them "
-        "can be signals"
+        f"{browsed.nodes} nodes, {len(browsed.found)} variables that match, "
+        f"{len(signals_of(browsed))} of them can be signals"
     )
 
 

@@ -39,9 +39,16 @@ class Redaction:
         return masked
 
     def environment(self, variables: Mapping[str, str]) -> list[str]:
-        """Return the names of variables that override settings; their values are secrets."""
+        """Return the names of variables that override settings, and remember their secrets."""
         names = sorted(name for name in variables if name.startswith(_OVERRIDES))
-        self._secrets |= {variables[name] for name in names if len(variables[name]) >= _TELLING}
+        for name in names:
+            if _SECRET_NAME.search(name):
+                self._learn(variables[name], certain=True)
+        if sources := variables.get(_SOURCES):
+            try:
+                self.settings({"source": json.loads(sources)})
+            except ValueError:
+                self._learn(sources, certain=True)
         return names
 
     def text(self, text: str) -> str:
@@ -89,6 +96,7 @@ class Redaction:
 
 
 _OVERRIDES: Final = "LOTPROOF_AGENT_"
+_SOURCES: Final = "LOTPROOF_AGENT_SOURCE"
 _TELLING: Final = 4  # characters
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|credential|\bpin\b", re.IGNORECASE)
 _PEM: Final = re.compile(r"-----BEGIN [^-]+-----.*?(?:-----END [^-]+-----|\Z)", re.DOTALL)

@@ -35,7 +35,9 @@ def write_signals(
 def write_new(path: Path, data: bytes, *, force: bool, mode: int = 0o666) -> None:
     """Write a file that is not there yet, or any with ``force``; raise CommissioningError."""
     try:
-        path.touch(mode=mode, exist_ok=force)
+        if force:
+            path.unlink(missing_ok=True)  # its rights are not those of the new one
+        path.touch(mode=mode, exist_ok=False)
         path.write_bytes(data)
     except FileExistsError as error:
         raise CommissioningError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import csv
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -77,11 +79,36 @@ async def test_holes_are_found_within_limits_and_without_a_write(bench: Bench) -
         await server.stop()
 
 
+async def test_equipment_that_hangs_up_on_a_unit_is_asked_on(tmp_path: Path) -> None:
+    """Unit 1 gives one register a request, to unit 2 the connection is closed, unit 3 answers."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while (frame := await reader.readexactly(12))[6] != 2:
+                count = int.from_bytes(frame[10:12])
+                body = bytes([frame[6], frame[7], 2 * count]) + frame[8:10] * count
+                if frame[6] == 1 and count > 1:
+                    body = bytes([frame[6], frame[7] | 0x80, 3])
+                writer.write(frame[:4] + len(body).to_bytes(2) + body)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        where = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        command = ("discover", "modbus", where, "--unit", "1-3", "--table", "holding")
+        said = await Bench(tmp_path).run(*command, "--to", "3", "--pause", "0")
+    assert said.code == 0, said.err
+    assert "no answer from unit 2" in said.out
+    assert "holding 0 to 3: 3 not 0: 0 1 2 3" in said.out
+    assert "✓ unit 3 answers" in said.out
+
+
 async def test_nothing_there_and_bad_arguments_end_apart(bench: Bench) -> None:
     nobody = f"127.0.0.1:{free_port()}"
     said = await bench.run("discover", "modbus", nobody)
     assert (said.code, "no connection" in said.err) == (1, True)
     said = await bench.run("discover", "modbus", nobody, "--unit", "1-300")
     assert (said.code, "--unit" in said.err) == (2, True)
+    said = await bench.run("discover", "modbus", nobody, "--from", "9", "--to", "3")
+    assert (said.code, "--to 3 lies before --from 9" in said.err) == (2, True)
     said = await bench.run("discover", "modbus", nobody, "--table", "holdings")
     assert (said.code, "holding, input, coil, discrete" in said.err) == (2, True)

@@ -86,8 +86,12 @@ def test_a_gateway_in_any_state_gives_what_it_can(tmp_path: Path) -> None:
         assert not any(MISSPELT in text for text in parts.values())
 
 
-def test_an_override_is_named_and_its_value_hidden() -> None:
+def test_an_override_is_named_and_its_secret_hidden() -> None:
     redaction = Redaction()
-    given = {"LOTPROOF_AGENT_UPLINK__HOST": "hidden-host", "HOME": "/root"}
-    assert redaction.environment(given) == ["LOTPROOF_AGENT_UPLINK__HOST"]
-    assert redaction.text("no line to hidden-host in /root") == "no line to ********** in /root"
+    given = {
+        "LOTPROOF_AGENT_SOURCE": '[{"driver": "opcua", "password": "hidden-word", "user": "joe"}]',
+        "LOTPROOF_AGENT_UPLINK__HOST": "broker",
+        "HOME": "/root",
+    }
+    assert redaction.environment(given) == sorted(given)[1:]
+    assert redaction.text("joe at broker: hidden-word") == "joe at broker: **********"

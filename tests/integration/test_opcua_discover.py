@@ -122,32 +122,30 @@ class Pages:
         async def browse_some(session: UaSession, params: Any) -> list[Any]:
             results = await real(session, params)
             self.most = max(self.most, len(results))
-            for number, result in enumerate(results):
-                self.cut(result, f"{self.asked_on}-{number}".encode())
-            return list(results)
+            return [
+                self.cut(result.References, f"{self.asked_on}-{number}".encode())
+                for number, result in enumerate(results)
+            ]
 
         async def browse_next(_session: UaSession, params: Any) -> list[Any]:
             self.asked_on += 1
-            results = []
-            for number, mark in enumerate(params.ContinuationPoints):
-                result = ua.BrowseResult(References=self.rest.pop(mark))
-                self.cut(result, f"{self.asked_on}+{number}".encode())
-                results.append(result)
-            return results
+            return [
+                self.cut(self.rest.pop(mark), f"{self.asked_on}+{number}".encode())
+                for number, mark in enumerate(params.ContinuationPoints)
+            ]
 
         monkeypatch.setattr(UaSession, "browse", browse_some)
         monkeypatch.setattr(UaSession, "browse_next", browse_next)
 
-    def cut(self, result: Any, mark: bytes) -> None:
-        if len(result.References) <= 3:
-            return
+    def cut(self, references: list[Any], mark: bytes) -> Any:
+        """Return an answer with the first references, and keep the rest under the mark."""
+        if len(references) <= 3:
+            return ua.BrowseResult(References=references)
         if len(self.rest) == 2:
             self.refused += 1
-            result.References = []
-            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNoContinuationPoints)
-            return
-        self.rest[mark] = result.References[3:]
-        result.References, result.ContinuationPoint = result.References[:3], mark
+            return ua.BrowseResult(StatusCode=ua.StatusCode(ua.StatusCodes.BadNoContinuationPoints))
+        self.rest[mark] = references[3:]
+        return ua.BrowseResult(References=references[:3], ContinuationPoint=mark)
 
 
 async def test_operation_limits_are_kept_and_continuations_followed(

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from protocols.field.driver import DriverError
 from protocols.field.modbus.line import Answer, Line, Outcome
 from protocols.field.modbus.planner import Block, Limits, Slot, halves, plan
 from protocols.field.modbus.settings import ModbusSettings, ModbusSignal, Table
 
-__all__ = ["Range", "Scanned", "Wanted", "scan", "signals_of"]
+__all__ = ["Range", "Scanned", "Unanswered", "Wanted", "scan", "signals_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +42,23 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """Addresses for which a unit that lives gave no answer at all."""
+
+    unit: int
+    table: Table
+    address: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scanned:
     """What a line holds as far as it was asked for."""
 
     answering: tuple[int, ...]  # units that answered, be it with a refusal
     silent: tuple[int, ...]
     ranges: tuple[Range, ...]
+    unanswered: tuple[Unanswered, ...]
     requests: int
     complete: bool  # whether ``requests_max`` sufficed
 
@@ -96,6 +108,7 @@ class _Scan:
         self._heard: set[int] = set()
         self._asked: list[int] = []
         self._ranges: list[Range] = []
+        self._unanswered: list[Unanswered] = []
         self._requests = 0
         self._complete = True
 
@@ -120,6 +133,7 @@ class _Scan:
             answering=tuple(unit for unit in self._asked if unit in self._heard),
             silent=tuple(unit for unit in self._asked if unit not in self._heard),
             ranges=tuple(_joined(self._ranges)),
+            unanswered=tuple(self._unanswered),
             requests=self._requests,
             complete=self._complete,
         )
@@ -132,6 +146,11 @@ class _Scan:
             found = Range(unit=block.unit, table=block.table, address=block.address, values=values)
             self._ranges.append(found)
             return answer
+        if answer.outcome is Outcome.SILENT and block.unit in self._heard:
+            last = block.address + block.count - 1
+            self._unanswered.append(
+                Unanswered(unit=block.unit, table=block.table, address=block.address, last=last)
+            )
         parts = halves(block)
         if parts is not None and (answer.outcome is Outcome.WRONG or answer.code in _NARROWS):
             for part in parts:
@@ -148,7 +167,11 @@ class _Scan:
             if self._requests:
                 await asyncio.sleep(self._wanted.pause_s)
             self._requests += 1
-            answer = await self._line.ask(block)
+            try:
+                answer = await self._line.ask(block)
+            except DriverError:
+                await self._line.open()  # some equipment hangs up on what it does not have
+                answer = Answer(outcome=Outcome.SILENT)
             if answer.outcome is Outcome.SILENT or answer.code in _NOBODY:
                 silent += 1
                 if silent > self._settings.retries:

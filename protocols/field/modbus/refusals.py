@@ -84,10 +84,10 @@ class Refusals:
 
 def code_name(code: int) -> str:
     """Return an exception code's name and number (Modbus Application Protocol section 7)."""
-    return f"{_EXCEPTIONS.get(code, 'exception')} ({code})"
+    return f"{_CODES.get(code, 'exception')} ({code})"
 
 
-_EXCEPTIONS: Final = {
+_CODES: Final = {
     1: "illegal function",
     2: "illegal data address",
     3: "illegal data value",

@@ -117,7 +117,8 @@ def describe(der: bytes) -> str:
         "valid": f"{since.isoformat()} to {until.isoformat()}",
         "SHA-256": fingerprint(der),
     }
-    return "\n".join(f"{name:12} {fact}" for name, fact in facts.items())
+    lines = (f"{name:12} {fact}" for name, fact in facts.items())
+    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 
 def put_trust(der: bytes, trusted: Path) -> Path:

@@ -196,7 +196,8 @@ def _address(node: Any, namespaces: Sequence[str]) -> str:
 
 
 def _unused(name: str, names: set[str]) -> str:
-    """Return the name, with a number where it is taken, and take it."""
+    """Return the name in printable characters, with a number where it is taken, and take it."""
+    name = "".join(each if each.isprintable() else "_" for each in name)
     number, wanted = 1, name
     while name in names:
         number += 1

@@ -97,11 +97,13 @@ class Walk:
                 if result.ContinuationPoint
             }
             while following:
-                params = ua.BrowseNextParameters()
-                params.ReleaseContinuationPoints = False
-                params.ContinuationPoints = list(following.values())
                 marks = {}
-                more = await services.browse_next(params)
+                more = await services.browse_next(
+                    ua.BrowseNextParameters(
+                        ReleaseContinuationPoints=False,
+                        ContinuationPoints=list(following.values()),
+                    )
+                )
                 for index, result in zip(following, more, strict=True):
                     found[index] += result.References or []
                     if result.ContinuationPoint:
