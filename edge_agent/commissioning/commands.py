@@ -246,19 +246,21 @@ def fail(error: AgentError | FieldError) -> NoReturn:
     if isinstance(error, SettingsFileError):
         wrong = error.problems
     for problem in wrong:
-        typer.echo(f"lotproof-agent: {problem}", err=True)
+        typer.echo(f"lotproof-agent: {_printable(problem)}", err=True)
     if error.hint:
-        typer.echo(f"  -> {error.hint}", err=True)
+        typer.echo(f"  -> {_printable(error.hint)}", err=True)
     settings = SettingsFileError | KeyFileError | SettingsError
     raise typer.Exit(2 if isinstance(error, settings) else 1)
 
 
 def _say(*lines: str) -> None:
-    """Print lines; what equipment calls its things must not steer the terminal."""
     for line in lines:
-        typer.echo(
-            "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
-        )
+        typer.echo(_printable(line))
+
+
+def _printable(text: str) -> str:
+    """Return the text without what could steer a terminal: equipment names things as it likes."""
+    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
 
 
 def _written(

@@ -38,6 +38,7 @@ async def server() -> AsyncIterator[Server]:
     await odd.add_property(index, "EngineeringUnits", unit("ZZZ", "widgets"))
     await oven.add_variable(ua.NodeId("Curve", index), f"{index}:Curve", [1.0, 2.0])
     await oven.add_variable(ua.NodeId("Node", index), f"{index}:Node", ua.NodeId(1, 1))
+    await oven.add_variable(ua.NodeId("Esc", index), f"{index}:Clear\x1b[2J", 1)
     await oven.add_reference(line, ua.ObjectIds.Organizes)  # a circle
     await server.start()
     yield server
@@ -71,7 +72,7 @@ async def browsed(
 async def test_every_variable_is_found_once_with_kind_unit_and_value(server: Server) -> None:
     found = await browsed(server, prefix="gw/")
     paths = [each.path for each in found.found]
-    assert len(paths) == len(set(paths)) == CHILDREN + 4
+    assert len(paths) == len(set(paths)) == CHILDREN + 5
     by_path = {each.path: each for each in found.found}
     heat = by_path["Line/Oven&/1/Heat"]
     assert heat.signal is not None
@@ -82,6 +83,9 @@ async def test_every_variable_is_found_once_with_kind_unit_and_value(server: Ser
     assert odd.signal is not None
     assert (odd.signal.kind, odd.signal.unit) == (Kind.INT, "1")
     assert "'widgets' is not known in UCUM" in odd.note
+    escape = by_path["Line/Oven&/1/Clear\x1b[2J"].signal
+    assert escape is not None
+    assert escape.name == "gw/Line/Oven&/1/Clear_[2J"
     curve, node = by_path["Line/Oven&/1/Curve"], by_path["Line/Oven&/1/Node"]
     assert (curve.signal, node.signal) == (None, None)
     assert "array" in curve.note
@@ -163,7 +167,7 @@ async def test_operation_limits_are_kept_and_continuations_followed(
             await group.add_variable(index, f"W{each}", 1)
     pages = Pages(monkeypatch)
     found = await browsed(server, "Line/*", "G?/*")
-    assert len(found.found) == CHILDREN + 4 + 3 * 5
+    assert len(found.found) == CHILDREN + 5 + 3 * 5
     assert not found.notes
     assert pages.asked_on > CHILDREN // 3
     assert pages.refused > 0
