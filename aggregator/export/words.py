@@ -42,6 +42,7 @@ ENGLISH: Final[Words] = {
     "charts": "Critical parameters",
     "sections": "Operations and phases",
     "entries": "Typed by persons; not readings",
+    "test_results": "Test results",
     "instruments": "Sensors and calibrations",
     "materials": "What went in",
     "balances": "Mass balance",
@@ -49,6 +50,9 @@ ENGLISH: Final[Words] = {
     "entry.withdrawn": "withdrawn",
     "entry.unchecked": "nobody else",
     "entry.corrected": "corrected",
+    "test.pass": "passed",
+    "test.fail": "failed",
+    "test.not_judged": "not judged",
     "state.calibrated": "calibrated",
     "state.overdue": "overdue",
     "state.failed": "failed",
@@ -107,6 +111,7 @@ ENGLISH: Final[Words] = {
     "held_material": "used while it was held or rejected",
     "mass_balance": "{into} went in, {out} came out (tolerance: {tolerance} of what went in)",
     "unchecked_entry": "{typed} {unit}, typed by {by}; nobody else has checked it",
+    "failed_test": "found {found}; specified: {specification} (result {result}, version {version})",
     "counter_reset": "a value that only rises fell",
     "clock_in_doubt": "the gateway's clock was {state}",
     "chain": "{flaw}",
@@ -163,6 +168,7 @@ ENGLISH: Final[Words] = {
     "kind.held_material": "Held material",
     "kind.mass_balance": "Mass balance",
     "kind.unchecked_entry": "Manual entry unchecked",
+    "kind.failed_test": "Test failed",
     "kind.late_data": "Late data",
     # Limits by id.
     "action-high": "high action limit",
@@ -220,6 +226,11 @@ ENGLISH: Final[Words] = {
     "col.by": "Typed by",
     "col.checked": "Checked by",
     "col.state": "State",
+    "col.test": "Test",
+    "col.specification": "Specified",
+    "col.verdict": "Verdict",
+    "col.analyst": "Analyst",
+    "col.instrument": "Instrument",
     "col.sensor": "Sensor",
     "col.calibration": "Calibration",
     "col.certificate": "Certificate",
@@ -275,7 +286,7 @@ def describe(item: Mapping[str, Any], words: Words = ENGLISH) -> str:
             details[name] = details[name].removeprefix("m-")[:8]
     if details.get("expires"):
         details["expires"] = moment(details["expires"], words)
-    for name in ("sensor", "certificate", "unit"):
+    for name in ("sensor", "certificate", "unit", "specification"):
         if name in details:
             details[name] = details[name] or "–"
     sentence: str = words.get(_sentence(kind, item["details"]), kind)

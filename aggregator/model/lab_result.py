@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -35,6 +36,22 @@ class LabResult:
     instrument: str = ""
     analyst: str = ""
     time: Nanoseconds  # when it was found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultVersion:
+    """A result as it was recorded; the laboratory's correction of it is its next version."""
+
+    result: LabResult
+    version: int  # from 1
+    recorded_time: Nanoseconds
+    recorded_by: str
+
+
+def in_force(recorded: Iterable[ResultVersion]) -> tuple[ResultVersion, ...]:
+    """Return the newest version of each result, in the order of their ids."""
+    newest = {each.result.result: each for each in sorted(recorded, key=lambda each: each.version)}
+    return tuple(newest[result] for result in sorted(newest))
 
 
 def to_document(result: LabResult) -> dict[str, Any]:

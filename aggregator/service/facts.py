@@ -75,6 +75,7 @@ class Touch(StrEnum):
 
     FACT = "fact"
     READINGS = "readings"  # a lot id, or a carrier that was seen
+    TEST_RESULT = "test_result"  # of a lot, new or corrected
 
 
 async def touch(

@@ -29,6 +29,7 @@ from aggregator.service.binding.sightings import identifying_series
 from aggregator.service.binding.whereabouts import lots_called, plant_of
 from aggregator.service.context import Context
 from aggregator.service.hold_evidence import HeldChain, hold, proving
+from aggregator.service.integration.results import versions_of
 from aggregator.service.record.circumstances import circumstances_of
 from aggregator.service.record.entries import entries_of
 from aggregator.service.record.master import limits_at, ordered, places_at, plant_at
@@ -68,6 +69,7 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
         facts=where.given,
         descents=where.descents,
         entries=tuple(await entries_of(tx, key)),
+        test_results=tuple(await versions_of(tx, key)),
         master=cited,
         earlier=await _earlier(tx, key),
     )

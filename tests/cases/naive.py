@@ -217,6 +217,15 @@ def excursions_alone(case: Mapping[str, Any], readings: Sequence[Arrived]) -> ob
     return int(np.count_nonzero(np.diff([False, *outside]) & outside))
 
 
+def newest_time(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Take of each test the result found last: a correction keeps the time of what it corrects."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in case["test_results"]:
+        if each["test"] not in found or each["at"] > found[each["test"]]["at"]:
+            found[each["test"]] = each
+    return sum(each["verdict"] == "fail" for each in found.values())
+
+
 RULES: Final[Mapping[str, Rule]] = {
     rule.__name__: rule
     for rule in (
@@ -244,5 +253,6 @@ RULES: Final[Mapping[str, Rule]] = {
         fixed_timeout,
         carrier_is_lot,
         excursions_alone,
+        newest_time,
     )
 }

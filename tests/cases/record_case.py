@@ -19,6 +19,7 @@ from aggregator.model.binding.descent import Descent, Portion
 from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.binding.locate import Plant
 from aggregator.model.completeness import ChainSpan, SettingsChange
+from aggregator.model.lab_result import LabResult, ResultVerdict, ResultVersion
 from aggregator.model.master.equipment import (
     Equipment,
     EquipmentPath,
@@ -103,6 +104,7 @@ def inputs_of(case: Mapping[str, Any], readings: Sequence[Arrived]) -> Inputs:
         descents=tuple(_descent(each) for each in case.get("descents", [])),
         series={spec.key: series_of(spec, readings) for spec in signals},
         chains=(chain_of(case.get("chain", {})),),
+        test_results=tuple(_result(each, case) for each in case.get("test_results", [])),
         circumstances=Circumstances(
             unit_changes=tuple(_unit_change(each) for each in case.get("unit_changes", []))
         ),
@@ -264,6 +266,26 @@ def _unit_change(spec: Mapping[str, Any]) -> UnitChange:
         time=at(spec["at"]),
         before=spec["before"],
         after=spec["after"],
+    )
+
+
+def _result(spec: Mapping[str, Any], case: Mapping[str, Any]) -> ResultVersion:
+    return ResultVersion(
+        result=LabResult(
+            lot=_lot(case["lot"]),
+            result=spec["result"],
+            test=spec["test"],
+            value=spec["value"],
+            unit=spec.get("unit", ""),
+            verdict=ResultVerdict(spec.get("verdict", "not_judged")),
+            specification=spec.get("specification", ""),
+            instrument=spec.get("instrument", ""),
+            analyst=spec.get("analyst", ""),
+            time=at(spec.get("at", 0)),
+        ),
+        version=spec.get("version", 1),
+        recorded_time=at(spec.get("recorded", 0)),
+        recorded_by=spec.get("source", "lims"),
     )
 
 

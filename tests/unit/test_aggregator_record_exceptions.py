@@ -16,6 +16,7 @@ from aggregator.export.words import describe
 from aggregator.export.words_zh import CHINESE
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part, quantity
 from aggregator.model.genealogy.item import lot_item
+from aggregator.model.lab_result import LabResult, ResultVerdict, ResultVersion
 from aggregator.model.master.equipment import EquipmentPath
 from aggregator.model.master.lot import Lot, check_gtin, check_lot_key
 from aggregator.model.master.order import Job, JobId, OrderId
@@ -472,6 +473,62 @@ def test_a_typed_value_outside_of_a_limit_is_told() -> None:
     assert item.details["readings"] == 0
     assert told(record(entries=(entry("4", unit="bar"),)), ExceptionKind.UNIT_MISMATCH)
     assert not record(entries=(entry("clean", unit=""),)).exceptions
+
+
+def result(verdict: str, *, of: str = "LIMS-77", version: int = 1) -> ResultVersion:
+    return ResultVersion(
+        result=LabResult(
+            lot=LOT,
+            result=of,
+            test="sterility",
+            value="no growth",
+            verdict=ResultVerdict(verdict),
+            time=at(60),
+        ),
+        version=version,
+        recorded_time=at(90 + version),
+        recorded_by="lims",
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "failed", "passed"),
+    [
+        ((), 0, 0),
+        (("pass",), 0, 1),
+        (("fail",), 1, 0),
+        (("not_judged",), 0, 0),
+        (("fail", "pass"), 0, 1),
+        (("pass", "fail"), 1, 0),
+        (("fail", "not_judged"), 0, 0),
+    ],
+)
+def test_the_result_in_force_decides_and_every_version_stays(
+    verdicts: tuple[str, ...], failed: int, passed: int
+) -> None:
+    recorded = tuple(result(each, version=number) for number, each in enumerate(verdicts, start=1))
+    inputs = replace(inputs_of(case(), MOVING), test_results=recorded)
+    found = assemble(inputs)
+    data = encode_record(found)
+    assert encode_record(assemble(replace(inputs, test_results=recorded[::-1]))) == data
+    items = told(found, ExceptionKind.FAILED_TEST)
+    assert (len(items), passes(found, ExceptionKind.FAILED_TEST)) == (failed, passed)
+    assert all(item.details["version"] == len(verdicts) for item in items)
+    shown = json.loads(data)["test_results"]
+    assert [each["verdict"] for each in shown] == list(verdicts)
+    assert [each["superseded"] for each in shown] == [True] * (len(verdicts) - 1) + [False] * bool(
+        verdicts
+    )
+
+
+def test_results_are_corrected_one_by_one() -> None:
+    recorded = (result("fail"), result("pass", version=2), result("fail", of="LIMS-78"))
+    found = assemble(replace(inputs_of(case(), MOVING), test_results=recorded))
+    (item,) = told(found, ExceptionKind.FAILED_TEST)
+    assert (item.subject, item.details["result"], item.start) == ("sterility", "LIMS-78", at(60))
+    assert describe({"id": item.id, **item.to_json()}) == (
+        "found no growth; specified: – (result LIMS-78, version 1)"
+    )
 
 
 def test_a_corrected_entry_stays_and_is_not_judged() -> None:

@@ -22,6 +22,7 @@ def tables(document: Mapping[str, Any], words: Words) -> dict[str, list[Json]]:
         "materials": _materials(document, words),
         "balances": _balances(document, words),
         "entries": _entries(document, words),
+        "test_results": _test_results(document, words),
     }
 
 
@@ -132,6 +133,25 @@ def _entries(document: Mapping[str, Any], words: Words) -> list[Json]:
             "state": say(words, "entry.corrected") if each["id"] in superseded else "",
         }
         for each in document.get("entries", ())
+    ]
+
+
+def _test_results(document: Mapping[str, Any], words: Words) -> list[Json]:
+    """Return a row for each version of each test result, the corrected ones too."""
+    return [
+        {
+            "id": displayable(each["result"]),
+            "version": str(each["version"]),
+            "test": displayable(each["test"]),
+            "value": displayable(f"{each['value']} {unit_shown(each['unit'])}".strip()),
+            "specification": displayable(each["specification"] or "–"),
+            "verdict": say(words, f"test.{each['verdict']}"),
+            "time": moment(each["time"], words),
+            "analyst": displayable(each["analyst"] or "–"),
+            "instrument": displayable(each["instrument"] or "–"),
+            "state": say(words, "entry.corrected") if each["superseded"] else "",
+        }
+        for each in document.get("test_results", ())
     ]
 
 

@@ -27,6 +27,7 @@ from aggregator.model.binding.locate import (
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.binding.rule import Rule
 from aggregator.model.completeness import ChainSpan, Finding, check_completeness
+from aggregator.model.lab_result import ResultVersion
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import Lot
 from aggregator.model.master.order import Job, JobId, WorkOrder
@@ -45,6 +46,7 @@ from aggregator.model.record.batch_record import (
 from aggregator.model.record.checks import (
     evidence,
     instruments,
+    laboratory,
     materials,
     people,
     place,
@@ -78,6 +80,7 @@ class Inputs:
     master: Mapping[str, int] = field(default_factory=dict)
     circumstances: Circumstances = field(default_factory=Circumstances)
     entries: tuple[Entry, ...] = ()  # typed by persons, superseded ones included
+    test_results: tuple[ResultVersion, ...] = ()  # every version of each
     earlier: Earlier | None = None
     rule: Rule = field(default_factory=Rule)
 
@@ -128,6 +131,7 @@ def assemble(inputs: Inputs) -> BatchRecord:
         materials=found.consumed,
         steps=found.steps,
         entries=found.entries,
+        test_results=tuple(sorted(inputs.test_results, key=_result_order)),
         recipe=inputs.circumstances.recipe,
         definition=inputs.circumstances.material,
         exceptions=ledger.in_order(),
@@ -206,6 +210,7 @@ def _check(inputs: Inputs, where: Whereabouts, found: _Found) -> Ledger:
     people.entries(ledger, found.entries, inputs.parameters)
     materials.consumed(ledger, found.consumed)
     materials.balances(ledger, found.steps)
+    laboratory.results(ledger, inputs.test_results)
     return ledger
 
 
@@ -315,6 +320,10 @@ def _decided(master: Mapping[str, int], parameters: Sequence[ParameterResult]) -
 
 def _entry_order(entry: Entry) -> tuple[Nanoseconds, Nanoseconds, EntryId]:
     return entry.time, entry.recorded or 0, entry.id
+
+
+def _result_order(recorded: ResultVersion) -> tuple[str, int]:
+    return recorded.result.result, recorded.version
 
 
 def _cited(where: Whereabouts) -> tuple[Fact, ...]:

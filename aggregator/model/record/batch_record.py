@@ -19,6 +19,7 @@ from aggregator.model.completeness import ChainSpan, Finding
 from aggregator.model.excursion import Excursion, Limit
 from aggregator.model.figures import Figures, Number, Result
 from aggregator.model.gaps import Missing
+from aggregator.model.lab_result import ResultVersion
 from aggregator.model.master.equipment import EquipmentPath, SignalSpec
 from aggregator.model.master.lot import Lot, Material
 from aggregator.model.master.order import Job, WorkOrder
@@ -163,6 +164,7 @@ class BatchRecord:
     materials: tuple[Consumption, ...]  # what went in
     steps: tuple[Step, ...]  # that made it, with their balances
     entries: tuple[Entry, ...]  # typed by persons; the superseded ones too
+    test_results: tuple[ResultVersion, ...]  # every version, the corrected ones too
     recipe: Recipe | None  # that the lot was begun by
     definition: Material | None  # of its material; says how long this is kept
     exceptions: tuple[ExceptionItem, ...]

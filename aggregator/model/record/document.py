@@ -66,6 +66,7 @@ def to_document(record: BatchRecord) -> Json:
         "materials": [parts.material(each) for each in record.materials],
         "balances": [parts.balance(each) for each in record.steps],
         "entries": [parts.entry(each) for each in record.entries],
+        "test_results": parts.test_results(record.test_results),
         "exceptions": [{"id": each.id, **each.to_json()} for each in record.exceptions],
         "checks": {
             "rule": CHECKS,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aggregator.model.binding.bind import Span
 from aggregator.model.binding.fact import FOREVER
 from aggregator.model.figures import Figures
 from aggregator.model.genealogy.balance import BalanceState
+from aggregator.model.lab_result import ResultVersion, in_force, to_document
 from aggregator.model.master.lot import LotKey, Material
 from aggregator.model.master.recipe import Limits, Recipe
 from aggregator.model.record.batch_record import ParameterResult, Section, SectionFigures
@@ -163,6 +165,26 @@ def entry(found: Entry) -> Json:
         if check is None
         else {"by": check.by, "time": time(check.time), "reason": check.reason},
     }
+
+
+def test_results(recorded: Sequence[ResultVersion]) -> list[Json]:
+    """Return what a laboratory found, each version of it; those that were corrected are marked."""
+    newest = {each.result.result: each.version for each in in_force(recorded)}
+    return [
+        {
+            **_of_lot(to_document(each.result)),
+            "version": each.version,
+            "superseded": each.version < newest[each.result.result],
+            "source": each.recorded_by,
+            "recorded": time(each.recorded_time),
+        }
+        for each in recorded
+    ]
+
+
+def _of_lot(document: Json) -> Json:
+    """Leave out the lot, which is the record's own."""
+    return {name: value for name, value in document.items() if name not in ("gtin", "lot")}
 
 
 def interval(span: Span) -> list[str | None]:

@@ -17,7 +17,7 @@ from protocols.wire.dossier.file import canonical_json
 from protocols.wire.dossier.instant import format_time
 from protocols.wire.reading import Nanoseconds
 
-CHECKS: Final = "checks/2"
+CHECKS: Final = "checks/3"
 """Id and version of the set of checks; a record names the one that it was judged by."""
 
 Detail = str | int | float | None | tuple[str, ...]
@@ -55,6 +55,7 @@ class ExceptionKind(StrEnum):
     HELD = "held_material"  # what went in was held or rejected when it was used
     BALANCE = "mass_balance"  # more or less came out than the tolerance allows
     ENTRY = "unchecked_entry"  # nobody else has checked what a person typed
+    FAILED_TEST = "failed_test"  # the laboratory says that the lot did not pass
     LATE_DATA = "late_data"  # data came after the record had been complete
 
 

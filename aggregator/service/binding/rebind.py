@@ -43,6 +43,7 @@ class Why(StrEnum):
     READINGS = "readings"
     FACT = "fact"
     GENEALOGY = "genealogy"
+    TEST_RESULT = "test_result"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

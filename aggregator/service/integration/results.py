@@ -1,32 +1,23 @@
 """Use cases: record a lot's test results, and read them.
 
-A result that is corrected by the laboratory is a new version of it; the old ones stay.
+A result that is corrected by the laboratory is a new version of it; the old ones stay. Either is
+part of the lot's record: one that was assembled before is overtaken.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, InvalidError
-from aggregator.model.lab_result import LabResult, from_document, to_document
+from aggregator.model.lab_result import LabResult, ResultVersion, from_document, to_document
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.service.context import Context
+from aggregator.service.facts import Touch, touch
 from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Row, Transaction
-from protocols.wire.reading import Nanoseconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredResult:
-    """A version of a result."""
-
-    result: LabResult
-    version: int  # from 1
-    recorded_time: Nanoseconds
-    recorded_by: str
+from protocols.wire.dossier.series import Interval
 
 
 async def record(
@@ -37,7 +28,7 @@ async def record(
     *,
     expected_version: int | None,
     why: str,
-) -> StoredResult:
+) -> ResultVersion:
     """Make ``result`` the current version of its result and return it.
 
     ``expected_version`` is the version that is changed (None: none is). The same again is no
@@ -68,6 +59,8 @@ async def record(
         recorded_time=now,
         recorded_by=actor.name,
     )
+    found = Interval(result.time, result.time)
+    await touch(tx, found, equipment=None, lot=result.lot, why=Touch.TEST_RESULT)
     entry = audit.Entry(
         who=actor.name,
         act=Act.WRITE_RESULTS.value,
@@ -77,10 +70,10 @@ async def record(
         why=why,
     )
     await audit.record(tx, entry, context.clock)
-    return StoredResult(result=result, version=seen + 1, recorded_time=now, recorded_by=actor.name)
+    return ResultVersion(result=result, version=seen + 1, recorded_time=now, recorded_by=actor.name)
 
 
-async def of_lot(context: Context, actor: Actor, gtin: str, lot: str) -> list[StoredResult]:
+async def of_lot(context: Context, actor: Actor, gtin: str, lot: str) -> list[ResultVersion]:
     """Return the current version of each result of a lot."""
     require(actor, Act.READ_RECORDS)
     key = check_lot_key(gtin, lot)
@@ -88,10 +81,17 @@ async def of_lot(context: Context, actor: Actor, gtin: str, lot: str) -> list[St
         return await results_of(tx, key)
 
 
-async def results_of(tx: Transaction, key: LotKey) -> list[StoredResult]:
+async def results_of(tx: Transaction, key: LotKey) -> list[ResultVersion]:
     """Return the current version of each result of a lot, in the order of their ids."""
     return [
         _stored(row) for row in await tx.fetch("test_results.of_lot", gtin=key.gtin, lot=key.lot)
+    ]
+
+
+async def versions_of(tx: Transaction, key: LotKey) -> list[ResultVersion]:
+    """Return every version of each result of a lot, the corrected ones too."""
+    return [
+        _stored(row) for row in await tx.fetch("test_results.versions", gtin=key.gtin, lot=key.lot)
     ]
 
 
@@ -102,8 +102,8 @@ async def current_version(tx: Transaction, result: LabResult) -> int | None:
     return None if row is None else int(row["version"])
 
 
-def _stored(row: Row) -> StoredResult:
-    return StoredResult(
+def _stored(row: Row) -> ResultVersion:
+    return ResultVersion(
         result=from_document(json.loads(row["document"])),
         version=row["version"],
         recorded_time=row["recorded_time"],

@@ -24,3 +24,8 @@ WHERE gtin = :gtin AND lot = :lot AND version = (
     WHERE n.gtin = t.gtin AND n.lot = t.lot AND n.result = t.result
 )
 ORDER BY result;
+
+-- name: test_results.versions
+-- Every version of each of a lot's results, the corrected ones too.
+SELECT gtin, lot, result, version, document, recorded_time, recorded_by
+FROM test_results WHERE gtin = :gtin AND lot = :lot ORDER BY result, version;
