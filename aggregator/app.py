@@ -41,6 +41,11 @@ from aggregator.store.workers import Workers
 
 T = TypeVar("T")
 _ANSWERED_S: Final = 2  # for the requests that the web server has begun to answer
+_SWITCH_S: Final = 0.0005
+"""Longest that a thread which reckons keeps the others from the interpreter.
+
+A commit changes hands between threads some twenty times: by Python's own 5 ms, one that builds the
+index would hold it up for a hundred."""
 _ENDS_S: Final = 4.0  # from the signal, then nothing is waited for any more
 
 
@@ -88,6 +93,7 @@ async def open_context(settings: Settings, clock: Clock | None = None) -> AsyncI
 
 async def run(settings: Settings) -> None:
     """Run the aggregator until SIGTERM or SIGINT, and be over within five seconds of it."""
+    sys.setswitchinterval(_SWITCH_S)
     stopped = _stop_signal()
     async with AsyncExitStack() as stack:
         context = await _unless(stopped, _open(settings, stack))
@@ -112,7 +118,9 @@ async def _work(context: Context, stopped: asyncio.Event) -> None:
             group.create_task(link.run(intake.receipts), name="broker"),
             group.create_task(take_messages(link, intake), name="intake"),
             group.create_task(Decisions(intake, link.publish).run(), name="decisions"),
-            group.create_task(Indexer(store, clock, settings.segments).run(), name="index"),
+            group.create_task(
+                Indexer(store, clock, settings.segments, context.workers).run(), name="index"
+            ),
             group.create_task(
                 Checkpointer(store, keys, clock, settings.log).run(), name="checkpoints"
             ),

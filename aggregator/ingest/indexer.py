@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -34,6 +35,7 @@ from aggregator.store.segments.codec import (
     decode_column,
     encode_segment,
 )
+from aggregator.store.workers import Workers
 from protocols.wire.reading import SECOND
 from protocols.wire.topics import Channel, topic
 
@@ -76,8 +78,16 @@ class _Covered(NamedTuple):
 class Indexer:
     """Keeps the index near the head of every chain."""
 
-    def __init__(self, store: Store, clock: Clock, settings: SegmentSettings | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        settings: SegmentSettings | None = None,
+        workers: Workers | None = None,
+    ) -> None:
+        """Reckon in ``workers``, so that the intake does not wait; without them in threads."""
         self._store = store
+        self._workers = workers or Workers()
         self._clock = clock
         self._settings = settings or SegmentSettings()
         self._quarantine = Quarantine(0)  # a stored bundle is not kept twice
@@ -135,7 +145,8 @@ class Indexer:
                 stop=row["head"] + 1,
                 count=_BUNDLES_MAX,
             )
-        opened, built, taken = await asyncio.to_thread(_build, bundles, self._span)
+        work = partial(_build, span=self._span)
+        opened, built, taken = await self._workers.one(work, bundles)
         await self._keep(row, built, bundles[:taken], opened)
         metrics.SEGMENTS.inc()
         await self._join_small(row)
@@ -189,7 +200,7 @@ class Indexer:
                 first=small[0]["first_number"],
                 stop=small[-1]["end_number"],
             )
-        ids, built = await asyncio.to_thread(_rejoin, stored)
+        ids, built = await self._workers.one(_rejoin, stored)
         async with self._store.write() as tx:
             for row in small:
                 await _remove(tx, row["segment_id"])

@@ -50,6 +50,13 @@ class Workers:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def one(self, work: Callable[[P], T], piece: P) -> T:
+        """Return ``work(piece)``, done in a process: it is long, and threads share the interpreter.
+
+        Whatever else waits for the interpreter, such as a commit, would wait for the work.
+        """
+        return await (self._do(work, piece) if self.count else asyncio.to_thread(work, piece))
+
     def close(self) -> None:
         """End the processes."""
         while self._idle:

@@ -21,6 +21,7 @@ from aggregator.store.evidence import bundles, chains
 from aggregator.store.keys import load_keys
 from aggregator.store.seals import verify_window
 from aggregator.store.segments import ReadingIndex
+from aggregator.store.segments.build import bundle_times, open_bundles
 from aggregator.store.sqlite import SqliteStore
 from aggregator.store.workers import Workers
 from protocols.wire.header import ClockState, GatewayId
@@ -55,9 +56,9 @@ class Line:
             pytest.fail("the signal was never seen")
         return found
 
-    def indexer(self, **settings: Any) -> Indexer:
+    def indexer(self, workers: Workers | None = None, **settings: Any) -> Indexer:
         """Return an indexer with these settings."""
-        return Indexer(self.store, SystemClock(), SegmentSettings(**settings))
+        return Indexer(self.store, SystemClock(), SegmentSettings(**settings), workers)
 
     async def segments(self) -> list[tuple[int, int]]:
         """Return the bundle numbers that each segment covers."""
@@ -126,6 +127,28 @@ async def test_a_series_does_not_tell_how_it_was_stored(line: Line) -> None:
     assert from_bundles.times.min() > 5, "a time that cannot be places nothing"
     assert bool((np.diff(from_bundles.times) >= 0).all())
     assert from_bundles.present.sum() == 200 - 13
+
+
+async def test_a_segment_made_in_another_process_is_the_same(line: Line) -> None:
+    await line.take(*mixed(line, 40))
+    from_bundles = await line.series()
+    workers = Workers(1)
+    try:
+        assert await line.indexer(workers).rebuild() == 1
+    finally:
+        workers.close()
+    assert same(from_bundles, await line.series())
+
+
+async def test_the_times_of_a_bundle_are_those_that_place_its_readings(line: Line) -> None:
+    for number, data in enumerate(mixed(line, 12)):
+        opened = open_bundles([(number, data)])
+        assert not opened.wrong
+        times: dict[SignalName, list[int]] = {}
+        for key, part in opened.parts.items():
+            times.setdefault(key.signal, []).extend(part.times.tolist())
+        assert bundle_times(data) == {name: (min(of), max(of)) for name, of in times.items()}
+        assert bundle_times(data[:-1]) == {}
 
 
 async def test_small_segments_are_joined_and_nothing_changes(line: Line) -> None:

@@ -55,6 +55,13 @@ async def test_without_processes_or_for_one_piece_a_thread_does_it(workers: Work
     assert await workers.map(where, []) == []
 
 
+async def test_one_long_piece_is_done_beside(workers: Workers) -> None:
+    piece, process = await workers.one(where, 7)
+    assert piece == 7
+    assert process != os.getpid()
+    assert await Workers().one(where, 7) == (7, os.getpid())
+
+
 async def test_an_error_comes_back_and_the_worker_goes_on(workers: Workers) -> None:
     with pytest.raises(ValueError, match="is none"):
         await workers.map(refuse, [1, 2])
