@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.caller import Caller, ContextOf
 from aggregator.model.binding.fact import Authority, Fact, FactId, FactKind
+from aggregator.model.master.carrier import check_carrier
 from aggregator.model.master.equipment import check_path
 from aggregator.model.master.lot import check_lot_id, check_lot_key
 from aggregator.model.master.order import JobId
@@ -56,7 +57,10 @@ class FactRequest(BaseModel):
         str, Field(max_length=20, description="Name of the sublot, where it is not the whole lot.")
     ] = ""
     carrier: Annotated[
-        str, Field(pattern="^([0-9a-f]{2})*$", description="EPC in hexadecimal.")
+        str,
+        Field(
+            max_length=124, description="EPC in hexadecimal, (00)SSCC or (8003)GRAI of the label."
+        ),
     ] = ""
     job: str = ""
     text: Annotated[str, Field(max_length=200, description="Name of a context or phase.")] = ""
@@ -116,7 +120,7 @@ def _fact(asked: FactRequest, source: str, now: Nanoseconds) -> Fact:
         equipment=check_path(asked.equipment) if asked.equipment else None,
         lot=None if asked.lot is None else check_lot_key(asked.lot.gtin, asked.lot.lot),
         part=check_lot_id(asked.part) if asked.part else "",
-        carrier=asked.carrier or None,
+        carrier=check_carrier(asked.carrier) if asked.carrier else None,
         job=JobId(asked.job) if asked.job else None,
         text=asked.text,
         uncertainty=asked.uncertainty,

@@ -16,6 +16,7 @@ from aggregator.model.binding.locate import survey
 from aggregator.model.binding.occupancy import Window
 from aggregator.model.genealogy.edge import Edge, EdgeKind, Part
 from aggregator.model.genealogy.item import check_item, lot_item
+from aggregator.model.master.carrier import called
 from aggregator.model.master.equipment import EquipmentPath
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.ops.rebinder import Rebinder
@@ -95,7 +96,7 @@ async def index_of(plant: RecordedPlant) -> list[tuple[Any, ...]]:
     async with plant.context.store.read() as tx:
         found = [
             (said, row["signal"], row["start_time"], row["end_time"])
-            for said in ("L-1", "L-2", EPC)
+            for said in ("L-1", "L-2", called(EPC))
             for row in await tx.fetch("sightings.of", said=said)
         ]
     return sorted(found)
@@ -140,7 +141,7 @@ async def test_bundle_by_bundle_in_any_order_the_index_is_the_one_made_at_once(
     await refresh(plant.context)
     step_by_step = await index_of(plant)
     assert step_by_step == await from_scratch(plant)
-    assert {row[0] for row in step_by_step} == {"L-1", "L-2", EPC}
+    assert {row[0] for row in step_by_step} == {"L-1", "L-2", called(EPC)}
 
 
 async def test_what_is_said_of_a_stretch_is_what_is_said_of_it_in_the_whole(
@@ -310,6 +311,48 @@ async def test_a_pallet_brings_the_lot_in_the_box_on_it(plant: RecordedPlant) ->
     assert [(time - START) // SECOND for time in (window.start.time, window.end.time)] == [21, 24]
     made = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-2")
     assert made.document["facts"][0]["carrier"] == EPC
+
+
+GRAI_TAG, GRAI_LABEL = "33164433400d1ec00000004d", "(8003)0950600013435277"
+SGTIN_TAG, SGTIN = "30364433400d1ec00000004d", f"(01){GTIN}(21)77"
+
+
+@pytest.mark.req(18)
+async def test_a_carrier_named_by_its_label_is_the_one_whose_tag_was_read(
+    plant: RecordedPlant,
+) -> None:
+    gateway = plant.gateway
+    reads = [sighting(GRAI_TAG, at) for at in (20, 22, 24)]
+    first = gateway.seal(reads, sealed_time=gateway.time)
+    gateway.time = START + 60 * SECOND
+    await plant.take([first, gateway.seal(), gateway.seal()])
+    link = said(TWO, 0, 600, kind=FactKind.ASSOCIATION, equipment=None, carrier=GRAI_LABEL)
+    await facts.add(plant.context, OPERATOR, link, why="loaded")
+    assert TWO in await rebind(plant.context)
+    (window,) = (await bindings(plant.context, QA, GTIN, "L-2")).windows
+    assert [(time - START) // SECOND for time in (window.start.time, window.end.time)] == [20, 24]
+    made = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-2")
+    assert made.document["facts"][0]["carrier"] == GRAI_TAG, "the record says what was read"
+
+
+@pytest.mark.req(18)
+async def test_a_unit_that_is_read_brings_the_lot_that_it_is_of(plant: RecordedPlant) -> None:
+    gateway = plant.gateway
+    reads = [sighting(SGTIN_TAG, at) for at in (20, 22, 24)]
+    first = gateway.seal(reads, sealed_time=gateway.time)
+    gateway.time = START + 60 * SECOND
+    await plant.take([first, gateway.seal(), gateway.seal()])
+    assert (await bindings(plant.context, QA, GTIN, "L-2")).windows == ()
+    await rebind(plant.context)
+    for version, lot in ((None, "L-1"), (1, "L-2")):
+        unit = master_data.parse(EntityKind.UNIT, {"unit_id": SGTIN, "gtin": GTIN, "lot": lot})
+        await master_data.put(plant.context, ENGINEER, unit, expected_version=version, why="packed")
+    assert await rebind(plant.context) == [ONE, TWO], "the lot that it was said to be of as well"
+    (window,) = (await bindings(plant.context, QA, GTIN, "L-2")).windows
+    assert [(time - START) // SECOND for time in (window.start.time, window.end.time)] == [20, 24]
+    assert (await bindings(plant.context, QA, GTIN, "L-1")).windows == ()
+    made = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-2")
+    assert made.document["facts"][0]["carrier"] == SGTIN_TAG
 
 
 async def test_what_is_read_in_a_changeover_is_counted_as_such(plant: RecordedPlant) -> None:

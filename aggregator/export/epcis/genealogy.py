@@ -9,8 +9,6 @@ from aggregator.export.epcis.naming import Naming, lot_class, moment
 from aggregator.export.epcis.units import unit_of
 from aggregator.model.genealogy.edge import FLOW, Edge, EdgeKind, Part, Quantity
 from aggregator.model.genealogy.item import Item, ItemKind, lot_of
-from protocols.identifiers import gs1
-from protocols.identifiers.gs1.digital_link import to_digital_link
 
 Json = dict[str, Any]
 
@@ -103,8 +101,6 @@ def _uri(item: Item, naming: Naming) -> str:
         return naming.address("sublot", f"{lot.gtin}/{lot.lot}/{part}")
     if lot is not None:
         return lot_class(lot.gtin, lot.lot)
-    if item.key.startswith("("):
-        return to_digital_link(gs1.parse(item.key))
     return naming.carrier(item.key)
 
 

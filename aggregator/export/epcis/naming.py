@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
+from protocols.identifiers import gs1
 from protocols.identifiers.epc import decode
 from protocols.identifiers.errors import EpcError, IdentifierError
 from protocols.identifiers.gs1.digital_link import to_digital_link
@@ -51,13 +52,15 @@ class Naming:
         except IdentifierError:  # the path has characters that AI (254) has not
             return self.address("equipment", path)
 
-    def carrier(self, epc: str) -> str:
-        """Return the URI that an EPC stands for; one of no scheme is named by its bits."""
-        data = bytes.fromhex(epc)
+    def carrier(self, name: str) -> str:
+        """Return the URI of an EPC or a label; an EPC of no scheme is named by its bits."""
+        if name.startswith("("):
+            return to_digital_link(gs1.parse(name))
+        data = bytes.fromhex(name)
         try:
-            return decode(data, len(data) * 8).uri or self.address("carrier", epc)
+            return decode(data, len(data) * 8).uri or self.address("carrier", name)
         except EpcError:
-            return self.address("carrier", epc)
+            return self.address("carrier", name)
 
 
 def lot_class(gtin: str, lot: str) -> str:

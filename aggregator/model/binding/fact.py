@@ -57,7 +57,7 @@ class Fact:
     equipment: EquipmentPath | None = None  # where, for occupancy and context
     lot: LotKey | None = None
     part: str = ""  # the sublot's name, where it was not all of the lot
-    carrier: str | None = None  # EPC in hexadecimal, for an association
+    carrier: str | None = None  # EPC in hexadecimal, or what the label says, for an association
     job: JobId | None = None
     text: str = ""  # what was read, where it names no lot we know; the name of a context
     uncertainty: Nanoseconds = 0  # of start and end

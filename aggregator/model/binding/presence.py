@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.binding.named import source_of
+from aggregator.model.master.carrier import called
 from aggregator.model.master.equipment import EquipmentPath, SignalSpec, is_at
 from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import Series
@@ -99,18 +100,20 @@ def carrier_occupancy(
 ) -> tuple[tuple[Fact, ...], tuple[Dwell, ...]]:
     """Return the occupancy that dwells give through associations, and dwells of unknown carriers.
 
-    A carrier is reused: it stands for a lot only while the association lasts.
+    A carrier is reused: it stands for a lot only while the association lasts, which may name it by
+    its EPC or by its label.
     """
     derived: list[Fact] = []
     unknown: list[Dwell] = []
+    by_name: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if fact.kind is FactKind.ASSOCIATION and fact.carrier is not None:
+            by_name.setdefault(called(fact.carrier), []).append(fact)
     for dwell in seen:
         held = [
             fact
-            for fact in facts
-            if fact.kind is FactKind.ASSOCIATION
-            and fact.carrier == dwell.carrier
-            and fact.until > dwell.start
-            and (dwell.end is None or fact.start < dwell.end)
+            for fact in by_name.get(called(dwell.carrier), [])
+            if fact.until > dwell.start and (dwell.end is None or fact.start < dwell.end)
         ]
         if not held:
             unknown.append(dwell)

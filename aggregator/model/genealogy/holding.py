@@ -9,6 +9,7 @@ from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.genealogy.descent import portions
 from aggregator.model.genealogy.edge import HOLDING, Edge, Part
 from aggregator.model.genealogy.item import ItemKind
+from aggregator.model.master.carrier import called
 
 
 def associations(edges: Iterable[Edge]) -> tuple[Fact, ...]:
@@ -52,7 +53,8 @@ def _direct(edge: Edge) -> Iterator[Fact]:
 
 def _around(edge: Edge, fact: Fact) -> Iterator[Fact]:
     """Yield what follows for the carriers that held the fact's own carrier, while they did."""
-    if fact.carrier not in carriers(edge.outputs):
+    inner = {called(each) for each in carriers(edge.outputs)}
+    if fact.carrier is None or called(fact.carrier) not in inner:
         return
     ends = [end for end in (edge.end, fact.end) if end is not None]
     start, end = max(edge.start, fact.start), min(ends, default=None)

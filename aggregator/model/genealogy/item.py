@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from aggregator.errors import InvalidError
+from aggregator.model.master.carrier import check_carrier
 from aggregator.model.master.lot import LotKey, check_gtin, check_lot_id, check_lot_key
 from protocols.identifiers import gs1
 from protocols.identifiers.errors import IdentifierError
@@ -61,7 +62,7 @@ def check_item(kind: str, key: str) -> Item:
         case ItemKind.LOT | ItemKind.SUBLOT | ItemKind.UNIT:
             return _material(known, key)
         case ItemKind.CARRIER:
-            return Item(known, _carrier(key))
+            return Item(known, check_carrier(key))
         case _:
             if not key.isprintable() or not 1 <= len(key) <= KEY_MAX or key != key.strip():
                 raise InvalidError(
@@ -115,8 +116,6 @@ def scanned_item(text: str) -> Item:
 KEY_MAX: Final = 300
 _LOT: Final = re.compile(r"\(01\)([0-9]{14})\(10\)([^#]+)(?:#(.+))?")
 _UNIT: Final = re.compile(r"\(01\)([0-9]{14})\(21\)(.+)")
-_EPC: Final = re.compile(r"(?:[0-9a-f]{2}){2,62}")
-_LABEL: Final = re.compile(r"\((00|8003)\)(.+)")
 
 
 def _material(kind: ItemKind, key: str) -> Item:
@@ -138,18 +137,3 @@ _FORMS: Final = {
     ItemKind.SUBLOT: "write (01)<GTIN of 14 digits>(10)<lot id>#<name of the part>",
     ItemKind.UNIT: "write (01)<GTIN of 14 digits>(21)<serial number>",
 }
-
-
-def _carrier(key: str) -> str:
-    if label := _LABEL.fullmatch(key):
-        try:
-            gs1.check_value(label[1], label[2])
-        except IdentifierError as error:
-            raise InvalidError(str(error), hint=error.hint) from None
-        return key
-    if _EPC.fullmatch(key.lower()):
-        return key.lower()
-    raise InvalidError(
-        f"{key[:60]!r} is no key of a carrier",
-        hint="give its EPC in hexadecimal, (00)<SSCC> or (8003)<GRAI>",
-    )

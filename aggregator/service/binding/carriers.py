@@ -1,14 +1,19 @@
-"""Which carriers held which lots, by facts and by the genealogy."""
+"""Which carriers held which lots, by facts, by the genealogy, and by units that are of a lot."""
 
 from __future__ import annotations
 
-from aggregator.model.binding.fact import FOREVER, Fact, FactKind
+from collections.abc import Iterable
+
+from aggregator.model.binding.fact import FOREVER, Authority, Fact, FactKind
 from aggregator.model.genealogy.edge import HOLDING, Edge, EdgeId
 from aggregator.model.genealogy.holding import associations, carriers
 from aggregator.model.genealogy.item import Item, ItemKind
-from aggregator.model.master.lot import LotKey
+from aggregator.model.master.carrier import called
+from aggregator.model.master.lot import LotKey, Unit
 from aggregator.service.facts import fact_of
 from aggregator.service.genealogy.edges import edge_of
+from aggregator.service.master.documents import EntityKind
+from aggregator.service.master.versions import versioned
 from aggregator.store.base import Transaction
 from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import Nanoseconds
@@ -28,12 +33,42 @@ async def associations_between(
 async def lots_in(tx: Transaction, carrier: str, times: Interval) -> set[LotKey]:
     """Return the lots that a carrier held within some time."""
     rows = await tx.fetch("facts.between", start=times.start, stop=times.end, as_of=FOREVER)
-    facts = (*(fact_of(row) for row in rows), *await associations_between(tx, times))
+    facts = (
+        *(fact_of(row) for row in rows),
+        *await associations_between(tx, times),
+        *await units_called(tx, [called(carrier)]),
+    )
     return {
         fact.lot
         for fact in facts
-        if fact.kind is FactKind.ASSOCIATION and fact.carrier == carrier and fact.lot is not None
+        if fact.kind is FactKind.ASSOCIATION
+        and fact.carrier is not None
+        and called(fact.carrier) == called(carrier)
+        and fact.lot is not None
     }
+
+
+async def units_called(tx: Transaction, names: Iterable[str]) -> tuple[Fact, ...]:
+    """Return which lots units are of, by master data: a unit with a tag brings its lot."""
+    found = []
+    for name in sorted(set(names)):
+        if not name.startswith("("):
+            continue  # no unit is known by its bits
+        row = await tx.fetch_one("master.current", kind=EntityKind.UNIT.value, key=name)
+        unit = None if row is None else versioned(row).document.model()
+        if isinstance(unit, Unit) and unit.lot is not None:
+            found.append(
+                Fact(
+                    kind=FactKind.ASSOCIATION,
+                    start=0,
+                    end=None,
+                    authority=Authority.OPERATOR,
+                    source=f"unit {unit.id}",
+                    lot=unit.lot,
+                    carrier=unit.id,
+                )
+            )
+    return tuple(found)
 
 
 async def associations_of(
@@ -44,11 +79,12 @@ async def associations_of(
     waiting = list(found.values())
     while waiting:
         for carrier in carriers(waiting.pop().inputs):
-            for edge in await edges_as_of(tx, Item(ItemKind.CARRIER, carrier), as_of):
-                around = edge.kind in HOLDING and carrier in carriers(edge.outputs)
-                if around and edge.id not in found:
-                    found[edge.id] = edge
-                    waiting.append(edge)
+            for name in {carrier, called(carrier)}:
+                for edge in await edges_as_of(tx, Item(ItemKind.CARRIER, name), as_of):
+                    around = edge.kind in HOLDING and name in carriers(edge.outputs)
+                    if around and edge.id not in found:
+                        found[edge.id] = edge
+                        waiting.append(edge)
     return associations(found.values())
 
 

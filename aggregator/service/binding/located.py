@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,10 +14,11 @@ from aggregator.model.binding.descent import Descent
 from aggregator.model.binding.fact import FOREVER, Fact, FactId
 from aggregator.model.binding.locate import Known, Plant, locate, touching
 from aggregator.model.binding.occupancy import Conflict, Window
+from aggregator.model.master.carrier import called
 from aggregator.model.master.lot import LotKey
 from aggregator.model.master.order import Job
 from aggregator.model.series import Series
-from aggregator.service.binding.carriers import associations_between
+from aggregator.service.binding.carriers import associations_between, units_called
 from aggregator.service.binding.sightings import identifying_series
 from aggregator.service.binding.whereabouts import descents_of, lots_called, whereabouts
 from aggregator.service.context import Context
@@ -25,7 +26,7 @@ from aggregator.service.facts import fact_of
 from aggregator.store.base import Transaction
 from aggregator.store.evidence import chains
 from protocols.wire.dossier.series import Interval
-from protocols.wire.reading import Nanoseconds
+from protocols.wire.reading import Kind, Nanoseconds, TagRead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,7 @@ async def known_between(
         facts=(
             *(fact_of(row) for row in rows),
             *await associations_between(tx, Interval(start, end), as_of),
+            *await units_called(tx, _carriers_read(series.values())),
         ),
         series={key: await come_by(tx, found, as_of) for key, found in series.items()},
         chains=tuple(
@@ -124,6 +126,13 @@ async def come_by(tx: Transaction, series: Series, as_of: Nanoseconds) -> Series
         late = np.array([row["number"] for row in rows], dtype=np.int64)
         kept[own] = ~np.isin(numbers, late)
     return take(series, np.flatnonzero(kept))
+
+
+def _carriers_read(series: Iterable[Series]) -> set[str]:
+    """Return what every tag that was read is called."""
+    read = (each.values for each in series if each.kind is Kind.TAG_READ)
+    epcs = {value.epc for values in read for value in values if isinstance(value, TagRead)}
+    return {called(epc.hex()) for epc in epcs}
 
 
 def bounded(end: Nanoseconds) -> Nanoseconds:

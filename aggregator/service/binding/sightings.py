@@ -15,6 +15,7 @@ from aggregator.model.binding.bind import in_order
 from aggregator.model.binding.fact import FOREVER
 from aggregator.model.binding.named import Said, lot_changes
 from aggregator.model.binding.presence import dwells
+from aggregator.model.master.carrier import called
 from aggregator.model.master.equipment import SignalRole, SignalSpec
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.master.read_point import PresenceRule
@@ -23,7 +24,7 @@ from aggregator.service.binding.carriers import lots_in
 from aggregator.service.context import Context
 from aggregator.service.facts import Touch, touch
 from aggregator.service.master import master_data
-from aggregator.service.master.documents import EntityKind
+from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Row, Transaction
 from aggregator.store.segments.build import open_bundles
 from protocols.wire.dossier.series import Interval
@@ -78,11 +79,16 @@ async def identifying(tx: Transaction) -> list[SignalSpec]:
 
 
 async def seen(tx: Transaction, said: str) -> list[Sighting]:
-    """Return where and when something was named or seen; of a carrier, to its last read."""
-    return [
-        Sighting(SignalKey(row["gateway"], row["signal"]), row["start_time"], row["end_time"])
-        for row in await tx.fetch("sightings.of", said=said)
-    ]
+    """Return where and when a lot id, or a carrier that is ``called`` so, was named or seen.
+
+    A carrier's stay is that to its last read.
+    """
+    return [_sighting(row) for row in await tx.fetch("sightings.of", said=said)]
+
+
+async def units_seen(tx: Transaction, key: LotKey) -> list[Sighting]:
+    """Return where and when units of a lot were seen that have a tag of their own."""
+    return [_sighting(row) for row in await tx.fetch("sightings.of_units", lot=lot_key(key))]
 
 
 async def lots_of_id(tx: Transaction, lot: str) -> list[LotKey]:
@@ -109,6 +115,11 @@ async def identifying_series(
         if series is not None:
             found[spec.key] = series
     return found
+
+
+def _sighting(row: Row) -> Sighting:
+    key = SignalKey(row["gateway"], row["signal"])
+    return Sighting(key, row["start_time"], row["end_time"])
 
 
 async def _position(tx: Transaction) -> int:
@@ -187,7 +198,7 @@ async def _see_again(context: Context, tx: Transaction, spec: SignalSpec, times:
     new = [] if series is None else await asyncio.to_thread(dwells, in_order(series), rule, FOREVER)
     for stay in new:
         since, until = stay.start, stay.start if stay.end is None else stay.end
-        who = {**name, "said": stay.carrier}
+        who = {**name, "said": called(stay.carrier)}
         near = {"low": max(since - patience, 0), "high": until + patience}
         for row in await tx.fetch("sightings.near", **who, **near):
             since, until = min(since, row["start_time"]), max(until, row["end_time"])

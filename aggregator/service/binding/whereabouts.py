@@ -10,11 +10,12 @@ from aggregator.model.binding.locate import Plant
 from aggregator.model.genealogy.descent import descents as descents_by
 from aggregator.model.genealogy.edge import Edge, EdgeId
 from aggregator.model.genealogy.item import Item, lot_item, lot_of
+from aggregator.model.master.carrier import called
 from aggregator.model.master.equipment import Equipment, SignalSpec
 from aggregator.model.master.lot import LotKey
 from aggregator.model.series import Series
 from aggregator.service.binding.carriers import associations_of, edges_as_of
-from aggregator.service.binding.sightings import lots_of_id, seen
+from aggregator.service.binding.sightings import lots_of_id, seen, units_seen
 from aggregator.service.facts import fact_of
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
@@ -111,12 +112,13 @@ async def _of_lot(tx: Transaction, key: LotKey, as_of: Nanoseconds) -> list[Inte
     found = [Interval(fact.start, fact.until) for fact in facts if fact.kind is FactKind.OCCUPANCY]
     for said in (key.lot, str(key)):
         found += [Interval(each.start, each.end) for each in await seen(tx, said)]
+    found += [Interval(each.start, each.end) for each in await units_seen(tx, key)]
     held = await associations_of(tx, await _edges_of_family(tx, key, as_of), as_of)
     for fact in (*facts, *(fact for fact in held if fact.lot == key)):
         if fact.kind is FactKind.ASSOCIATION and fact.carrier is not None:
             found += [
                 Interval(max(each.start, fact.start), min(each.end, fact.until))
-                for each in await seen(tx, fact.carrier)
+                for each in await seen(tx, called(fact.carrier))
                 if each.start < fact.until and fact.start < each.end
             ]
     return found

@@ -7,6 +7,7 @@ kinds wait for a second person (``review.approve_master``); which is in force wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.model.binding.fact import FOREVER
+from aggregator.model.master.lot import Unit
 from aggregator.service.context import Context
 from aggregator.service.master.document import EFFECTIVE_DATED
 from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind
@@ -134,6 +136,8 @@ async def put_in(
         effective_to=added.effective_to,
     )
     await _mention_lots(tx, document)
+    if document.kind is EntityKind.UNIT:
+        await _move_unit(tx, [document, *([] if standing is None else [standing.document])])
     entry = audit.Entry(
         who=actor.name,
         act="propose_master" if waits else Act.MANAGE_MASTER.value,
@@ -259,6 +263,16 @@ async def _mention_lots(tx: Transaction, document: Document) -> None:
             await tx.execute(
                 "lot_index.mention", lot=reference.key, kind=document.kind.value, key=document.key
             )
+
+
+async def _move_unit(tx: Transaction, said: Iterable[Document]) -> None:
+    """Have the lots looked at that a unit was said to be of: it may have been read already."""
+    for document in said:
+        unit = document.model()
+        if isinstance(unit, Unit) and unit.lot is not None:
+            named = {"gtin": unit.lot.gtin, "lot": unit.lot.lot, "why": "fact"}
+            nowhere = {"start_time": 0, "end_time": 0, "equipment": None}
+            await tx.execute("rebinding.touch", **named, **nowhere)
 
 
 async def _check_references(tx: Transaction, document: Document) -> None:

@@ -70,6 +70,12 @@ VALUES (:gateway, :signal, :said, :start_time, :end_time);
 SELECT gateway, signal, start_time, end_time FROM sightings
 WHERE said = :said ORDER BY start_time, gateway, signal;
 
+-- name: sightings.of_units
+-- Where and when the units were seen that have ever been said to be of a lot.
+SELECT s.gateway, s.signal, s.start_time, s.end_time
+FROM lot_mentions m JOIN sightings s ON s.said = m.key
+WHERE m.lot = :lot AND m.kind = 'unit' ORDER BY s.start_time, s.gateway, s.signal;
+
 -- name: sightings.lots_called
 -- The keys of the lots of one id, whatever their GTIN of 14 digits is.
 SELECT DISTINCT key FROM master_versions
