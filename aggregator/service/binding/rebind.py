@@ -111,7 +111,7 @@ class _Looked:
     why: Mapping[LotKey, Why]
 
 
-_BUNDLES: Final = 64
+_BUNDLES: Final = 256
 _FACTS: Final = 256
 _EDGES: Final = 1_024
 _STAY_MAX: Final = 600 * SECOND  # a carrier that stays for days was there before; it is there now
