@@ -71,6 +71,15 @@ async def take_exceptions(
     return _file(data, _CSV, f"{lot}.exceptions.csv")
 
 
+@routes.get("/{gtin}/{lot}.values.csv", summary="Take typed values and test results out as CSV")
+async def take_values(
+    context: ContextOf, actor: Caller, gtin: str, lot: str, *, bom: ByteOrderMark = False
+) -> Response:
+    """Return what persons typed and laboratories found, one row each; told to the audit trail."""
+    data = await export_forms.export_values(context, actor, gtin, lot, _mark(bom))
+    return _file(data, _CSV, f"{lot}.values.csv")
+
+
 @routes.get("/{gtin}/{lot}.csv", summary="Take a lot's readings out as CSV")
 async def take_csv(
     context: ContextOf, actor: Caller, gtin: str, lot: str, *, bom: ByteOrderMark = False

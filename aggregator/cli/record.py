@@ -35,6 +35,7 @@ class Form(StrEnum):
     PDF = "pdf"
     CSV = "csv"
     EXCEPTIONS = "exceptions"
+    VALUES = "values"
     PARQUET = "parquet"
     EPCIS = "epcis"
     BATCHML = "batchml"
@@ -123,6 +124,8 @@ async def _export(
             return await asyncio.to_thread(b"".join, table)
         case Form.EXCEPTIONS:
             return await export_forms.export_exceptions(context, actor, gtin, lot)
+        case Form.VALUES:
+            return await export_forms.export_values(context, actor, gtin, lot)
         case Form.PARQUET:
             return await export_forms.export_parquet(context, actor, gtin, lot)
         case Form.EPCIS:
@@ -141,6 +144,7 @@ def _put(path: Path, data: bytes) -> None:
 _ROLE: Final = Role.INTEGRATION  # assembles and exports, and decides nothing
 _ENDINGS: Final = {
     Form.EXCEPTIONS: "exceptions.csv",
+    Form.VALUES: "values.csv",
     Form.EPCIS: "epcis.json",
     Form.BATCHML: "batchml.xml",
 }

@@ -1,7 +1,8 @@
 """Write a lot's record as BatchML 0700, a BatchProductionRecord (ISA-88 part 4, IEC 61512-4).
 
 Stays at equipment, figures of parameters and exceptions are its events; the readings of each
-critical parameter are a data set. BatchML is used courtesy of MESA International.
+critical parameter are a data set, what a laboratory found is a sample. BatchML is used courtesy of
+MESA International.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement
 
@@ -53,6 +56,10 @@ def write_batchml(
         _figures(SubElement(events, "Event"), entries, parameter)
     for item in record["exceptions"]:
         _finding(SubElement(events, "Event"), entries, item)
+    for typed in record.get("entries", ()):
+        _typed(SubElement(events, "Event"), entries, typed)
+    if record.get("test_results"):
+        _sample(SubElement(SubElement(root, "Samples"), "Sample"), entries, record)
     data: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
     return data
 
@@ -151,10 +158,52 @@ def _finding(entry: Element, entries: _Entries, item: Mapping[str, Any]) -> None
     _say(entry, "Category", item["kind"])
 
 
-def _value(entry: Element, name: str, value: Any, kind: str, unit: str) -> None:
+def _typed(entry: Element, entries: _Entries, typed: Mapping[str, Any]) -> None:
+    """Write a value that a person typed; whoever checked it is the second person."""
+    check = typed["check"]
+    entries.head(entry, "Event", typed["time"], typed["id"])
+    _say(entry, "Description", typed["parameter"])
+    _say(entry, "EventType", "Operator")
+    _say(entry, "EventSubType", "Process Data")
+    _value(entry, typed["parameter"], typed["value"], "string", typed["unit"])
+    _say(entry, "MessageText", typed["reason"])
+    for person in (typed["source"], *(() if check is None else (check["by"],))):
+        _say(entry, "PersonID", person)
+    if typed["supersedes"] is not None:
+        _say(entry, "AssociatedEventID", typed["supersedes"])
+
+
+def _sample(entry: Element, entries: _Entries, record: Mapping[str, Any]) -> None:
+    """Write each result of the lot as a test, and each version of it as a result of that test."""
+    entries.head(entry, "Sample", None)
+    _say(entry, "SampleSourceID", record["lot"]["lot"])
+    for result, versions in groupby(record["test_results"], key=itemgetter("result")):
+        found = list(versions)
+        test = SubElement(entry, "SampleTest")
+        entries.head(test, "Sample Test", None, result)
+        _say(test, "TestName", found[-1]["test"])
+        for each in found:
+            _result(SubElement(test, "SampleTestResult"), entries, each)
+
+
+def _result(entry: Element, entries: _Entries, found: Mapping[str, Any]) -> None:
+    entries.head(entry, "Sample Test Result", found["time"], str(found["version"]))
+    if found["analyst"]:
+        _say(entry, "Description", f"analyst: {found['analyst']}")
+    _say(entry, "TestDisposition", "superseded" if found["superseded"] else found["verdict"])
+    if found["instrument"]:
+        _say(entry, "PhysicalAssetID", found["instrument"])
+    _value(entry, found["test"], found["value"], "string", found["unit"], element="Results")
+    wanted = found["specification"] or None
+    _value(entry, found["test"], wanted, "string", "", element="ExpectedResults")
+
+
+def _value(
+    entry: Element, name: str, value: Any, kind: str, unit: str, *, element: str = "Value"
+) -> None:
     if value is None:
         return
-    found = SubElement(entry, "Value")
+    found = SubElement(entry, element)
     _say(found, "ValueString", str(value))
     _say(found, "DataType", kind)
     _say(found, "UnitOfMeasure", unit)

@@ -1,4 +1,4 @@
-"""A record as tables for spreadsheets: its readings, and its exceptions (RFC 4180, UTF-8).
+"""A record as tables for spreadsheets: readings, other values, exceptions (RFC 4180, UTF-8).
 
 A cell that a spreadsheet would take for a formula is text here: it gets an apostrophe in front
 (docs/specs/outputs.md). Lines are made in chunks, so that a table of millions of rows streams.
@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 from aggregator.export.readings import CHUNK_ROWS, Rows, rows_of
+from aggregator.export.values import VALUE_HEADS, values_of
 from aggregator.export.words import ENGLISH, Words, describe
 from aggregator.model.binding.bind import Binding
 from aggregator.model.master.equipment import SignalSpec
@@ -61,6 +62,12 @@ def exceptions_table(
         )
         for item in record["exceptions"]
     )
+
+
+def values_table(record: Mapping[str, Any], mark: Mark = Mark.NONE) -> Iterator[bytes]:
+    """Yield the table of what persons typed and laboratories found; ``record`` is its JSON."""
+    yield mark.value + _lines([VALUE_HEADS])
+    yield _lines([value_text(each.get(name)) for name in VALUE_HEADS] for each in values_of(record))
 
 
 def cell(text: str) -> str:

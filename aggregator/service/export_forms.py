@@ -13,7 +13,7 @@ from typing import Final
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError
 from aggregator.export.batchml import write_batchml
-from aggregator.export.csv import Mark, exceptions_table, readings_table
+from aggregator.export.csv import Mark, exceptions_table, readings_table, values_table
 from aggregator.export.epcis.decisions import Decision
 from aggregator.export.epcis.document import write_epcis
 from aggregator.export.epcis.naming import Naming
@@ -43,11 +43,16 @@ async def export_exceptions(
     context: Context, actor: Actor, gtin: str, lot: str, mark: Mark = Mark.NONE
 ) -> bytes:
     """Return the exceptions of the newest version as CSV."""
-    require(actor, Act.EXPORT_RECORD)
-    async with context.store.write() as tx:
-        found = await stored(tx, check_lot_key(gtin, lot))
-        await told(context, tx, actor, found, "exceptions.csv")
+    found = await _as_stored(context, actor, gtin, lot, "exceptions.csv")
     return b"".join(exceptions_table(found.document, mark=mark))
+
+
+async def export_values(
+    context: Context, actor: Actor, gtin: str, lot: str, mark: Mark = Mark.NONE
+) -> bytes:
+    """Return the typed values and test results of the newest version as CSV."""
+    found = await _as_stored(context, actor, gtin, lot, "values.csv")
+    return b"".join(values_table(found.document, mark=mark))
 
 
 async def export_parquet(context: Context, actor: Actor, gtin: str, lot: str) -> bytes:
@@ -107,6 +112,17 @@ async def export_batchml(context: Context, actor: Actor, gtin: str, lot: str) ->
         return write_batchml(found.document, version_of(found), bound(made.gathered.inputs))
 
     return await asyncio.to_thread(write)
+
+
+async def _as_stored(
+    context: Context, actor: Actor, gtin: str, lot: str, form: str
+) -> StoredRecord:
+    """Return the newest version, whatever came since, and tell the audit that it leaves."""
+    require(actor, Act.EXPORT_RECORD)
+    async with context.store.write() as tx:
+        found = await stored(tx, check_lot_key(gtin, lot))
+        await told(context, tx, actor, found, form)
+    return found
 
 
 async def _leaving(

@@ -42,6 +42,7 @@ from aggregator.model.master.recipe import (
 )
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.circumstances import Circumstances, UnitChange
+from aggregator.model.record.entry import Check, Entry
 from aggregator.model.series import Series, SignalKey
 from protocols.wire.header import ClockState, Epoch, GatewayId
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, SignalName, Status, TagRead
@@ -104,6 +105,7 @@ def inputs_of(case: Mapping[str, Any], readings: Sequence[Arrived]) -> Inputs:
         descents=tuple(_descent(each) for each in case.get("descents", [])),
         series={spec.key: series_of(spec, readings) for spec in signals},
         chains=(chain_of(case.get("chain", {})),),
+        entries=tuple(_entry(each, case) for each in case.get("entries", [])),
         test_results=tuple(_result(each, case) for each in case.get("test_results", [])),
         circumstances=Circumstances(
             unit_changes=tuple(_unit_change(each) for each in case.get("unit_changes", []))
@@ -266,6 +268,21 @@ def _unit_change(spec: Mapping[str, Any]) -> UnitChange:
         time=at(spec["at"]),
         before=spec["before"],
         after=spec["after"],
+    )
+
+
+def _entry(spec: Mapping[str, Any], case: Mapping[str, Any]) -> Entry:
+    return Entry(
+        lot=_lot(case["lot"]),
+        parameter=ParameterName(spec["parameter"]),
+        value=spec["value"],
+        unit=spec.get("unit", ""),
+        time=at(spec["at"]),
+        by=spec["by"],
+        reason=spec["reason"],
+        recorded=at(spec["at"]),
+        supersedes=spec.get("supersedes"),
+        check=Check(spec["checked_by"], at(spec["at"]), "seen") if "checked_by" in spec else None,
     )
 
 

@@ -112,6 +112,7 @@ async def test_every_form_has_the_gate(site: Site, form: str) -> None:
         "dossier-own": partial(export_dossier, disclosure=Disclosure.OWN),
         "csv": export_forms.export_readings,
         "exceptions.csv": export_forms.export_exceptions,
+        "values.csv": export_forms.export_values,
         "parquet": export_forms.export_parquet,
         "epcis": export_forms.export_epcis,
         "batchml": export_forms.export_batchml,

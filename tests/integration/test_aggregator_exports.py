@@ -160,7 +160,9 @@ async def test_what_has_not_ended_has_no_events_yet(tmp_path: Path) -> None:
     assert "has not ended" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("form", ["csv", "exceptions.csv", "parquet", "epcis.json", "batchml.xml"])
+@pytest.mark.parametrize(
+    "form", ["csv", "exceptions.csv", "values.csv", "parquet", "epcis.json", "batchml.xml"]
+)
 async def test_each_form_is_told_to_the_audit(
     plant: RecordedPlant, stored: StoredRecord, form: str
 ) -> None:

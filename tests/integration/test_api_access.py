@@ -99,7 +99,7 @@ CALLS: Final = (
     *(
         Call("GET", f"{RECORD}.{form}", Act.EXPORT_RECORD, f"{RECORD_PATH}.{form}")
         for form in (
-            *("json", "pdf", "dossier", "csv", "exceptions.csv", "parquet"),
+            *("json", "pdf", "dossier", "csv", "exceptions.csv", "values.csv", "parquet"),
             *("epcis.json", "batchml.xml"),
         )
     ),

@@ -40,6 +40,34 @@ CASE: dict[str, Any] = {
     ],
     "facts": [{"lot": [GTIN, "L-1"], "start": 0, "end": 20}],
 }
+TYPED: dict[str, Any] = {
+    "parameter": "pressure",
+    "value": "4.1",
+    "unit": "bar",
+    "at": 5,
+    "by": "op.zhao",
+    "checked_by": "op.qian",
+    "reason": "the display was read",
+}
+PEEL: dict[str, Any] = {
+    "result": "LIMS-77",
+    "test": "peel \x01 <b>",
+    "value": "1.50",
+    "unit": "N",
+    "at": 60,
+    "verdict": "fail",
+    "specification": "at least 2.0 N",
+    "analyst": "wang",
+    "instrument": "3",
+}
+FOUND: dict[str, Any] = {
+    "entries": [TYPED, TYPED | {"value": None, "supersedes": "m-1", "at": 6}],
+    "test_results": [
+        PEEL,
+        PEEL | {"value": "2.50", "verdict": "pass", "version": 2},
+        {"result": "LIMS-78", "test": "colour", "value": "white"},
+    ],
+}
 
 
 def made(**changes: Any) -> tuple[dict[str, Any], bytes]:
@@ -80,8 +108,9 @@ def schema() -> etree.XMLSchema:
         {"facts": [{"lot": [GTIN, "L-1"], "start": 0, "end": None}]},
         {"facts": []},
         {"facts": [{"lot": [GTIN, "L-1"], "start": 1, "end": 1}]},
+        FOUND,
     ],
-    ids=["whole", "open", "nowhere", "no length"],
+    ids=["whole", "open", "nowhere", "no length", "found"],
 )
 def test_the_schema_of_mesa_takes_it(schema: etree.XMLSchema, changes: dict[str, Any]) -> None:
     document = etree.fromstring(made(**changes)[1])
@@ -122,6 +151,30 @@ def test_a_data_set_has_every_reading() -> None:
     assert len(lines) == figures["readings"] == 21
     assert lines[0] == "2026-11-18T11:06:40.000000000Z,120.5,GOOD"
     assert lines[8] == "2026-11-18T11:06:47.500000000Z,,BAD"
+
+
+def test_what_persons_typed_and_laboratories_found_is_said() -> None:
+    record, data = made(**FOUND)
+    document = etree.fromstring(data)
+    typed, gone = document.xpath("//b:Event[b:EventType='Operator']", namespaces=IN)
+    assert typed.xpath("b:PersonID/text()", namespaces=IN) == ["op.zhao", "op.qian"]
+    assert typed.findtext("b:Value/b:ValueString", namespaces=IN) == "4.1"
+    assert typed.findtext("b:ExternalReference", namespaces=IN) == record["entries"][0]["id"]
+    assert gone.find("b:Value", IN) is None
+    assert gone.findtext("b:AssociatedEventID", namespaces=IN) == "m-1"
+    peel, colour = document.xpath("//b:Sample/b:SampleTest", namespaces=IN)
+    assert peel.findtext("b:TestName", namespaces=IN) == "peel \ufffd <b>"
+    for path, values in (
+        ("b:ExternalReference", ["1", "2"]),
+        ("b:TestDisposition", ["superseded", "pass"]),
+        ("b:Results/b:ValueString", ["1.50", "2.50"]),
+        ("b:ExpectedResults/b:ValueString", ["at least 2.0 N", "at least 2.0 N"]),
+    ):
+        assert peel.xpath(f"b:SampleTestResult/{path}/text()", namespaces=IN) == values
+    (plain,) = colour.iterfind("b:SampleTestResult", IN)
+    assert plain.findtext("b:TestDisposition", namespaces=IN) == "not_judged"
+    assert plain.find("b:ExpectedResults", IN) is None
+    assert etree.fromstring(made()[1]).find("b:Samples", IN) is None
 
 
 def test_what_xml_cannot_hold_is_marked_and_nothing_is_markup() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from aggregator.export.csv import Mark, cell, exceptions_table, readings_table
+from aggregator.export.csv import Mark, cell, exceptions_table, readings_table, values_table
 from aggregator.export.parquet import write_parquet
 from aggregator.model.binding.bind import Binding
 from aggregator.model.master.equipment import SignalSpec
@@ -128,6 +128,28 @@ def test_findings_are_rows_with_their_sentence() -> None:
     assert excursion["subject"] == "'=cmd|'/c calc'!A0"
     assert excursion["what"].startswith("high action limit 130: 140 at worst")
     assert json.loads(excursion["details"])["extreme"] == 140.0
+
+
+def test_values_that_are_no_readings_are_rows() -> None:
+    wrong = {"parameter": "=1+1", "value": "-5", "at": 3, "by": "op.zhao", "reason": "seen"}
+    first = inputs_of({**CASE, "entries": [wrong]}, []).entries[0]
+    gone = wrong | {"value": None, "supersedes": first.id, "reason": "no"}
+    result = {"result": "77", "test": "sterility", "value": "none", "verdict": "pass"}
+    case = {**CASE, "entries": [wrong, gone], "test_results": [result]}
+    document = json.loads(encode_record(assemble(inputs_of(case, []))))
+    rows = table(b"".join(values_table(document)))
+    by_id = {row["id"]: row for row in rows}
+    assert list(by_id) == [*(each["id"] for each in document["entries"]), "77"]
+    typed = by_id[first.id]
+    assert (typed["kind"], typed["name"], typed["value"]) == ("entry", "'=1+1", "'-5")
+    assert (typed["superseded"], typed["checked_by"]) == ("true", "")
+    (withdrawn,) = (row for row in rows if row["reason"] == "no")
+    assert (withdrawn["value"], withdrawn["superseded"]) == ("", "false")
+    found = by_id["77"]
+    assert (found["kind"], found["name"], found["version"]) == ("test_result", "sterility", "1")
+    assert (found["verdict"], found["reason"], found["source"]) == ("pass", "", "lims")
+    del document["entries"], document["test_results"]
+    assert table(b"".join(values_table(document))) == [], "of a version that has none"
 
 
 def test_parquet_has_the_rows_of_the_csv_with_their_types() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aggregator.export.pdf.text import displayable, percent, unit_shown
+from aggregator.export.values import corrected_entries
 from aggregator.export.words import Words, moment, number, say
 
 Json = dict[str, Any]
@@ -121,7 +122,7 @@ def _balances(document: Mapping[str, Any], words: Words) -> list[Json]:
 
 def _entries(document: Mapping[str, Any], words: Words) -> list[Json]:
     """Return a row for each typed value; of one that was corrected, what it was stays visible."""
-    superseded = {each["supersedes"] for each in document.get("entries", ())}
+    corrected = corrected_entries(document)
     return [
         {
             "parameter": displayable(each["parameter"]),
@@ -130,7 +131,7 @@ def _entries(document: Mapping[str, Any], words: Words) -> list[Json]:
             "by": displayable(each["source"]),
             "checked": _checked(each, words),
             "reason": displayable(each["reason"]),
-            "state": say(words, "entry.corrected") if each["id"] in superseded else "",
+            "state": say(words, "entry.corrected") if each["id"] in corrected else "",
         }
         for each in document.get("entries", ())
     ]

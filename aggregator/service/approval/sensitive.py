@@ -27,6 +27,7 @@ Form = Literal[
     "dossier-own",
     "csv",
     "exceptions.csv",
+    "values.csv",
     "parquet",
     "epcis",
     "batchml",
