@@ -17,6 +17,7 @@ from aggregator.caller import COOKIE, actor_of, context_of
 from aggregator.clock import Clock
 from aggregator.errors import AccessError, AggregatorError
 from aggregator.export import words as record_words
+from aggregator.export.pdf.text import unit_shown
 from aggregator.export.words_zh import CHINESE
 from aggregator.ops import gateways
 from aggregator.service import assemble_record, lots
@@ -78,7 +79,8 @@ async def record_chart(request: Request, gtin: str, lot: str, parameter: str) ->
         for x, y in line:
             times.append((said["start"] + x * length) / SECOND)
             values.append(y)
-    return {"times": times, "values": values, "limits": said["specified"], "unit": said["unit"]}
+    unit = unit_shown(said["unit"])
+    return {"times": times, "values": values, "limits": said["specified"], "unit": unit}
 
 
 @routes.get("/events")
@@ -231,5 +233,10 @@ _TEMPLATES: Final = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.globals.update(
-    tone=_tone, mark=_mark, percent=_percent, instant=_instant, figure=_figure
+    tone=_tone,
+    mark=_mark,
+    percent=_percent,
+    instant=_instant,
+    figure=_figure,
+    unit_shown=unit_shown,
 )
