@@ -63,7 +63,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
         "aggregator/service/*",
         "plant/settings*",
     ),
-    "pydantic_settings": ("*/settings.py",),
+    "pydantic_settings": ("*/settings.py", "aggregator/settings/*"),
     # Whoever may break says so; the form of the lines is set in the composition root.
     "structlog": ("edge_agent/*", "aggregator/*", "protocols/field/*", "plant/*"),
     # Metrics are defined in one file and served by the composition root or the interface.
