@@ -114,6 +114,15 @@ ENGLISH: Final[Words] = {
     "failed_test": "found {found}; specified: {specification} (result {result}, version {version})",
     "counter_reset": "a value that only rises fell",
     "clock_in_doubt": "the gateway's clock was {state}",
+    "clock_in_doubt.slow": "the gateway's clock was {state}: by the time anchor in bundle "
+    "{anchor} it was {correction} slow, give or take {uncertainty}; "
+    "times stand here as they were sealed",
+    "clock_in_doubt.fast": "the gateway's clock was {state}: by the time anchor in bundle "
+    "{anchor} it was {correction} fast, give or take {uncertainty}; "
+    "times stand here as they were sealed",
+    "clock_in_doubt.unknown": "the gateway's clock was {state}, and no later bundle of that start "
+    "tells how far it was off",
+    "clock_in_doubt.set_back": "the gateway's clock was set back by {step} before bundle {first}",
     "chain": "{flaw}",
     "epoch_unapproved": "nobody has approved epoch {epoch}",
     "seal_not_verified": "bundle {number} of epoch {epoch}: {reason}",
@@ -257,6 +266,7 @@ ENGLISH: Final[Words] = {
     "synchronised": "synchronised",
     "free_running": "free-running",
     "unset": "not set",
+    "set_back": "set back",
 }
 
 
@@ -269,8 +279,9 @@ def say(words: Words, key: str, **values: object) -> str:
 def describe(item: Mapping[str, Any], words: Words = ENGLISH) -> str:
     """Return what an exception of a record's JSON says, as one sentence without a full stop."""
     kind, details = item["kind"], dict(item["details"])
-    if "duration_ns" in details:
-        details["duration"] = duration(details["duration_ns"])
+    for name in ("duration", "correction", "uncertainty", "step"):
+        if details.get(f"{name}_ns") is not None:
+            details[name] = duration(abs(details[f"{name}_ns"]))
     for name in ("causes", "codes", "bound_to", "overruled", "signals"):
         if name in details:
             details[name] = ", ".join(say(words, each) for each in details[name])
@@ -304,6 +315,13 @@ def _sentence(kind: str, details: Mapping[str, Any]) -> str:
             return "binding_conflict.rivals"
         case "calibration" if details["state"] != "overdue":
             return f"calibration.{details['reason'] or details['state']}"
+        case "clock_in_doubt" if details["state"] == "set_back":
+            return "clock_in_doubt.set_back"
+        case "clock_in_doubt" if "correction_ns" in details:
+            correction = details["correction_ns"]
+            if correction is None:
+                return "clock_in_doubt.unknown"
+            return "clock_in_doubt.fast" if correction < 0 else "clock_in_doubt.slow"
         case "operator_not_qualified" if not details["person"]:
             return "operator_not_qualified.nobody"
         case _:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
+from aggregator.model.clock_doubt import ClockDoubt, ClockStep
 from protocols.wire.header import ClockState, Epoch, GatewayId
 from protocols.wire.reading import Gap, Nanoseconds
 
@@ -53,6 +54,8 @@ class ChainSpan:
     gaps: tuple[Gap, ...]  # declared by the bundles
     readings: int  # of whatever signal, in the bundles first to last
     bundles: int  # stored, first to last
+    doubts: tuple[ClockDoubt, ...] = ()  # where the clock was not synchronised, in order
+    steps: tuple[ClockStep, ...] = ()  # where the clock was set back, in order
 
 
 class Flaw(StrEnum):

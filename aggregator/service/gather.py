@@ -34,7 +34,7 @@ from aggregator.service.record.circumstances import circumstances_of
 from aggregator.service.record.entries import entries_of
 from aggregator.service.record.master import limits_at, ordered, places_at, plant_at
 from aggregator.store.base import Transaction
-from aggregator.store.evidence import chains
+from aggregator.store.evidence import chains, clock_told
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
 from protocols.wire.reading import SECOND, Nanoseconds
@@ -160,7 +160,7 @@ async def _with_readings(
     held: list[ChainSpan] = []
     for gateway in sorted({spec.key.gateway for spec in signals}):
         first, last = _gateway_times(series.values(), gateway, start, end)
-        held += await chains(tx, gateway, first, last)
+        held += [await clock_told(tx, span) for span in await chains(tx, gateway, first, last)]
     plant = replace(inputs.plant, lots=await lots_called(tx, named.values()))
     return replace(inputs, plant=plant, series=series, chains=tuple(held))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Final, NamedTuple
 
+from aggregator.model.clock_doubt import clock_doubts, clock_steps
 from aggregator.model.completeness import ChainSpan, SettingsChange
 from aggregator.store.base import Row, Transaction
 from protocols.wire.bundle import split_bundle
-from protocols.wire.header import ClockState, Epoch, GatewayId, decode_header
+from protocols.wire.header import ClockState, Epoch, GatewayId, Header, decode_header
 from protocols.wire.reading import SECOND, Gap, Nanoseconds
 from protocols.wire.receipt import EpochState
 from protocols.wire.seal import peek
@@ -48,6 +50,21 @@ async def chains(
             spans.append(await _span(tx, epoch, *run))
         ended = run is not None and spans[-1].after is None
     return spans
+
+
+async def clock_told(tx: Transaction, span: ChainSpan) -> ChainSpan:
+    """Return a span with what its headers tell of the clock where that was in doubt."""
+    epoch = await tx.fetch_one("epochs.by_key", gateway=span.gateway, epoch=span.epoch)
+    if epoch is None:
+        return span
+    headers = await _doubtful(tx, epoch["epoch_id"], span.first, span.last)
+    return replace(
+        span,
+        doubts=clock_doubts([each for each in headers if each.number >= span.first]),
+        steps=tuple(
+            each for each in clock_steps(headers) if span.first <= each.number <= span.last
+        ),
+    )
 
 
 async def bundles(
@@ -164,6 +181,30 @@ async def _span(tx: Transaction, epoch: Row, first: int, last: int) -> ChainSpan
     )
 
 
+async def _doubtful(tx: Transaction, epoch_id: int, first: int, last: int) -> list[Header]:
+    """Return the headers that tell of the clock where it was in doubt, in order.
+
+    Those bundles, the one before each run of them, and the first behind it that is synchronised.
+    """
+    rows = await tx.fetch("bundles.clock_doubts", epoch_id=epoch_id, first=first, stop=last + 1)
+    numbers = [row["number"] for row in rows]
+    ends = sorted(set(numbers) - {number - 1 for number in numbers})
+    wanted = {*numbers, *(number - 1 for number in numbers)}
+    for end in ends:
+        anchor = await tx.fetch_one("bundles.synchronised", epoch_id=epoch_id, behind=end)
+        if anchor is not None and anchor["number"] is not None:
+            wanted.add(anchor["number"])
+    found = []
+    for number in sorted(wanted):
+        one = {"epoch_id": epoch_id, "first": number, "stop": number + 1, "count": 1}
+        found += [_header_of(row["bytes"]) for row in await tx.fetch("bundles.range", **one)]
+    return found
+
+
+def _header_of(data: bytes) -> Header:
+    return decode_header(peek(split_bundle(data).sealed_header).payload)
+
+
 async def _missing(tx: Transaction, epoch_id: int, first: int, last: int) -> tuple[range, ...]:
     holes = await tx.fetch("bundles.holes", epoch_id=epoch_id, first=first, stop=last + 1)
     return tuple(range(hole["before"] + 1, hole["number"]) for hole in holes)
@@ -181,6 +222,5 @@ async def _gaps(tx: Transaction, epoch_id: int, first: int, last: int) -> tuple[
     rows = await tx.fetch("bundles.with_gaps", epoch_id=epoch_id, first=first, stop=last + 1)
     found: list[Gap] = []
     for row in rows:
-        header = decode_header(peek(split_bundle(row["bytes"]).sealed_header).payload)
-        found.extend(header.gaps)
+        found.extend(_header_of(row["bytes"]).gaps)
     return tuple(found)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aggregator.errors import NotFoundError
+from aggregator.export.words import describe
 from aggregator.model.binding.fact import FOREVER, Authority, Fact, FactKind
 from aggregator.model.binding.locate import survey
 from aggregator.model.binding.occupancy import Window
@@ -32,6 +33,7 @@ from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.store.segments import ReadingIndex
 from protocols.wire.dossier.series import Interval
+from protocols.wire.header import Clock, ClockState
 from protocols.wire.reading import SECOND
 from tests.recorded_plant import (
     AREA,
@@ -311,6 +313,61 @@ async def test_a_pallet_brings_the_lot_in_the_box_on_it(plant: RecordedPlant) ->
     assert [(time - START) // SECOND for time in (window.start.time, window.end.time)] == [21, 24]
     made = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-2")
     assert made.document["facts"][0]["carrier"] == EPC
+
+
+@pytest.mark.req(12)
+async def test_a_time_anchor_tells_of_the_records_before_it(plant: RecordedPlant) -> None:
+    gateway, minute = plant.gateway, 60 * SECOND
+    unset, exact = (
+        Clock(state=state, uncertainty=1_000, floor=START)
+        for state in (ClockState.UNSET, ClockState.SYNCHRONISED)
+    )
+    link = said(TWO, 0, 600, kind=FactKind.ASSOCIATION, equipment=None, carrier=GRAI_LABEL)
+    await facts.add(plant.context, OPERATOR, link, why="loaded")
+    sealed = []
+    for passed, wall, clock in ((1, 1, unset), (2, 2, unset), (3, 63, exact), (4, 64, exact)):
+        readings = [sighting(GRAI_TAG, at) for at in (20, 22, 24)] if passed == 1 else []
+        gateway.time = START + wall * minute
+        sealed.append(
+            gateway.seal(
+                readings,
+                clock=clock,
+                sealed_time=gateway.time,
+                sealed_monotonic=passed * minute,
+            )
+        )
+    await plant.take(sealed[:2])
+    await rebind(plant.context)
+    (found,) = await clock_findings(plant)
+    assert found["details"]["correction_ns"] is None
+    await plant.take(sealed[2:])
+    assert await rebind(plant.context) == [TWO], "an anchor has no readings, and tells of theirs"
+    (found,) = await clock_findings(plant)
+    assert (found["details"]["first"], found["details"]["anchor"]) == (0, 2)
+    assert found["details"]["correction_ns"] == 60 * minute
+    assert "slow" in describe(found)
+
+
+@pytest.mark.req(12)
+async def test_a_clock_that_was_set_back_is_told(plant: RecordedPlant) -> None:
+    gateway = plant.gateway
+    bundles = bundles_of(plant, seconds=60)
+    gateway.time = START + 100 * SECOND
+    bundles.append(gateway.seal())
+    gateway.time = START + 30 * SECOND
+    bundles.append(gateway.seal(sealed_time=gateway.time, sealed_monotonic=110 * SECOND))
+    gateway.time = START + 200 * SECOND
+    bundles.append(gateway.seal(sealed_monotonic=280 * SECOND))
+    await plant.take(bundles)
+    (found,) = await clock_findings(plant, "L-1")
+    assert found["details"]["state"] == "set_back"
+    assert found["details"]["step_ns"] == 80 * SECOND
+    assert "set back" in describe(found)
+
+
+async def clock_findings(plant: RecordedPlant, lot: str = "L-2") -> list[dict[str, Any]]:
+    made = await assemble_record.assemble_record(plant.context, QA, GTIN, lot)
+    return [each for each in made.document["exceptions"] if each["kind"] == "clock_in_doubt"]
 
 
 GRAI_TAG, GRAI_LABEL = "33164433400d1ec00000004d", "(8003)0950600013435277"

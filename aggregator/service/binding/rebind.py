@@ -165,6 +165,8 @@ async def _of_bundles(
 ) -> set[LotKey]:
     """Return the lots that observing signals have new readings of."""
     touched = await _touched(tx, plant, bundles)
+    for spec, times in (await _anchored(tx, plant, bundles)).items():
+        touched[spec] = merged([*touched.get(spec, []), *times])
     found: set[LotKey] = set()
     for stretch in merged(each for times in touched.values() for each in times):
         windows = (await _said(context, tx, plant, stretch)).windows
@@ -201,6 +203,22 @@ async def _touched(
             if spec is not None:
                 found.setdefault(spec, []).append(Interval(first, last + 1))
     return {spec: merged(times) for spec, times in found.items()}
+
+
+async def _anchored(
+    tx: Transaction, plant: Plant, bundles: Sequence[Row]
+) -> dict[SignalSpec, list[Interval]]:
+    """Return the times, as they were sealed, that new time anchors tell more of."""
+    if not bundles:
+        return {}
+    low, high = bundles[0]["position"], bundles[-1]["position"]
+    found: dict[SignalSpec, list[Interval]] = {}
+    for row in await tx.fetch("rebinding.anchored", low=low, high=high):
+        times = Interval(row["start_time"], row["end_time"] + 1)
+        for spec in plant.signals:
+            if spec.key.gateway == row["gateway"]:
+                found.setdefault(spec, []).append(times)
+    return found
 
 
 async def _of_touched(

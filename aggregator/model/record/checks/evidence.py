@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from aggregator.model.binding.fact import FOREVER
@@ -44,13 +44,41 @@ def chains(
         subject, epoch = span.gateway, {"epoch": span.epoch.hex()}
         unapproved = Item(kind=Kind.EPOCH, subject=subject, details=epoch)
         ledger.judge(Kind.EPOCH, [] if span.approved else [unapproved])
-        doubtful = Item(
-            kind=Kind.CLOCK, subject=subject, details={**epoch, "state": span.clock.name.lower()}
-        )
-        synchronised = span.clock is ClockState.SYNCHRONISED
-        ledger.judge(Kind.CLOCK, [] if synchronised else [doubtful])
+        ledger.judge(Kind.CLOCK, _clock(span))
     for gateway in gateways:
         _settings(ledger, [span for span in spans if span.gateway == gateway], start, end)
+
+
+def _clock(span: ChainSpan) -> Iterator[Item]:
+    """Yield where a chain's clock was not synchronised, with its correction, and set back."""
+    epoch = {"epoch": span.epoch.hex()}
+    if not span.doubts and span.clock is not ClockState.SYNCHRONISED:
+        details = {**epoch, "state": span.clock.name.lower()}
+        yield Item(kind=Kind.CLOCK, subject=span.gateway, details=details)
+    for doubt in span.doubts:
+        found = doubt.correction
+        yield Item(
+            kind=Kind.CLOCK,
+            subject=span.gateway,
+            start=doubt.start,
+            end=doubt.end,
+            details={
+                **epoch,
+                "state": doubt.state.name.lower(),
+                "first": doubt.first,
+                "last": doubt.last,
+                "anchor": None if found is None else found.anchor,
+                "correction_ns": None if found is None else found.time,
+                "uncertainty_ns": None if found is None else found.uncertainty,
+            },
+        )
+    for step in span.steps:
+        yield Item(
+            kind=Kind.CLOCK,
+            subject=span.gateway,
+            start=step.time,
+            details={**epoch, "state": "set_back", "first": step.number, "step_ns": step.back},
+        )
 
 
 def keys(ledger: Ledger, spans: Sequence[ChainSpan], revoked: Sequence[RevokedKey]) -> None:

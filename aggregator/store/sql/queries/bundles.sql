@@ -78,6 +78,20 @@ SELECT COUNT(*) AS bundles, CAST(COALESCE(SUM(readings), 0) AS BIGINT) AS readin
     MAX(clock_uncertainty) AS uncertainty, MIN(clock_state) AS clock
 FROM bundles WHERE epoch_id = :epoch_id AND number >= :first AND number < :stop;
 
+-- name: bundles.clock_doubts
+-- The bundles of a run whose clock was not synchronised, or that were sealed at an earlier time than
+-- the one before.
+SELECT number FROM (
+    SELECT number, clock_state, sealed_time, LAG(sealed_time) OVER (ORDER BY number) AS before
+    FROM bundles WHERE epoch_id = :epoch_id AND number >= :first - 1 AND number < :stop
+) AS neighbours
+WHERE number >= :first AND (clock_state < 2 OR sealed_time < before) ORDER BY number;
+
+-- name: bundles.synchronised
+-- The first bundle behind another whose clock was synchronised.
+SELECT number FROM bundles
+WHERE epoch_id = :epoch_id AND number > :behind AND clock_state = 2 ORDER BY number LIMIT 1;
+
 -- name: bundles.holes
 -- The numbers before and after each hole in a run of bundles.
 SELECT before, number FROM (
