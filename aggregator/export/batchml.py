@@ -59,7 +59,7 @@ def write_batchml(
     for typed in record.get("entries", ()):
         _typed(SubElement(events, "Event"), entries, typed)
     if record.get("test_results"):
-        _sample(SubElement(SubElement(root, "Samples"), "Sample"), entries, record)
+        _laboratory(SubElement(SubElement(root, "Samples"), "Sample"), entries, record)
     data: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
     return data
 
@@ -173,7 +173,7 @@ def _typed(entry: Element, entries: _Entries, typed: Mapping[str, Any]) -> None:
         _say(entry, "AssociatedEventID", typed["supersedes"])
 
 
-def _sample(entry: Element, entries: _Entries, record: Mapping[str, Any]) -> None:
+def _laboratory(entry: Element, entries: _Entries, record: Mapping[str, Any]) -> None:
     """Write each result of the lot as a test, and each version of it as a result of that test."""
     entries.head(entry, "Sample", None)
     _say(entry, "SampleSourceID", record["lot"]["lot"])

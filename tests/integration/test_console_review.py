@@ -11,11 +11,15 @@ import httpx
 import pytest
 
 from aggregator.access.roles import Role
+from aggregator.model.lab_result import LabResult, ResultVerdict
+from aggregator.service import assemble_record
 from aggregator.service.access import accounts
+from aggregator.service.integration import results
 from aggregator.site import create_app
 from tests.personal import ADMIN, PASSWORD, Person, cheap_passwords, secret_of
-from tests.recorded_plant import GTIN
-from tests.reviewed_plant import Floor, opened
+from tests.recorded_plant import GTIN, QA
+from tests.reviewed_plant import LOT, Floor, opened
+from tests.sealed import START
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 __all__ = ["cheap_passwords"]
@@ -108,6 +112,31 @@ async def test_the_pages_show_lanes_and_signatures(
     assert ("Released" if language == "en" else "已放行") in signed
     assert 'data-sign="held"' in signed
     assert 'data-sign="released"' not in signed
+
+
+@pytest.mark.req(5)
+async def test_the_page_shows_what_a_laboratory_found(
+    floor: Floor, browser: httpx.AsyncClient
+) -> None:
+    for version, (value, verdict) in enumerate((("1.50 <b>", "pass"), ("1.40", "fail"))):
+        found = LabResult(
+            lot=LOT,
+            result="LIMS-77",
+            test="peel strength",
+            value=value,
+            verdict=ResultVerdict(verdict),
+            time=START,
+        )
+        async with floor.context.store.write() as tx:
+            await results.record(
+                floor.context, tx, QA, found, expected_version=version, why="measured"
+            )
+    await assemble_record.assemble_record(floor.context, QA, GTIN, "L-1")
+    await log_in(browser, floor.li)
+    page = re.sub(r"\s+", " ", (await browser.get(PAGE)).text)
+    assert "<del>1.50 &lt;b&gt; </del>" in page, "what it said before stays, marked"
+    assert '<span class="state warn">▲ failed</span>' in page
+    assert "found 1.40; specified: – (result LIMS-77, version 2)" in page
 
 
 async def test_who_has_not_logged_in_is_asked_to(browser: httpx.AsyncClient) -> None:
