@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from aggregator.model.clock_doubt import clock_doubts, clock_steps
@@ -54,10 +55,7 @@ async def chains(
 
 async def clock_told(tx: Transaction, span: ChainSpan) -> ChainSpan:
     """Return a span with what its headers tell of the clock where that was in doubt."""
-    epoch = await tx.fetch_one("epochs.by_key", gateway=span.gateway, epoch=span.epoch)
-    if epoch is None:
-        return span
-    headers = await _doubtful(tx, epoch["epoch_id"], span.first, span.last)
+    headers = await _doubtful(tx, span)
     return replace(
         span,
         doubts=clock_doubts([each for each in headers if each.number >= span.first]),
@@ -181,23 +179,28 @@ async def _span(tx: Transaction, epoch: Row, first: int, last: int) -> ChainSpan
     )
 
 
-async def _doubtful(tx: Transaction, epoch_id: int, first: int, last: int) -> list[Header]:
+async def _doubtful(tx: Transaction, span: ChainSpan) -> list[Header]:
     """Return the headers that tell of the clock where it was in doubt, in order.
 
     Those bundles, the one before each run of them, and the first behind it that is synchronised.
     """
-    rows = await tx.fetch("bundles.clock_doubts", epoch_id=epoch_id, first=first, stop=last + 1)
+    epoch = await tx.fetch_one("epochs.by_key", gateway=span.gateway, epoch=span.epoch)
+    if epoch is None:
+        return []
+    run_of = {"epoch_id": epoch["epoch_id"], "first": span.first, "stop": span.last + 1}
+    rows = await tx.fetch("bundles.clock_doubts", **run_of)
     numbers = [row["number"] for row in rows]
     ends = sorted(set(numbers) - {number - 1 for number in numbers})
     wanted = {*numbers, *(number - 1 for number in numbers)}
     for end in ends:
-        anchor = await tx.fetch_one("bundles.synchronised", epoch_id=epoch_id, behind=end)
-        if anchor is not None and anchor["number"] is not None:
+        anchor = await tx.fetch_one("bundles.synchronised", epoch_id=epoch["epoch_id"], behind=end)
+        if anchor is not None:
             wanted.add(anchor["number"])
     found = []
-    for number in sorted(wanted):
-        one = {"epoch_id": epoch_id, "first": number, "stop": number + 1, "count": 1}
-        found += [_header_of(row["bytes"]) for row in await tx.fetch("bundles.range", **one)]
+    for _, run in groupby(enumerate(sorted(wanted)), key=lambda each: each[1] - each[0]):
+        numbers = [number for _, number in run]
+        stored = bundles(tx, span.gateway, span.epoch, max(numbers[0], 0), numbers[-1] + 1)
+        found += [_header_of(each.data) async for each in stored]
     return found
 
 
