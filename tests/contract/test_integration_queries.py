@@ -12,6 +12,7 @@ import pytest
 from aggregator.access.roles import Actor, Role
 from aggregator.errors import ConflictError, InvalidError
 from aggregator.model.integration.event import EventType, Happening
+from aggregator.model.master.lot import check_lot_key
 from aggregator.service.context import Context
 from aggregator.service.integration import answers, imports, misfits, receivers, results
 from aggregator.service.integration.answers import UNDER_WAY_SECONDS, Answer
@@ -159,11 +160,8 @@ async def test_a_result_is_kept_exactly_and_corrected_by_a_version(context: Cont
     (stored,) = await results.of_lot(context, QA, GTIN, "L-1")
     assert (stored.result.value, stored.version) == ("1.55", 2)
     async with context.store.read() as tx:
-        first = await tx.fetch_one(
-            "test_results.version", gtin=GTIN, lot="L-1", result="R-1", version=1
-        )
-    assert first is not None
-    assert '"value":"1.50"' in first["document"]
+        every = await results.versions_of(tx, check_lot_key(GTIN, "L-1"))
+    assert [(each.result.value, each.version) for each in every] == [("1.50", 1), ("1.55", 2)]
 
 
 async def test_what_did_not_fit_is_closed_when_it_fits(context: Context) -> None:

@@ -4,12 +4,6 @@ SELECT gtin, lot, result, version, document, recorded_time, recorded_by
 FROM test_results WHERE gtin = :gtin AND lot = :lot AND result = :result
 ORDER BY version DESC LIMIT 1;
 
--- name: test_results.version
--- One version of a result, however old.
-SELECT gtin, lot, result, version, document, recorded_time, recorded_by
-FROM test_results
-WHERE gtin = :gtin AND lot = :lot AND result = :result AND version = :version;
-
 -- name: test_results.add
 -- A version of a result.
 INSERT INTO test_results (gtin, lot, result, version, document, recorded_time, recorded_by)
