@@ -8,10 +8,6 @@ SELECT COALESCE(MAX(sequence), 0) + 1, :type, :subject, :record_time, :data FROM
 SELECT sequence, type, subject, record_time, data
 FROM events WHERE sequence > :sequence ORDER BY sequence LIMIT :count;
 
--- name: events.one
--- An event.
-SELECT sequence, type, subject, record_time, data FROM events WHERE sequence = :sequence;
-
 -- name: events.bounds
 -- The first and the last number kept; 0 and 0 where there is none.
 SELECT COALESCE(MIN(sequence), 0) AS first, COALESCE(MAX(sequence), 0) AS last FROM events;
