@@ -326,7 +326,7 @@ async def test_a_time_anchor_tells_of_the_records_before_it(plant: RecordedPlant
     await facts.add(plant.context, OPERATOR, link, why="loaded")
     sealed = []
     for passed, wall, clock in ((1, 1, unset), (2, 2, unset), (3, 63, exact), (4, 64, exact)):
-        readings = [sighting(GRAI_TAG, at) for at in (20, 22, 24)] if passed == 1 else []
+        readings = [sighting(GRAI_EPC, at) for at in (20, 22, 24)] if passed == 1 else []
         gateway.time = START + wall * minute
         sealed.append(
             gateway.seal(
@@ -370,16 +370,16 @@ async def clock_findings(plant: RecordedPlant, lot: str = "L-2") -> list[dict[st
     return [each for each in made.document["exceptions"] if each["kind"] == "clock_in_doubt"]
 
 
-GRAI_TAG, GRAI_LABEL = "33164433400d1ec00000004d", "(8003)0950600013435277"
-SGTIN_TAG, SGTIN = "30364433400d1ec00000004d", f"(01){GTIN}(21)77"
+GRAI_EPC, GRAI_LABEL = "33164433400d1ec00000004d", "(8003)0950600013435277"
+SGTIN_EPC, SGTIN = "30364433400d1ec00000004d", f"(01){GTIN}(21)77"
 
 
 @pytest.mark.req(18)
-async def test_a_carrier_named_by_its_label_is_the_one_whose_tag_was_read(
+async def test_a_carrier_named_by_its_label_is_the_one_whose_epc_was_read(
     plant: RecordedPlant,
 ) -> None:
     gateway = plant.gateway
-    reads = [sighting(GRAI_TAG, at) for at in (20, 22, 24)]
+    reads = [sighting(GRAI_EPC, at) for at in (20, 22, 24)]
     first = gateway.seal(reads, sealed_time=gateway.time)
     gateway.time = START + 60 * SECOND
     await plant.take([first, gateway.seal(), gateway.seal()])
@@ -389,13 +389,13 @@ async def test_a_carrier_named_by_its_label_is_the_one_whose_tag_was_read(
     (window,) = (await bindings(plant.context, QA, GTIN, "L-2")).windows
     assert [(time - START) // SECOND for time in (window.start.time, window.end.time)] == [20, 24]
     made = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-2")
-    assert made.document["facts"][0]["carrier"] == GRAI_TAG, "the record says what was read"
+    assert made.document["facts"][0]["carrier"] == GRAI_EPC, "the record says what was read"
 
 
 @pytest.mark.req(18)
 async def test_a_unit_that_is_read_brings_the_lot_that_it_is_of(plant: RecordedPlant) -> None:
     gateway = plant.gateway
-    reads = [sighting(SGTIN_TAG, at) for at in (20, 22, 24)]
+    reads = [sighting(SGTIN_EPC, at) for at in (20, 22, 24)]
     first = gateway.seal(reads, sealed_time=gateway.time)
     gateway.time = START + 60 * SECOND
     await plant.take([first, gateway.seal(), gateway.seal()])
@@ -409,7 +409,7 @@ async def test_a_unit_that_is_read_brings_the_lot_that_it_is_of(plant: RecordedP
     assert [(time - START) // SECOND for time in (window.start.time, window.end.time)] == [20, 24]
     assert (await bindings(plant.context, QA, GTIN, "L-1")).windows == ()
     made = await assemble_record.assemble_record(plant.context, QA, GTIN, "L-2")
-    assert made.document["facts"][0]["carrier"] == SGTIN_TAG
+    assert made.document["facts"][0]["carrier"] == SGTIN_EPC
 
 
 async def test_what_is_read_in_a_changeover_is_counted_as_such(plant: RecordedPlant) -> None:

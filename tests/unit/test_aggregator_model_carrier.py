@@ -23,17 +23,17 @@ SSCC, GRAI, SGTIN = "(00)095060001343520000", "(8003)0950600013435277", "(01)095
 def test_every_epc_of_a_key_is_called_by_its_label(label: str, schemes: tuple[Scheme, ...]) -> None:
     for scheme in schemes:
         for filter_value, company in ((0, 7), (3, 7), (0, 9)):
-            tag = encode(
+            bits = encode(
                 from_elements(
                     label, scheme=scheme, filter_value=filter_value, company_digits=company
                 )
             )
-            assert called(tag.data.hex()) == label, scheme.label
+            assert called(bits.data.hex()) == label, scheme.label
     assert called(label) == label
 
 
 @pytest.mark.parametrize(
-    "tag",
+    "text",
     [
         "",
         "L-1",
@@ -42,8 +42,8 @@ def test_every_epc_of_a_key_is_called_by_its_label(label: str, schemes: tuple[Sc
         "34" + "00" * 11,  # a GIAI, which no label of a carrier says
     ],
 )
-def test_what_encodes_no_key_of_a_carrier_keeps_its_name(tag: str) -> None:
-    assert called(tag) == tag
+def test_what_encodes_no_key_of_a_carrier_keeps_its_name(text: str) -> None:
+    assert called(text) == text
 
 
 def test_a_carrier_is_checked_as_it_is_named() -> None:

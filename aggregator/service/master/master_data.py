@@ -7,7 +7,6 @@ kinds wait for a second person (``review.approve_master``); which is in force wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -136,8 +135,7 @@ async def put_in(
         effective_to=added.effective_to,
     )
     await _mention_lots(tx, document)
-    if document.kind is EntityKind.UNIT:
-        await _move_unit(tx, [document, *([] if standing is None else [standing.document])])
+    await _touch_unit(tx, document, standing)
     entry = audit.Entry(
         who=actor.name,
         act="propose_master" if waits else Act.MANAGE_MASTER.value,
@@ -265,10 +263,10 @@ async def _mention_lots(tx: Transaction, document: Document) -> None:
             )
 
 
-async def _move_unit(tx: Transaction, said: Iterable[Document]) -> None:
-    """Have the lots looked at that a unit was said to be of: it may have been read already."""
-    for document in said:
-        unit = document.model()
+async def _touch_unit(tx: Transaction, document: Document, standing: Versioned | None) -> None:
+    """Have the lots looked at that a unit is of, and was of: it may have been read already."""
+    for each in (document, *([] if standing is None else [standing.document])):
+        unit = each.model()
         if isinstance(unit, Unit) and unit.lot is not None:
             named = {"gtin": unit.lot.gtin, "lot": unit.lot.lot, "why": "fact"}
             nowhere = {"start_time": 0, "end_time": 0, "equipment": None}
