@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aggregator.errors import InvalidError
@@ -19,7 +20,7 @@ from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.record.assemble import assemble
 from aggregator.model.record.document import encode_record
-from protocols.wire.reading import SECOND, Status, TagRead
+from protocols.wire.reading import SECOND, Doubt, Status, TagRead
 from tests.cases.record_case import GTIN, UNIT, Arrived, at, inputs_of, series_of
 
 PRESS = EquipmentPath(UNIT)
@@ -174,6 +175,13 @@ def test_a_carrier_that_flickers_is_one_stay() -> None:
     assert (stay.start, stay.end, stay.reads) == (at(0), at(6.5), 6)
     (still,) = dwells(series_of(spec, [seen(0), seen(3)]), rule, at(5))
     assert still.end is None, "it may still be there: its silence is not proved yet"
+    again = series_of(spec, [seen(time) for time in (0, 3, 6, 0, 3, 6)])
+    assert dwells(again, rule, at(100)) == (stay,), "sent again after a restart of the agent"
+    late = [replace(seen(time), time=at(time + 70)) for time in (0.1, 3.1, 6.1)]
+    doubted = series_of(spec, late)
+    assert dwells(doubted, rule, at(200)), "were their times believed, they would be a stay"
+    doubted = replace(doubted, codes=np.full(len(late), Doubt.IMPOSSIBLE_TIME))
+    assert dwells(doubted, rule, at(200)) == (), "nobody knows when that was"
 
 
 def lot_id_record(rows: Sequence[tuple[float, str, str]]) -> dict[str, Any]:

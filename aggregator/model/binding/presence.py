@@ -19,7 +19,7 @@ from aggregator.model.master.carrier import called
 from aggregator.model.master.equipment import EquipmentPath, SignalSpec, is_at
 from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import Series
-from protocols.wire.reading import Nanoseconds, TagRead
+from protocols.wire.reading import Doubt, Nanoseconds, TagRead
 
 
 class Dwell(NamedTuple):
@@ -326,13 +326,21 @@ def _order(dwell: Dwell) -> tuple[Nanoseconds, str]:
 def _sightings(series: Series) -> Iterable[_Sighting]:
     """Return the tag reads in order, by the time that windows are cut on.
 
-    That time is when the carrier was last seen; the reader's own clock gives only for how long.
+    That time is when the carrier was last seen; the reader's own clock gives only for how long. A
+    read whose time cannot be believed says nothing of when; and one that the reader sent again, to
+    a gateway that had forgotten it, is the same read.
     """
     found: list[_Sighting] = []
+    known: set[tuple[bytes, int, Nanoseconds, Nanoseconds]] = set()
     for row in range(len(series)):
         read = series.values[row]
-        if series.present[row] and isinstance(read, TagRead):
-            end = int(series.times[row])
-            start = end - max(read.last_seen - read.first_seen, 0)
-            found.append(_Sighting(start, end, read.epc, read.rssi, read.count))
+        if not series.present[row] or not isinstance(read, TagRead):
+            continue
+        same = (read.epc, read.antenna, read.first_seen, read.last_seen)
+        if series.codes[row] == Doubt.IMPOSSIBLE_TIME or same in known:
+            continue
+        known.add(same)
+        end = int(series.times[row])
+        start = end - max(read.last_seen - read.first_seen, 0)
+        found.append(_Sighting(start, end, read.epc, read.rssi, read.count))
     return sorted(found)
