@@ -32,8 +32,8 @@ from protocols.wire.reading import Nanoseconds, TagRead
 
 IDENTIFYING: Final = frozenset({SignalRole.LOT_ID, SignalRole.TAG_READS})
 
-FEW: Final = 64
-"""Bundles that are looked into one by one; of more, all of their gateways' sightings are remade."""
+STEP: Final = 64
+"""Bundles of one step."""
 
 
 class Sighting(NamedTuple):
@@ -49,27 +49,33 @@ async def refresh(context: Context) -> None:
 
     Lots that are named anew, or no more, are noted for rebinding.
     """
-    async with context.store.read() as tx:
-        if not await tx.fetch("sightings.fresh", position=await _position(tx), count=1):
-            return
-    async with context.store.write() as tx:
-        fresh = await tx.fetch("sightings.fresh", position=await _position(tx), count=FEW + 1)
-        if not fresh:
-            return
-        specs = await identifying(tx)
-        if len(fresh) > FEW:
-            last = await tx.fetch_one("sightings.last", position=fresh[-1]["position"])
-            position = fresh[-1]["position"] if last is None else last["position"]
-            touched = [(spec, Interval(0, FOREVER)) for spec in specs]
+    while True:
+        async with context.store.read() as tx:
+            if not await tx.fetch("sightings.fresh", position=await _position(tx), count=1):
+                return
+        async with context.store.write() as tx:  # a step each, so that intake waits for one alone
+            await _advance(context, tx)
+
+
+async def _advance(context: Context, tx: Transaction) -> None:
+    position = await _position(tx)
+    fresh = await tx.fetch("sightings.fresh", position=position, count=STEP + 1)
+    if not fresh:
+        return
+    specs = await identifying(tx)
+    last, touched = fresh[:STEP][-1]["position"], list[tuple[SignalSpec, Interval]]()
+    if position == 0 and len(fresh) > STEP:  # the index is made from nothing: as a whole
+        newest = await tx.fetch_one("sightings.last", position=last)
+        last = last if newest is None else newest["position"]
+        touched = [(spec, Interval(0, FOREVER)) for spec in specs]
+    elif specs:
+        touched = await _touched(tx, fresh[:STEP], specs)
+    for spec, times in touched:
+        if spec.role is SignalRole.LOT_ID:
+            await _name_again(context, tx, spec, times)
         else:
-            position = fresh[-1]["position"]
-            touched = await _touched(tx, fresh, specs)
-        for spec, times in touched:
-            if spec.role is SignalRole.LOT_ID:
-                await _name_again(context, tx, spec, times)
-            else:
-                await _see_again(context, tx, spec, times)
-        await tx.execute("sightings.advance", position=position + 1)
+            await _see_again(context, tx, spec, times)
+    await tx.execute("sightings.advance", position=last + 1)
 
 
 async def identifying(tx: Transaction) -> list[SignalSpec]:
