@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"CANNOT DECIDE  {error}{f' ({hint})' if hint else ''}", file=sys.stderr)
         return Verdict.CANNOT_DECIDE
     report = verify(data, policy)
+    said = report.to_text(options.lang)
     if options.json:
-        print(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
-    else:
-        print(report.to_text(options.lang))
+        said = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
+    try:
+        print(said, flush=True)
+    except BrokenPipeError:  # whoever read the output has read enough; the status still counts
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return report.verdict
 
 

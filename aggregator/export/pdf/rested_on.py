@@ -49,8 +49,7 @@ def _sections(document: Mapping[str, Any], words: Words) -> list[Json]:
 def _figures(found: Mapping[str, Any], unit: str) -> Json:
     figures = found["figures"]
     return {
-        "parameter": displayable(found["parameter"]),
-        "unit": displayable(unit_shown(unit)),
+        "parameter": displayable(f"{found['parameter']} {unit_shown(unit)}".rstrip()),
         "min": number(figures["min"]),
         "mean": number(figures["mean"]),
         "max": number(figures["max"]),
@@ -61,7 +60,7 @@ def _figures(found: Mapping[str, Any], unit: str) -> Json:
 
 
 _NOTHING: Final = dict.fromkeys(
-    ("parameter", "unit", "min", "mean", "max", "result", "readings", "covered"), "–"
+    ("parameter", "min", "mean", "max", "result", "readings", "covered"), "–"
 )
 
 
