@@ -70,8 +70,7 @@ port = {self.port}
         return run.stdout
 
     async def start(self) -> None:
-        """Start it and wait until it serves and has told the broker what it takes."""
-        before = self._log().count("the broker is connected")
+        """Start it and wait until its web server listens."""
         with (self.folder / "aggregator.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 # it is ended by this test
                 [sys.executable, "-m", "aggregator", "run", "--settings", str(self.settings)],
@@ -80,6 +79,11 @@ port = {self.port}
                 stderr=log,
             )
         await listening(self.port, timeout_s=DEADLINE)
+
+    async def start_taking(self) -> None:
+        """Start it and wait until it has told the broker what it takes."""
+        before = self._log().count("the broker is connected")
+        await self.start()
         await until(lambda: self._log().count("the broker is connected") > before)
 
     def _log(self) -> str:
@@ -118,14 +122,14 @@ async def test_it_takes_is_killed_and_goes_on(
     async with broker:
         with Speaker("gw-01", ca.issue_gateway("gw-01"), broker.port, keys) as speaker:
             for sent in range(0, 120, 40):
-                await process.start()
+                await process.start_taking()
                 for bundle in bundles[sent : sent + 40]:
                     speaker.say(bundle)
                 await speaker.receipted(sent + 15)  # in the middle of it
                 process.end(signal.SIGKILL)
                 for bundle in bundles[sent : sent + 40]:
                     speaker.say(bundle, "backlog")
-            await process.start()
+            await process.start_taking()
             await speaker.receipted(119)
         url = f"http://127.0.0.1:{process.port}/healthz"
         healthy = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read())
