@@ -8,6 +8,7 @@ its input does: with the aggregator, however that ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import signal
@@ -107,10 +108,16 @@ class _Worker:
         return cast("T", result)
 
     def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            with self._process:  # closes its input and output, and waits for it
-                self._process.kill()
+        """End the process, whatever it was at."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was still to be written has no reader
+                    pipe.close()
+        process.wait()
 
 
 def _start() -> subprocess.Popen[bytes]:

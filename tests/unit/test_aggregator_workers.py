@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from aggregator.store.workers import Workers
@@ -88,6 +89,22 @@ async def test_what_a_worker_does_not_finish_is_done_here() -> None:
         assert await workers.map(hang, [me, me]) == [(me, me)] * 2
     finally:
         workers.close()
+
+
+def taken_in() -> int:
+    """Return how many bytes our workers have read."""
+    return sum(each.io_counters().read_chars for each in psutil.Process().children())
+
+
+async def test_work_that_nobody_wants_any_more_is_given_up_without_a_word(workers: Workers) -> None:
+    """Even while its piece is still on the way: a pipe that breaks then is our own doing."""
+    await workers.map(where, range(2))
+    before = taken_in()
+    task = asyncio.create_task(workers.one(len, list(range(10_000_000))))
+    await until(lambda: taken_in() > before + 1_000_000, "the piece was not given")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_workers_end_with_the_process_that_started_them() -> None:
