@@ -108,9 +108,7 @@ async def test_a_row_that_a_superuser_edits_is_named_and_its_old_value_is_still_
     assert whole > row["sequence"]
     store = sqlite3.connect(tmp_path / "aggregator.db")
     try:
-        store.execute(
-            "UPDATE audit SET why = 'nothing' WHERE sequence = ?", [row["sequence"]]
-        )
+        store.execute("UPDATE audit SET why = 'nothing' WHERE sequence = ?", [row["sequence"]])
         store.commit()
     finally:
         store.close()
