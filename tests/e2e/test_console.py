@@ -67,7 +67,7 @@ async def test_a_record_shows_its_verdict_and_charts(demo: RunningDemo, dark: bo
         await expect(charts.locator("canvas")).to_have_count(await charts.count())
         assert await charts.count() == 3
         assert await painted(page), "a chart is more than an empty canvas"
-        await expect(page.locator("#exceptions + table")).to_contain_text("high action limit")
+        await expect(page.locator("#exceptions + .sheet")).to_contain_text("high action limit")
         await expect(page.get_by_role("link", name="Dossier", exact=True)).to_have_attribute(
             "href", f"/api/v1/records/{GTIN}/{LOTS[1]}.dossier"
         )
@@ -81,8 +81,8 @@ async def test_the_console_speaks_chinese_where_the_browser_does(demo: RunningDe
         await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
         await expect(page.get_by_role("heading", name="网关")).to_be_visible()
         await page.get_by_role("link", name=LOTS[1]).click()
-        await expect(page.locator("#exceptions + table")).to_contain_text("超限")
-        await expect(page.locator("#exceptions + table")).to_contain_text("行动上限")
+        await expect(page.locator("#exceptions + .sheet")).to_contain_text("超限")
+        await expect(page.locator("#exceptions + .sheet")).to_contain_text("行动上限")
         await page.get_by_role("link", name="English").click()
         await expect(page.locator("html")).to_have_attribute("lang", "en")
         await page.goto(demo.base)
