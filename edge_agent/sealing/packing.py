@@ -17,7 +17,7 @@ from typing import Final
 
 from protocols.wire.bundle import SEED_BYTES, Body, pack_body
 from protocols.wire.column import encode_column, encode_columns
-from protocols.wire.errors import WireError
+from protocols.wire.errors import LimitError, WireError
 from protocols.wire.limits import (
     BODY_INFLATED_BYTES_MAX,
     COLUMNS_PER_BUNDLE_MAX,
@@ -69,7 +69,7 @@ def pack(readings: Sequence[Reading]) -> tuple[list[Packed], Sifted]:
         return _pack(sifted.sound), sifted
     except _UNSEALABLE:
         sifted = _sift_by_trial(sifted)
-        return _pack(sifted.sound), sifted
+        return _pack_apart(sifted.sound), sifted
 
 
 def _pack(readings: Sequence[Reading]) -> list[Packed]:
@@ -91,6 +91,20 @@ def _pack(readings: Sequence[Reading]) -> list[Packed]:
                 return [packed]
     half = len(readings) // 2
     return _pack(readings[:half]) + _pack(readings[half:])
+
+
+def _pack_apart(readings: Sequence[Reading]) -> list[Packed]:
+    """Pack readings each of which can be sealed, in more bodies where some cannot stand together.
+
+    A column holds differences of times: one of the year 1700 is too far from today's for 64 bits.
+    """
+    try:
+        return _pack(readings)
+    except LimitError:
+        half = len(readings) // 2
+        if half == 0:
+            raise
+        return _pack_apart(readings[:half]) + _pack_apart(readings[half:])
 
 
 # What encoding raises for values that are not what their kind says.

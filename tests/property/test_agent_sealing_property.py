@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.buffer.buffer import Buffer
@@ -58,7 +58,12 @@ readings = st.builds(
 )
 
 
+def timed(source_time: int) -> Reading:
+    return Reading(SignalName("a"), Kind.FLOAT64, 1.5, NOW, source_time)
+
+
 @given(st.lists(readings, max_size=12))
+@example([timed(NOW), timed(-(2**63)), timed(NOW), timed(2**63 - 1), timed(-(2**63))])
 @settings(max_examples=300)
 def test_what_is_sealed_every_party_accepts_and_the_rest_is_counted(given: list[Reading]) -> None:
     packed, sifted = pack(given)
