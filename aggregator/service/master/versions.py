@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind, Model
@@ -66,21 +67,13 @@ async def versions_at(
     In order of keys. Kinds that are not effective-dated have one version in force, the newest that
     is approved: ``at`` makes no difference to them.
     """
-    after = prefix
-    while True:
-        rows = await tx.fetch("master.list_at", kind=kind.value, after=after, at=at, count=PAGE_MAX)
-        for row in rows:
-            if not row["key"].startswith(prefix):
-                return
-            yield versioned(row)
-        if len(rows) < PAGE_MAX:
-            return
-        after = rows[-1]["key"]
+    async for row in _rows_at(tx, kind, at, prefix):
+        yield versioned(row)
 
 
 async def models_at(tx: Transaction, kind: EntityKind, at: Nanoseconds) -> list[Model]:
     """Return the model of every entity of a kind, each by its version in force at ``at``."""
-    return [each.document.model() async for each in versions_at(tx, kind, at)]
+    return [_model(row["kind"], row["document"]) async for row in _rows_at(tx, kind, at, "")]
 
 
 async def models(tx: Transaction, kind: EntityKind) -> list[Model]:
@@ -91,7 +84,7 @@ async def models(tx: Transaction, kind: EntityKind) -> list[Model]:
     found: list[Model] = []
     after = ""
     while rows := await tx.fetch("master.list", kind=kind.value, after=after, count=PAGE_MAX):
-        found += [versioned(row).document.model() for row in rows]
+        found += [_model(row["kind"], row["document"]) for row in rows]
         after = rows[-1]["key"]
     return found
 
@@ -99,7 +92,7 @@ async def models(tx: Transaction, kind: EntityKind) -> list[Model]:
 def versioned(row: Row) -> Versioned:
     """Return the version that a row holds."""
     return Versioned(
-        document=DOCUMENTS[EntityKind(row["kind"])].model_validate(json.loads(row["document"])),
+        document=_document(row["kind"], row["document"]),
         key=row["key"],
         version=row["version"],
         recorded_at=row["recorded_at"],
@@ -111,3 +104,33 @@ def versioned(row: Row) -> Versioned:
         decided_by=row["decided_by"],
         in_place_of=row["in_place_of"],
     )
+
+
+async def _rows_at(
+    tx: Transaction, kind: EntityKind, at: Nanoseconds, prefix: str
+) -> AsyncIterator[Row]:
+    after = prefix
+    while True:
+        rows = await tx.fetch("master.list_at", kind=kind.value, after=after, at=at, count=PAGE_MAX)
+        for row in rows:
+            if not row["key"].startswith(prefix):
+                return
+            yield row
+        if len(rows) < PAGE_MAX:
+            return
+        after = rows[-1]["key"]
+
+
+# A version never changes, and all signals of a plant are asked for many times a second: what a text
+# says, and what that means to the rules, is found out once. Both are immutable.
+_KEPT: Final = 16_384
+
+
+@lru_cache(maxsize=_KEPT)
+def _document(kind: str, text: str) -> Document:
+    return DOCUMENTS[EntityKind(kind)].model_validate(json.loads(text))
+
+
+@lru_cache(maxsize=_KEPT)
+def _model(kind: str, text: str) -> Model:
+    return _document(kind, text).model()
