@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from aggregator.api.genealogy import shown as shown_edge
 from aggregator.caller import Caller, ContextOf
@@ -29,26 +29,35 @@ UntilQuery = Annotated[
 ]
 
 
-@routes.get("", summary="Trace an item forward or back")
-async def read_trace(
-    context: ContextOf,
-    actor: Caller,
+async def _asked(
     *,
     item: ItemQuery = "",
     gs1: LabelQuery = "",
     direction: Direction = Direction.BACK,
     since: SinceQuery = 0,
     until: UntilQuery = None,
-    start: Annotated[int, Query(ge=0, description="Number of the first item wanted.")] = 0,
-    count: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_MAX,
-) -> dict[str, Any]:
-    """Return a page of the items reached, nearest first; `total` says how many there are."""
-    question = Question(
+) -> Question:
+    return Question(
         item=one_item(item, gs1),
         direction=direction,
         since=since,
         until=FOREVER if until is None else until,
     )
+
+
+Asked = Annotated[Question, Depends(_asked)]
+
+
+@routes.get("", summary="Trace an item forward or back")
+async def read_trace(
+    context: ContextOf,
+    actor: Caller,
+    question: Asked,
+    *,
+    start: Annotated[int, Query(ge=0, description="Number of the first item wanted.")] = 0,
+    count: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_MAX,
+) -> dict[str, Any]:
+    """Return a page of the items reached, nearest first; `total` says how many there are."""
     return shown(await trace(context, actor, question, start=start, count=count))
 
 
@@ -56,21 +65,10 @@ async def read_trace(
 async def read_way(
     context: ContextOf,
     actor: Caller,
-    *,
+    question: Asked,
     to: Annotated[str, Query(max_length=400, description="Kind and key of the other item.")],
-    item: ItemQuery = "",
-    gs1: LabelQuery = "",
-    direction: Direction = Direction.BACK,
-    since: SinceQuery = 0,
-    until: UntilQuery = None,
 ) -> dict[str, Any]:
     """Return each step with its edge, which says when it happened and who vouches for it."""
-    question = Question(
-        item=one_item(item, gs1),
-        direction=direction,
-        since=since,
-        until=FOREVER if until is None else until,
-    )
     steps = await way_to(context, actor, question, parse_item(to))
     return {
         "steps": [
