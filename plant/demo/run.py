@@ -190,8 +190,8 @@ class Demo:
             raise StepError(f"{what} did not come: {error}\n{logs}") from None
 
     def _in_time(self, within: float, text: str) -> None:
-        slow = f"{text}; on a busy machine try `./dev demo --patience 2`"
-        self._hold(self.teller.seconds <= within, slow if self.teller.seconds > within else text)
+        held = self.teller.seconds <= within
+        self._hold(held, text if held else f"{text}; on a busy machine try --patience 2")
 
     def _hold(self, held: bool, text: str) -> None:
         if not held:
