@@ -39,6 +39,7 @@ from tests.sealed import key_named
 GATEWAY = GatewayId("gw-01")
 ORIGIN = "lotproof.example/test"
 PATIENCE = 30.0
+_ON_THE_WAY_S = 3.0  # of what the broker took before the agent ended
 
 
 async def until(condition: Callable[[], object], why: str, *, seconds: float = PATIENCE) -> None:
@@ -238,6 +239,30 @@ class Plant(Running):
                 shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
                 text += f"{key} = {shown}\n"
         self.agent.settings.write_text(text + sources, encoding="utf-8")
+
+    async def stop_with_all_arrived(self) -> Report:
+        """Stop the agent and return what its sound buffer holds, all of which arrived.
+
+        A stop hands over what it can in its few seconds, to a broker that may lose what it took:
+        what is missing then comes with the next start, as in a plant.
+        """
+        async with asyncio.timeout(2 * PATIENCE):
+            while True:
+                await self.agent.stop()
+                report = self.agent.fsck()
+                assert not report.problems
+                if await self._arrived(report.head):
+                    return report
+                await self.agent.start()
+                await until(lambda head=report.head: self.giver.head() > head, "it never came")  # type: ignore[misc]
+
+    async def _arrived(self, head: int) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ON_THE_WAY_S):
+                while self.giver.head() != head:  # noqa: ASYNC110 -- what arrives has no event
+                    await asyncio.sleep(0.02)
+                return True
+        return False
 
     async def make_key(self) -> None:
         """Make the seal key by the command that a person uses, and tell the giver."""

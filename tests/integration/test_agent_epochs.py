@@ -186,14 +186,7 @@ async def test_a_capped_buffer_refuses_declares_and_drains(plant: Plant, tmp_pat
         ),
         "what was refused was not declared",
     )
-    await plant.agent.stop()
-    report = plant.agent.fsck()
-    assert not report.problems
-    await plant.agent.start()  # a stop hands over what it can in its few seconds
-    await until(lambda: plant.giver.head() > report.head, "it did not drain whole")
-    await plant.agent.stop()
-    report = plant.agent.fsck()
-    await until(lambda: plant.giver.head() == report.head, "the end did not arrive")
+    report = await plant.stop_with_all_arrived()
     (epoch,) = plant.giver.chains
     last = plant.giver.headers[epoch, report.head].counters
     declared = sum(

@@ -60,9 +60,7 @@ async def test_a_killed_agent_loses_nothing_and_declares_its_absence(
     await plant.agent.start()
     head = plant.agent.fsck().head
     await until(lambda: plant.giver.head() > head, "the chain did not arrive whole")
-    await plant.agent.stop()
-    report = plant.agent.fsck()
-    await until(lambda: plant.giver.head() == report.head, "the last bundles did not arrive")
+    report = await plant.stop_with_all_arrived()
     giver = plant.giver
     assert not giver.problems
     assert Verdict.FORK not in giver.verdicts
@@ -70,7 +68,7 @@ async def test_a_killed_agent_loses_nothing_and_declares_its_absence(
     (epoch,) = giver.chains
     headers = [giver.headers[epoch, number] for number in range(report.head + 1)]
     stops = [g for h in headers for g in h.gaps if g.reason is GapReason.AGENT_STOPPED]
-    assert len(stops) == 3
+    assert len(stops) == plant.agent.text().count("agent starts") - 1 >= 3
     last = headers[-1].counters
     assert last.read == last.sealed == len(giver.readings)
 
