@@ -135,6 +135,19 @@ def test_the_same_record_is_the_same_paper_with_the_record_in_it() -> None:
     assert content_hash(attached) in text
 
 
+def test_its_chinese_chapters_are_those_of_db32_t_5325() -> None:
+    """What stands in them is found below the right one, and a chapter that is empty says so."""
+    reader = PdfReader(io.BytesIO(printed(words=CATALOGUES[Language.CHINESE])))
+    text = "".join(page.extract_text() for page in reader.pages)
+    order = (
+        *("质量管理", "异常项", "审核", "设备设施与人员", "所在位置", "生产过程", "参数"),
+        *("检验过程", "无。", "仓储过程", "无。", "电子记录关键要素", "所依据的事实", "证明"),
+    )
+    place = 0
+    for heading in order:
+        place = text.index(f"\n{heading}\n", place) + len(heading)
+
+
 def test_a_record_is_printed_in_chinese() -> None:
     words = CATALOGUES[Language.CHINESE]
     paper = printed("灭菌袋", "热板温度", words)
