@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import sqlite3
+import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from pypdf import PdfReader
@@ -26,11 +29,12 @@ from protocols.wire.bundle import Bundle, open_body, pack_body, peek_header
 from protocols.wire.column import decode_column, encode_column
 from protocols.wire.dossier.file import Dossier, read_dossier, write_dossier
 from protocols.wire.dossier.holding import Held
-from protocols.wire.reading import Reading, Status
+from protocols.wire.reading import SECOND, Kind, Reading, SignalName, Status, Value
 from tests.approving_plant import relaxed
 from tests.personal import ADMIN, cheap_passwords, person
-from tests.recorded_plant import GTIN, QA
+from tests.recorded_plant import GTIN, QA, RecordedPlant, recorded_plant
 from tests.reviewed_plant import Floor, opened
+from tests.sealed import START
 from verifier.report import Verdict
 from verifier.verify import verify
 
@@ -46,38 +50,96 @@ async def floor(tmp_path: Path) -> AsyncIterator[Floor]:
         yield found
 
 
-CHANGES: dict[str, Callable[[Reading], Reading]] = {
-    "value": lambda each: each._replace(value=float(each.value) + 2**-40),  # type: ignore[arg-type]
-    "status": lambda each: each._replace(status=Status.UNCERTAIN),
-    "code": lambda each: each._replace(code=each.code ^ 1),
-    "source time": lambda each: each._replace(source_time=(each.source_time or 0) ^ 1),
+class Flip(Protocol):
+    """Returns a reading with one bit of a field flipped; ``bit`` chooses which."""
+
+    def __call__(self, each: Reading, bit: int) -> Reading: ...
+
+
+FLIPS: dict[str, Flip] = {
+    "value": lambda each, bit: each._replace(value=flipped(each.value, bit)),
+    "status": lambda each, bit: each._replace(status=Status(each.status ^ (1 + bit % 2))),
+    "code": lambda each, bit: each._replace(code=each.code ^ (1 << bit % 31)),
+    "source time": lambda each, bit: each._replace(
+        source_time=(each.source_time or 0) ^ (1 << bit % 24)
+    ),
+    "gateway time": lambda each, bit: each._replace(gateway_time=each.gateway_time ^ 1 << bit % 24),
 }
+BUNDLES, SECONDS_EACH, A_SECOND = 20, 5, 10
 
 
 @pytest.mark.req(12)
 @pytest.mark.req(21)
 @pytest.mark.clause("21 CFR 11.10(a)")
-@pytest.mark.parametrize("field", CHANGES)
-async def test_one_altered_field_of_one_reading_is_found_and_located(
-    floor: Floor, field: str
+@pytest.mark.parametrize("field", FLIPS)
+async def test_one_flipped_bit_in_any_of_a_thousand_readings_is_found_and_located(
+    tmp_path: Path, field: str
 ) -> None:
-    """21 CFR 11.10(a): the ability to discern invalid or altered records."""
-    dossier = read_dossier(await export_dossier(floor.context, QA, GTIN, "L-1")).dossier
-    chain = dossier.statement.chains[0]
-    for number in (chain.first + 1, (chain.first + chain.last) // 2, chain.last - 1):
-        spoilt, reading = altered(dossier, number, CHANGES[field])
-        report = verify(write_dossier(spoilt, floor.context.keys.seal), floor.plant.policy())
+    """21 CFR 11.10(a): the ability to discern invalid or altered records.
+
+    A round flips a bit of one reading in each of twenty bundles: what is found is these, and no
+    other. Fifty rounds have been at each of the thousand readings.
+    """
+    async with recorded_plant(tmp_path) as plant:
+        await plant.take(fast_bundles(plant))
+        await assemble_record.assemble_record(plant.context, QA, GTIN, "L-1")
+        data = await export_dossier(plant.context, QA, GTIN, "L-1")
+        policy, key = plant.policy(), plant.context.keys.seal
+    assert verify(data, policy).verdict is Verdict.VERIFIED
+    dossier = read_dossier(data).dossier
+    first = dossier.statement.chains[0].first + 1
+    flip, met = FLIPS[field], 0
+    for at in range(SECONDS_EACH * A_SECOND):
+        spoilt, expected = dossier, set()
+        for number in range(first, first + BUNDLES):
+            spoilt = altered(spoilt, number, at, partial(flip, bit=at * BUNDLES + number))
+            expected.add((number, at))
+        report = verify(write_dossier(spoilt, key), policy)
         assert report.verdict is Verdict.NOT_VERIFIED
-        found = [each for each in report.altered if each.bundle == number]
-        assert {each.signal for each in found} == {reading.signal}
-        assert {each.culprit for each in found} == {"bundle"}
-        assert all(each.gateway == "gw-01" for each in found)
-        assert len(report.altered) == 1
+        assert {(each.bundle, each.index) for each in report.altered} == expected
+        assert {(each.signal, each.culprit) for each in report.altered} == {(SIGNAL, "bundle")}
+        met += len(report.altered)
+    assert met == 1_000
+
+
+def flipped(value: Value | None, bit: int) -> float:
+    """Return a number with one bit of its IEEE 754 form flipped."""
+    (bits,) = struct.unpack("<Q", struct.pack("<d", value))
+    (other,) = struct.unpack("<d", struct.pack("<Q", bits ^ 1 << bit % 64))
+    return float(other)
+
+
+def fast_bundles(plant: RecordedPlant) -> list[bytes]:
+    """Seal ten readings of the plate a second: a lot of a thousand, and the next one's begin."""
+    sealed = []
+    for number in range(BUNDLES + 2):
+        lot = "L-1" if 0 < number <= BUNDLES else ""
+        readings = []
+        for second in range(number * SECONDS_EACH, (number + 1) * SECONDS_EACH):
+            time = START + second * SECOND
+            readings.append(_reading_at("press-1/lot-id", time, lot, Kind.TEXT))
+            readings += [
+                _reading_at(SIGNAL, time + tenth * SECOND // A_SECOND, 120 + tenth / 7)
+                for tenth in range(A_SECOND)
+            ]
+        plant.gateway.time = START + (number + 1) * SECONDS_EACH * SECOND
+        sealed.append(plant.gateway.seal(readings, sealed_time=plant.gateway.time))
+    return sealed
+
+
+def _reading_at(signal: str, time: int, value: Value, kind: Kind = Kind.FLOAT64) -> Reading:
+    return Reading(
+        signal=SignalName(signal),
+        kind=kind,
+        value=value,
+        gateway_time=time + 1_500_000,
+        source_time=time,
+    )
 
 
 def altered(
-    dossier: Dossier, number: int, change: Callable[[Reading], Reading]
-) -> tuple[Dossier, Reading]:
+    dossier: Dossier, number: int, which: int, change: Callable[[Reading], Reading]
+) -> Dossier:
     """Change one reading of a held bundle, as whoever writes the dossier could."""
     at = number - dossier.statement.chains[0].held_first
     held = dossier.chains[0][at]
@@ -85,14 +147,13 @@ def altered(
     body = open_body(peek_header(held.sealed_header)[1], held.content)
     place = next(at for at, each in enumerate(body.columns) if decode_column(each).signal == SIGNAL)
     readings = list(decode_column(body.columns[place]).readings())
-    wrong = change(readings[2])
-    readings[2] = wrong
+    readings[which] = change(readings[which])
     columns = [*body.columns]
     columns[place] = encode_column(readings)
     packed = pack_body(body._replace(columns=columns))
     other = Held.whole(Bundle(held.sealed_header, packed).encode())
     chain = (*dossier.chains[0][:at], other, *dossier.chains[0][at + 1 :])
-    return replace(dossier, chains=(chain, *dossier.chains[1:])), wrong
+    return replace(dossier, chains=(chain, *dossier.chains[1:]))
 
 
 @pytest.mark.req(21)
