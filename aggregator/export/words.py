@@ -154,6 +154,7 @@ ENGLISH: Final[Words] = {
     "subscription_lost": "subscription lost",
     "overrun": "overrun",
     "unreadable": "lost on the gateway's disk",
+    "backfilled": "came later, kept by the equipment",
     # Kinds of exceptions.
     "kind.excursion": "Excursion",
     "kind.gap": "Gap",

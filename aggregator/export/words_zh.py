@@ -146,6 +146,7 @@ CHINESE: Final[Words] = {
     "subscription_lost": "订阅丢失",
     "overrun": "采集超时",
     "unreadable": "网关磁盘丢失",
+    "backfilled": "由设备留存, 事后补取",
     "kind.excursion": "超限",
     "kind.gap": "缺口",
     "kind.status": "状态",

@@ -7,6 +7,7 @@ happen to be in it; and over valid readings: a BAD one is no data (record rule 1
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from aggregator.model.binding.bind import Binding, Slice, Span
 from aggregator.model.completeness import Proven
 from aggregator.model.master.recipe import Sampling, SamplingContract
 from aggregator.model.series import Integers, Series, SignalKey
-from protocols.wire.reading import Gap, GapReason, Nanoseconds, Status
+from protocols.wire.reading import MENDABLE, Gap, GapReason, Nanoseconds, Status
 
 
 class Cause(StrEnum):
@@ -62,7 +63,7 @@ def gaps(
     ``proven`` is what the gateway's chains prove; ``declared`` are the gaps that it sealed.
     """
     series = binding.series
-    own = [gap for gap in declared if concerns(gap, series.key)]
+    own = narrowed(gap for gap in declared if concerns(gap, series.key))
     times = valid_times(series)
     bad = series.times[~series.present | (series.statuses == Status.BAD)]
     found: list[Missing] = []
@@ -77,6 +78,37 @@ def gaps(
             found.append(Missing(start, end, _causes(start, end, bad, proven, own)))
         found += _declared_alone(part.span, stretches, own)
     return tuple(sorted(found))
+
+
+def narrowed(declared: Iterable[Gap]) -> list[Gap]:
+    """Return the gaps of one signal without the stretches that came later after all.
+
+    What is backfilled takes back what its own reasons declared, whichever bundle said it first
+    (docs/specs/bundle.md).
+    """
+    said = list(declared)
+    came = merged((gap.start, gap.end) for gap in said if gap.reason is GapReason.BACKFILLED)
+    left: list[Gap] = []
+    for gap in said:
+        if gap.reason in MENDABLE and came:
+            left += _without(gap, came)
+        elif gap.reason is not GapReason.BACKFILLED:
+            left.append(gap)
+    return left
+
+
+def _without(gap: Gap, came: Iterable[tuple[int, int]]) -> Iterator[Gap]:
+    """Yield what is left of a gap; how many readings each part lacks is not known any more."""
+    at, count = gap.start, gap.count
+    for start, end in came:
+        if end <= at or start >= gap.end:
+            continue
+        count = None
+        if start > at:
+            yield replace(gap, start=at, end=start, count=None)
+        at = max(at, end)
+    if at < gap.end or (at == gap.start == gap.end):
+        yield replace(gap, start=at, count=count)
 
 
 def concerns(gap: Gap, key: SignalKey) -> bool:

@@ -17,14 +17,19 @@ def fit(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
 
     While they are too many: those of one subject and reason that touch become one; then all of
     one subject and reason; then all of one reason, for the whole gateway. Counts are added up
-    where all of them are known.
+    where all of them are known. A statement that readings came after all must not say too much:
+    it is never merged, and left out where there is no room.
     """
-    sound = [_sound(gap) for gap in gaps]
+    said = [_sound(gap) for gap in gaps]
+    backfilled = [gap for gap in said if gap.reason is GapReason.BACKFILLED]
+    sound = [gap for gap in said if gap.reason is not GapReason.BACKFILLED]
     for merge in (_joined, _by_subject, _by_reason):
         if _fits(sound):
             break
         sound = merge(sound)
-    return tuple(sound)
+    if not _fits([*sound, *backfilled]):
+        backfilled = []
+    return (*sound, *backfilled)
 
 
 class OpenGap:

@@ -101,11 +101,19 @@ class GapReason(IntEnum):
     SUBSCRIPTION_LOST = 6  # the equipment dropped what it had queued for us
     OVERRUN = 7  # the line was slower than the equipment; a bounded queue was full
     UNREADABLE = 8  # they were sealed, and the gateway's disk did not give them back
+    BACKFILLED = 9  # no gap: what was declared missing came later, from what the equipment kept
+
+
+MENDABLE: Final = frozenset((GapReason.SOURCE_DOWN, GapReason.SUBSCRIPTION_LOST, GapReason.OVERRUN))
+"""The reasons of gaps that a later BACKFILLED takes back (docs/specs/bundle.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A declared absence of readings: nothing is dropped in silence."""
+    """A declared absence of readings: nothing is dropped in silence.
+
+    With the reason BACKFILLED it takes such a declaration back, for the time that it names.
+    """
 
     subject: str  # a signal's or a source's name; "*" for the whole gateway
     start: Nanoseconds  # gateway time

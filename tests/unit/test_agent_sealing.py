@@ -118,6 +118,12 @@ class TestGaps:
         ]
         assert len(fit(many)) == 1
 
+    def test_what_came_after_all_is_never_said_of_more_than_came(self) -> None:
+        came = Gap(subject="a", start=1, end=2, reason=GapReason.BACKFILLED, count=1)
+        lost = Gap(subject="a", start=1, end=9, reason=GapReason.SUBSCRIPTION_LOST)
+        assert fit([came, lost]) == (lost, came)
+        assert fit([came] * GAPS_PER_BUNDLE_MAX + [lost]) == (lost,)
+
     def test_a_clock_that_stepped_back_turns_no_gap_around(self) -> None:
         (gap,) = fit([Gap(subject="a", start=9, end=3, reason=GapReason.OVERRUN)])
         assert (gap.start, gap.end) == (3, 9)

@@ -183,6 +183,7 @@ def _bundles() -> list[Vector]:
         reason=GapReason.SOURCE_DOWN,
         count=None,
     )
+    backfilled = replace(gap, end=START + 4_000_000_000, reason=GapReason.BACKFILLED, count=1)
     everything = [reading for several in _columns().values() for reading in several]
     everything = [
         reading._replace(signal=SignalName(f"press-1/{reading.kind.name.lower()}"))
@@ -196,6 +197,11 @@ def _bundles() -> list[Vector]:
         _bundle("a heartbeat: nothing came", gateway, gateway.seal()),
         _bundle("a gap is declared", gateway, gateway.seal(gateway.readings(1), gaps=(gap,))),
         _bundle("every kind of value", gateway, gateway.seal(everything)),
+        _bundle(
+            "what was declared missing came later",
+            gateway,
+            gateway.seal(gateway.readings(1), gaps=(backfilled,)),
+        ),
         _bundle("the buffer was lost", again, again.seal(again.readings(1))),
     ]
 

@@ -108,7 +108,7 @@ function readGaps(item, countMax) {
   return item.map((entry) => {
     const whole = matches(entry, isText, isInt, isInt, isIntOrNull, isInt);
     const [subject, start, end, count, reason] = whole ? entry : ["", 1n, 0n, null, 0n];
-    if (start < 0n || end < start || reason < 0n || reason > 8n || (count !== null && count < 0n)) {
+    if (start < 0n || end < start || reason < 0n || reason > 9n || (count !== null && count < 0n)) {
       throw new Refusal("a gap is not [subject, start, end, count, reason]");
     }
     checkLength(subject);
