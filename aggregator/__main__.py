@@ -8,12 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from aggregator.app import configure_log, make_store, open_context, run
-from aggregator.cli import master, record, shell, users
+from aggregator.cli import master, record, shell, users, whole
 from aggregator.cli.shell import AsJson, SettingsFile, Why
-from aggregator.clock import SystemClock
 from aggregator.errors import AggregatorError
-from aggregator.ingest.fsck import fsck
-from aggregator.ingest.indexer import Indexer
 from aggregator.service import gateways
 from aggregator.settings import Settings
 from aggregator.store.keys import load_keys
@@ -33,6 +30,10 @@ app.add_typer(gateway_app, name="gateway", no_args_is_help=True)
 app.add_typer(master.app, name="master", no_args_is_help=True)
 app.add_typer(record.app, name="record", no_args_is_help=True)
 app.add_typer(users.app, name="user", no_args_is_help=True)
+
+app.command("fsck")(whole.fsck_command)
+app.command("archive")(whole.archive_command)
+app.command("restore")(whole.restore_command)
 
 Gateway = Annotated[str, typer.Argument(help="the gateway's id")]
 
@@ -70,25 +71,6 @@ def key_command(settings: SettingsFile = None, as_json: AsJson = False) -> None:
     else:
         for name, text in shown.items():
             typer.echo(f"{name} {text}")
-
-
-@app.command("fsck")
-def fsck_command(
-    settings: SettingsFile = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="make the index again first")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Prove the whole store from its bytes; exit 1 where anything does not hold."""
-    found = shell.do(_fsck(shell.settings(settings), rebuild=rebuild))
-    if as_json:
-        typer.echo(json.dumps(found))
-    else:
-        for fault in found["faults"]:
-            typer.echo(f"FAULT {fault}")
-        counts = ", ".join(f"{found[name]} {name}" for name in found if name != "faults")
-        typer.echo(f"{counts}: {'faults found' if found['faults'] else 'all of it holds'}")
-    if found["faults"]:
-        raise typer.Exit(1)
 
 
 @gateway_app.command("add")
@@ -218,22 +200,6 @@ async def _migrate(settings: Settings) -> list[str]:
         return await store.migrate()
     finally:
         await store.close()
-
-
-async def _fsck(settings: Settings, *, rebuild: bool) -> dict[str, Any]:
-    async with open_context(settings) as context:
-        if rebuild:
-            await Indexer(context.store, SystemClock(), settings.segments).rebuild()
-        log_key = NoteKey(name=settings.log.origin, key=context.keys.log.public)
-        found = await fsck(context.store, log_key)
-        return {
-            "bundles": found.bundles,
-            "readings": found.readings,
-            "leaves": found.leaves,
-            "audit_entries": found.audit_entries,
-            "segments": found.segments,
-            "faults": found.faults,
-        }
 
 
 if __name__ == "__main__":

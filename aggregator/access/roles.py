@@ -37,6 +37,7 @@ class Act(StrEnum):
     READ_EVENTS = "read_events"  # the stream of events, each where its subject may be read
     MANAGE_RECEIVERS = "manage_receivers"  # whom events are delivered to
     CORRECT_IMPORTS = "correct_imports"  # see to what came from other systems and does not fit
+    KEEP_ARCHIVES = "keep_archives"  # take a copy of all that is stored
     READ_AUDIT = "read_audit"  # the audit trail
     MANAGE_ACCESS = "manage_access"  # service tokens, accounts and their roles
     APPROVE_ACCESS = "approve_access"  # be the second person where those change
@@ -64,6 +65,7 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
             Act.APPROVE_ACCESS,
             Act.MANAGE_RECEIVERS,
             Act.READ_EVENTS,
+            Act.KEEP_ARCHIVES,
         }
     ),
     Role.ENGINEER: frozenset(

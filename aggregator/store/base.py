@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 Param = int | float | str | bytes | None
@@ -57,3 +58,16 @@ class Store(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[Transaction]:
         """Begin a transaction that sees one state of the store and changes nothing."""
+
+    async def copy_to(self, path: Path) -> None:
+        """Write all that is stored, of one moment, into the new SQLite file ``path``.
+
+        Others read and write meanwhile. Raises StoreConflictError where the file is there.
+        """
+
+    async def fill_from(self, path: Path) -> None:
+        """Put what the SQLite file ``path`` holds in the place of all that is stored.
+
+        All of it or nothing is taken over. Raises StoreError for a file that is no store, and
+        SchemaError for one whose schema is not this version's.
+        """

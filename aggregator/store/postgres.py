@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -22,10 +23,15 @@ from aggregator.errors import (
 from aggregator.store.base import Param, Row
 from aggregator.store.queries import Query, query_named
 from aggregator.store.schema import pending
+from aggregator.store.sqlite import SqliteStore
+from aggregator.store.table_file import Table, TableFile
 
 _pg: Final[Any] = asyncpg  # its annotations are partial
 DIALECT: Final = "postgres"
 _WRITERS_LOCK: Final = 0x10780F  # any number that all workers agree on
+_COPY_S: Final = 86_400.0
+"""A copy of all that a plant has stored may take its time."""
+_PAGE: Final = 1_000  # rows
 
 
 class PostgresStore:
@@ -102,6 +108,34 @@ class PostgresStore:
         """Begin a transaction that sees one state."""
         async with self._transaction(isolation="repeatable_read", readonly=True) as transaction:
             yield transaction
+
+    async def copy_to(self, path: Path) -> None:
+        """Write all that is stored into a new SQLite file."""
+        if await asyncio.to_thread(path.exists):
+            raise StoreConflictError(f"{path} is there already")
+        await _make(path)
+        async with self._connection() as connection:
+            with _Translated(), TableFile(path, writable=True) as file:
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    file.empty()
+                    for table in file.tables:
+                        await _copy_out(connection, table, file)
+
+    async def fill_from(self, path: Path) -> None:
+        """Put what a SQLite file holds in the place of all that is stored."""
+        async with self._turn, self._connection() as connection:
+            with _Translated(), TableFile(path) as file:
+                async with connection.transaction():
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _WRITERS_LOCK)
+                    names = ", ".join(f'"{table.name}"' for table in file.tables)
+                    await connection.execute(f"TRUNCATE {names}")
+                    for table in file.tables:
+                        await connection.copy_records_to_table(
+                            table.name,
+                            records=file.rows(table),
+                            columns=table.columns,
+                            timeout=_COPY_S,
+                        )
 
     @asynccontextmanager
     async def _transaction(self, **options: Any) -> AsyncIterator[PostgresTransaction]:
@@ -184,6 +218,28 @@ class PostgresTransaction:
         if self._connection is None:
             raise StoreError("the transaction is over")
         return self._connection
+
+
+async def _make(path: Path) -> None:
+    """Make a SQLite file with the tables that this store has."""
+    made = SqliteStore(path)
+    await made.open()
+    try:
+        await made.migrate()
+    finally:
+        await made.close()
+
+
+async def _copy_out(connection: Any, table: Table, file: TableFile) -> None:
+    columns = ", ".join(f'"{column}"' for column in table.columns)
+    page: list[tuple[Any, ...]] = []
+    query = f'SELECT {columns} FROM "{table.name}"'  # noqa: S608 # names of the schema
+    async for row in connection.cursor(query, prefetch=_PAGE, timeout=_COPY_S):
+        page.append(tuple(row))
+        if len(page) == _PAGE:
+            await asyncio.to_thread(file.put, table, page)
+            page = []
+    await asyncio.to_thread(file.put, table, page)
 
 
 def _bound(name: str, params: Mapping[str, Param]) -> tuple[Query, list[Param]]:

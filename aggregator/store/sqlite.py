@@ -23,6 +23,7 @@ from aggregator.errors import (
 from aggregator.store.base import Param, Row
 from aggregator.store.queries import query_named
 from aggregator.store.schema import pending
+from aggregator.store.table_file import TableFile
 
 T = TypeVar("T")
 DIALECT: Final = "sqlite"
@@ -89,6 +90,22 @@ class SqliteStore:
                 yield transaction
         finally:
             self._idle.put_nowait(reader)
+
+    async def copy_to(self, path: Path) -> None:
+        """Write all that is stored into a new file."""
+        if await asyncio.to_thread(path.exists):
+            raise StoreConflictError(f"{path} is there already")
+        connection = _Connection("store-copy", self._path, self._timeout)
+        await connection.open()
+        try:
+            await connection.run(lambda database: database.execute("VACUUM INTO ?", (str(path),)))
+        finally:
+            await connection.close()
+
+    async def fill_from(self, path: Path) -> None:
+        """Put what a file holds in the place of all that is stored."""
+        async with self._turn:
+            await asyncio.to_thread(_fill, path, self._path)
 
     @asynccontextmanager
     async def _transaction(
@@ -232,6 +249,14 @@ def _as_mapping(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
 def _roll_back(database: sqlite3.Connection) -> None:
     if database.in_transaction:
         database.execute("ROLLBACK")
+
+
+def _fill(source: Path, target: Path) -> None:
+    try:
+        with TableFile(source) as file:
+            file.back_up(target)
+    except sqlite3.Error as error:
+        raise StoreError(f"the store could not be filled: {error}") from None
 
 
 def _migrate(database: sqlite3.Connection) -> list[str]:
