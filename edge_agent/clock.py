@@ -84,7 +84,7 @@ class GatewayClock:
 
     def skew_max(self) -> Nanoseconds | None:
         """Return how far a source time may stray, or None while wall time is not synchronised."""
-        return SKEW_MAX if self.state().state is ClockState.SYNCHRONISED else None
+        return SKEW_MAX if self._wall.synchronised and self._believable() else None
 
     def state(self) -> Clock:
         """Return the state of the clock as of the anchor, as a bundle's header states it."""

@@ -141,7 +141,7 @@ def judge(
     becomes UNCERTAIN. The source's own code is kept where it had lowered the status itself; an
     impossible time of such a reading is moved into ``raw``, so that it places the reading nowhere.
     """
-    kept, doubt = (value, None) if _plain(value, kind) else _fit(kind, value)
+    kept, doubt = (value, None) if is_plain(value, kind) else _fit(kind, value)
     if doubt is not None:
         status, code = Status.BAD, code if status is not Status.GOOD else doubt
         raw = raw or _raw(value)
@@ -158,17 +158,18 @@ def judge(
     return Reading(signal, kind, kept, gateway_time, source_time, status, int(code), raw)
 
 
-def _plain(value: Any, kind: Kind) -> TypeGuard[Value]:
+def is_plain(value: Any, kind: Kind) -> TypeGuard[Value]:
     """Tell whether the value is of the very type that its kind holds: the usual case, quickly."""
     given = type(value)
     if given is float:
-        return kind is Kind.FLOAT64 and math.isfinite(value)
+        return kind is _FLOAT64 and math.isfinite(value)
     if given is int:
         bounds = _INT_BOUNDS.get(kind)
         return bounds is not None and bounds[0] <= value <= bounds[1]
     return given is _TYPES.get(kind)
 
 
+_FLOAT64: Final = Kind.FLOAT64  # a member is slow to find by its name
 _INT_BOUNDS: Final = {Kind.INT: (-(2**63), 2**63 - 1), Kind.UINT: (0, 2**64 - 1)}
 _FLOATS: Final = (Kind.FLOAT32, Kind.FLOAT64)
 _HELD: Final = (bool, str, bytes, TagRead)

@@ -7,15 +7,15 @@ from typing import Final
 from protocols.field.opcua.change import Change
 from protocols.field.opcua.settings import OpcuaSignal
 from protocols.wire.limits import VALUE_BYTES_MAX
-from protocols.wire.reading import Doubt, Nanoseconds, Reading, SignalName, Status, judge
+from protocols.wire.reading import Doubt, Nanoseconds, Reading, SignalName, Status, is_plain, judge
 
 
 def reading_of(
     signal: OpcuaSignal,
     change: Change,
-    *,
     gateway_time: Nanoseconds,
     skew_max: Nanoseconds | None,
+    *,
     initial: bool = False,
 ) -> Reading:
     """Return what the server sent for the signal, judged.
@@ -24,7 +24,15 @@ def reading_of(
     value last changed, which may be long ago. It is believed where the server's own time, at
     which the server knew it to be so, is right.
     """
-    value, raw, code = change.value, change.raw, change.code
+    _, value, raw, code, source_time, _ = change
+    kind = signal.kind
+    if (
+        not (code or initial or source_time is None or skew_max is None)
+        and -skew_max <= source_time - gateway_time <= skew_max
+        and not isinstance(value, str | bytes)
+        and is_plain(value, kind)
+    ):  # nearly all are so, and there is nothing to judge
+        return Reading(SignalName(signal.name), kind, value, gateway_time, source_time)
     source_time, skew_max = _source_time(change, gateway_time, skew_max, initial=initial)
     status = _SEVERITY[code >> 30]
     if isinstance(value, str | bytes) and _size(value) > VALUE_BYTES_MAX:
@@ -33,7 +41,7 @@ def reading_of(
             status, code = Status.BAD, Doubt.OUT_OF_RANGE
     return judge(
         signal=SignalName(signal.name),
-        kind=signal.kind,
+        kind=kind,
         value=value,
         gateway_time=gateway_time,
         source_time=source_time,

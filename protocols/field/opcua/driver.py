@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -27,7 +28,7 @@ from protocols.field.opcua.session import Session, Subscription
 from protocols.field.opcua.settings import OpcuaSettings
 from protocols.field.opcua.trust import Identity, load_identity
 from protocols.field.opcua.waiting import Waiting
-from protocols.wire.reading import Gap, GapReason, Nanoseconds
+from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
 
 _log = structlog.get_logger(__name__)
 
@@ -200,7 +201,7 @@ class OpcuaDriver:
             status=code_name(code),
             hint="check the address, the user's rights and the deadband at the server",
         )
-        self._waiting.add(refused_reading(signal, code, self._clock.gateway_time()))
+        self._waiting.add([refused_reading(signal, code, self._clock.gateway_time())])
 
     async def _keep(self, session: Session, subscription: Subscription) -> None:
         """Keep the line going until it is lost; leave the reason for ``read``."""
@@ -317,8 +318,7 @@ class OpcuaDriver:
         now = self._clock.gateway_time()
         self._acks.append((subscription.number, message.number))
         self._observed = now
-        for change in message.changes:
-            self._receive(change, now)
+        self._receive(message.changes, now)
         if message.ended is not None:
             self._give_up_subscription()
             raise RefusedError(
@@ -327,29 +327,28 @@ class OpcuaDriver:
                 code=message.ended,
             )
 
-    def _receive(self, change: Change, now: Nanoseconds) -> None:
-        handle = change.handle
-        signal = self._signals.get(handle)
-        if signal is None:
-            return  # a number that we never gave is the server's own confusion
-        reading = reading_of(
-            signal,
-            change,
-            gateway_time=now,
-            skew_max=self._clock.skew_max(),
-            initial=handle in self._initial,
-        )
-        self._initial.discard(handle)
-        gap = None
-        if change.overflowed:
-            gap = Gap(
-                subject=signal.name,
-                start=self._seen.get(handle, now),
-                end=now,
-                reason=GapReason.OVERRUN,
-            )
-        self._seen[handle] = now
-        self._waiting.add(reading, gap)
+    def _receive(self, changes: Iterable[Change], now: Nanoseconds) -> None:
+        """Judge the values of a message, and declare what the server's queues lost before them."""
+        skew_max = self._clock.skew_max()
+        signals, initial, seen = self._signals, self._initial, self._seen
+        readings: list[Reading] = []
+        gaps: list[Gap] = []
+        for change in changes:
+            handle = change.handle
+            signal = signals.get(handle)
+            if signal is None:
+                continue  # a number that we never gave is the server's own confusion
+            first = handle in initial
+            readings.append(reading_of(signal, change, now, skew_max, initial=first))
+            if first:
+                initial.discard(handle)
+            if change.code and change.overflowed:
+                start = seen.get(handle, now)
+                gaps.append(
+                    Gap(subject=signal.name, start=start, end=now, reason=GapReason.OVERRUN)
+                )
+            seen[handle] = now
+        self._waiting.add(readings, gaps)
 
     def _declare_lost(self, since: Nanoseconds | None, now: Nanoseconds) -> None:
         self._waiting.declare(

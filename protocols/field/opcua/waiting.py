@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from protocols.field.driver import Delivery
 from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
@@ -24,18 +25,19 @@ class Waiting:
     def __bool__(self) -> bool:
         return bool(self._readings or self._gaps or self._dropped)
 
-    def add(self, reading: Reading, gap_before: Gap | None = None) -> None:
-        """Keep a reading, and the gap that lies before it; count it where there is no room."""
+    def add(self, readings: Sequence[Reading], gaps: Sequence[Gap] = ()) -> None:
+        """Keep readings and the gaps that lie before them; count those that find no room."""
         self._changed.set()
-        if len(self._readings) >= self._readings_max:
+        room = max(0, self._readings_max - len(self._readings))
+        dropped = readings[room:]
+        if dropped:
             if not self._dropped:
-                self._dropped_from = reading.gateway_time
-            self._dropped += 1
-            self._dropped_to = reading.gateway_time
-            return
-        if gap_before is not None:
-            self._gaps.append(gap_before)
-        self._readings.append(reading)
+                self._dropped_from = dropped[0].gateway_time
+            self._dropped += len(dropped)
+            self._dropped_to = dropped[-1].gateway_time
+        if room:
+            self._readings += readings[:room]
+            self._gaps += gaps
 
     def declare(self, gap: Gap) -> None:
         """Keep a gap."""
