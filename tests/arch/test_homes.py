@@ -35,7 +35,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "pyarrow": ("aggregator/export/parquet.py",),
     "pymodbus": ("protocols/field/modbus*", "plant/equipment/registers.py"),
     "segno": ("aggregator/export/symbols.py",),
-    "serial": ("protocols/field/modbus*",),
+    "serial": ("protocols/field/barcode/line.py",),
     "starlette": ("aggregator/api/*", "aggregator/web/*", "aggregator/site.py"),
     "typst": ("aggregator/export/pdf*",),
     "uvicorn": ("aggregator/app.py",),
