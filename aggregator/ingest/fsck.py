@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from aggregator import audit
 from aggregator.errors import AggregatorError, EvidenceError
 from aggregator.store.base import Row, Store, Transaction
-from aggregator.store.evidence import StoredBundle, bundles
+from aggregator.store.chains.evidence import StoredBundle, bundles
 from aggregator.store.log import EntryKind, root_of
 from aggregator.store.registry import list_gateways, list_keys
 from aggregator.store.seals import verify_window

@@ -34,7 +34,7 @@ from aggregator.service.record.circumstances import circumstances_of
 from aggregator.service.record.entries import entries_of
 from aggregator.service.record.master import limits_at, ordered, places_at, plant_at
 from aggregator.store.base import Transaction
-from aggregator.store.evidence import chains, clock_told
+from aggregator.store.chains.evidence import chains, clock_told
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
 from protocols.wire.reading import SECOND, Nanoseconds

@@ -20,7 +20,7 @@ from aggregator.model.record.batch_record import RefusedSeal, SealResult
 from aggregator.model.record.sections import windows_of
 from aggregator.model.series import SignalKey
 from aggregator.store.base import Transaction
-from aggregator.store.evidence import StoredBundle, bundles
+from aggregator.store.chains.evidence import StoredBundle, bundles
 from aggregator.store.seals import Verification, verify_window
 from aggregator.store.workers import Workers
 from protocols.wire.dossier.series import Interval

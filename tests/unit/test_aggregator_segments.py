@@ -17,7 +17,7 @@ from aggregator.ingest.verify import Message
 from aggregator.model.series import Series, SignalKey
 from aggregator.settings import SegmentSettings
 from aggregator.store import registry
-from aggregator.store.evidence import bundles, chains
+from aggregator.store.chains.evidence import bundles, chains
 from aggregator.store.keys import load_keys
 from aggregator.store.seals import verify_window
 from aggregator.store.segments import ReadingIndex

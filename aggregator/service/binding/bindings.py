@@ -23,7 +23,7 @@ from aggregator.service.binding.whereabouts import plant_of
 from aggregator.service.context import Context
 from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Transaction
-from aggregator.store.evidence import chains
+from aggregator.store.chains.evidence import chains
 from protocols.wire.reading import Nanoseconds
 
 

@@ -24,7 +24,7 @@ from aggregator.service.binding.whereabouts import descents_of, lots_called, whe
 from aggregator.service.context import Context
 from aggregator.service.facts import fact_of
 from aggregator.store.base import Transaction
-from aggregator.store.evidence import chains
+from aggregator.store.chains.evidence import chains
 from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import Kind, Nanoseconds, TagRead
 

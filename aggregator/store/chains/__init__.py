@@ -1,0 +1,1 @@
+"""What is stored of the gateways' chains, and when their bundles were."""
