@@ -10,8 +10,9 @@ import asyncio
 import json
 import logging
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -25,9 +26,8 @@ from edge_agent.commissioning import live as commissioning
 from edge_agent.commissioning.commands import DEFAULT_SETTINGS, SettingsOption, fail
 from edge_agent.errors import AgentError, SettingsFileError
 from edge_agent.keys import load, load_or_create
-from edge_agent.settings import Settings
 from edge_agent.settings_file import load_settings
-from edge_agent.sources import Source, load_sources
+from edge_agent.sources import load as load_all
 from edge_agent.uplink.mqtt import tls_context
 from protocols.wire.seal import PublicKey
 
@@ -45,8 +45,8 @@ def run(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
     """Run the agent until it is told to stop (SIGTERM)."""
     _log_to_stderr()
     try:
-        loaded, sources = _load(settings)
-        asyncio.run(Agent(loaded, sources).run())
+        again = partial(load_all, settings)
+        asyncio.run(Agent(again(), again).run())
     except AgentError as error:
         fail(error)
     except Exception as error:  # noqa: BLE001 # the last word before the process ends with 1
@@ -70,7 +70,7 @@ def check(
     Nothing is acknowledged or kept. Stop the agent first where equipment takes one client only.
     """
     try:
-        loaded, sources = _load(settings)
+        loaded, sources = load_all(settings)
         tls_context(loaded.uplink)
         if loaded.seal_key_path.exists():
             load(loaded.seal_key_path)
@@ -117,9 +117,7 @@ def status(
         fail(error)
     found = local.ask(loaded.gateway.data_dir)
     if found is None:
-        typer.echo(f"no agent runs on {loaded.gateway.data_dir}", err=True)
-        typer.echo("  -> systemctl status lotproof-agent, or lotproof-agent run", err=True)
-        raise typer.Exit(1)
+        _no_agent(loaded.gateway.data_dir)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -127,6 +125,27 @@ def status(
             typer.echo(line)
     well = found["uplink"] == "SENDING" and not found["alerts"]
     raise typer.Exit(0 if well and all(s["state"] == "RUNNING" for s in found["sources"]) else 1)
+
+
+@app.command()
+def reload(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
+    """Have the running agent take its settings file anew; 2 where it is wrong: nothing changed.
+
+    Sources that are as they were keep their connections (SIGHUP does the same).
+    """
+    try:
+        loaded = load_settings(settings)
+    except AgentError as error:
+        fail(error)
+    found = local.ask(loaded.gateway.data_dir, local.RELOAD, timeout_s=local.RELOAD_TIMEOUT_S)
+    if found is None:
+        _no_agent(loaded.gateway.data_dir)
+    if found["outcome"] == "refused":
+        fail(SettingsFileError(tuple(found["problems"]), hint=found["hint"]))
+    for word in ("added", "removed", "changed"):
+        for name in found[word]:
+            typer.echo(f"{word} {name}")
+    typer.echo(f"settings {found['settings_hash'][:16]} are in force")
 
 
 @app.command()
@@ -169,9 +188,10 @@ def main() -> None:
     app()
 
 
-def _load(path: Path) -> tuple[Settings, tuple[Source, ...]]:
-    loaded = load_settings(path)
-    return loaded, load_sources(loaded, path)
+def _no_agent(folder: Path) -> NoReturn:
+    typer.echo(f"no agent runs on {folder}", err=True)
+    typer.echo("  -> systemctl status lotproof-agent, or lotproof-agent run", err=True)
+    raise typer.Exit(1)
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -184,6 +204,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
     ]
     lines += [f"  ! {found['uplink_error']}"] if found["uplink_error"] else []
     lines += [f"  ! {alert}" for alert in found["alerts"]]
+    settings = found["settings"]
+    version = f" version {settings['version']}" if settings["version"] else ""
+    lines += [f"settings {settings['hash'][:16]}{version}, {settings['state'].lower()}"]
+    lines += [f"  ! {line}" for line in settings["why"].splitlines()]
     for source in found["sources"]:
         error = f"  ! {source['error']}" if source["error"] else ""
         lines.append(

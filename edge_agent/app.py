@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -21,15 +21,15 @@ from prometheus_client import start_http_server
 
 from edge_agent import metrics
 from edge_agent.clock import GatewayClock, KernelClock
-from edge_agent.collect import Collector
-from edge_agent.errors import LineError
+from edge_agent.collect.collector import Collector
+from edge_agent.config_sync.reload import Parts, Reloader, fingerprints
+from edge_agent.errors import LineError, SettingsFileError
 from edge_agent.keys import load_or_create
 from edge_agent.life import LifeStatements, ServiceManager, version
 from edge_agent.sealing.inbox import Inbox
-from edge_agent.sealing.sealer import Fingerprints, Sealer
-from edge_agent.settings import Settings
-from edge_agent.sources import Source, dictionary_hash, settings_hash
-from edge_agent.status import StatusServer
+from edge_agent.sealing.sealer import Sealer
+from edge_agent.sources import Loaded
+from edge_agent.status import RELOAD, STATUS, LocalServer
 from edge_agent.storage import Storage
 from edge_agent.uplink.receipt_book import ReceiptBook
 from edge_agent.uplink.uplink import Uplink
@@ -44,9 +44,11 @@ _GOODBYE_S: Final = 3.0
 class Agent:
     """One agent in one process."""
 
-    def __init__(self, settings: Settings, sources: Sequence[Source]) -> None:
-        self._settings = settings
-        self._sources = sources
+    def __init__(self, loaded: Loaded, load: Callable[[], Loaded]) -> None:
+        """Run with ``loaded``; ``load`` reads and checks the settings again, for a reload."""
+        self._loaded = loaded
+        self._load = load
+        self._settings = loaded.settings
         self._stopping = asyncio.Event()
         self._manager = ServiceManager()
 
@@ -73,7 +75,7 @@ class Agent:
                 seal_key=key.public.to_text(),
                 clock=clock.state().state.name,
             )
-            line = _Line(settings, self._sources, storage=storage, clock=clock, key=key)
+            line = _Line(self._loaded, self._load, storage=storage, clock=clock, key=key)
             await self._supervise(line)
         finally:
             await storage.close()
@@ -87,22 +89,25 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        server = StatusServer(self._settings.gateway.data_dir, line.status)
         loop.set_exception_handler(_report_stray)
-        collect = asyncio.create_task(self._collect(line), name="collect")
+        servers = self._servers(line)
+        collect = asyncio.create_task(line.collector.run(), name="collect")
         seal = asyncio.create_task(line.sealer.run(), name="seal")
         uplink = asyncio.create_task(line.uplink.run(), name="uplink")
         stop = asyncio.create_task(self._stopping.wait(), name="stop")
         tick = asyncio.create_task(self._tick(line), name="tick")
-        parts = (collect, seal, uplink, stop, tick)
+        reload = asyncio.create_task(self._reload_on_signal(line), name="reload")
+        parts = (collect, seal, uplink, stop, tick, reload)
         try:
-            await server.start()
+            for server in servers:
+                await server.start()
             self._serve_metrics()
             self._manager.notify("READY=1")
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._manager.notify("STOPPING=1")
+            reload.cancel()
             collect.cancel()
-            await asyncio.gather(collect, return_exceptions=True)
+            await asyncio.gather(collect, reload, return_exceptions=True)
             line.inbox.close()
             if line.storage.failed is None:
                 await asyncio.gather(seal, return_exceptions=True)
@@ -117,16 +122,43 @@ class Agent:
             for part in parts:
                 part.cancel()
             ends = await asyncio.gather(*parts, return_exceptions=True)
-            await server.stop()
+            for server in servers:
+                await server.stop()
         for name, end in zip([part.get_name() for part in parts], ends, strict=True):
             if isinstance(end, Exception):
                 _log.error("the agent ends: a part of it failed", part=name)
                 raise end
 
-    async def _collect(self, line: _Line) -> None:
-        """Read the sources; where all were refused the gateway still proves its silence."""
-        await line.collector.run()
-        await self._stopping.wait()
+    def _servers(self, line: _Line) -> tuple[LocalServer, ...]:
+        folder = self._settings.gateway.data_dir
+
+        async def status() -> dict[str, Any]:
+            return line.status()
+
+        async def reload() -> dict[str, Any]:
+            return await self._reload(line)
+
+        return LocalServer(folder, STATUS, status), LocalServer(folder, RELOAD, reload)
+
+    async def _reload_on_signal(self, line: _Line) -> None:
+        """Take new settings at each SIGHUP; what is wrong with them is told, and ends nothing."""
+        hung_up = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
+        while True:
+            await hung_up.wait()
+            hung_up.clear()
+            await self._reload(line)
+
+    async def _reload(self, line: _Line) -> dict[str, Any]:
+        self._manager.notify("RELOADING=1")
+        try:
+            changed = await line.reloader.reload()
+        except SettingsFileError as error:
+            return {"outcome": "refused", "problems": error.problems, "hint": error.hint}
+        finally:
+            self._manager.notify("READY=1")
+        settings_hash = line.reloader.report.hash.hex()
+        return {"outcome": "taken", "settings_hash": settings_hash, **changed._asdict()}
 
     async def _tick(self, line: _Line) -> None:
         """Keep gauges, the service manager's status and its watchdog fresh."""
@@ -171,13 +203,14 @@ class _Line:
 
     def __init__(
         self,
-        settings: Settings,
-        sources: Sequence[Source],
+        loaded: Loaded,
+        load: Callable[[], Loaded],
         *,
         storage: Storage,
         clock: GatewayClock,
         key: SealKey,
     ) -> None:
+        settings, sources = loaded
         self.storage = storage
         self.used_bytes = 0
         self.inbox = Inbox(
@@ -198,7 +231,11 @@ class _Line:
                 log=NoteKey.from_text(settings.aggregator.log_key),
             ),
             statements=LifeStatements(
-                storage=storage, clock=clock, key=key, sources=self.collector.health
+                storage=storage,
+                clock=clock,
+                key=key,
+                sources=self.collector.health,
+                settings=lambda: self.reloader.report,
             ),
             settings=settings.uplink,
             declare=self.inbox.declare,
@@ -209,15 +246,20 @@ class _Line:
             clock=clock,
             key=key,
             settings=settings.seal,
-            fingerprints=Fingerprints(settings_hash(settings, sources), dictionary_hash(sources)),
+            fingerprints=fingerprints(loaded),
             down=self.collector.down,
             sealed=self.uplink.sealed,
         )
+        parts = Parts(
+            inbox=self.inbox, collector=self.collector, sealer=self.sealer, uplink=self.uplink
+        )
+        self.reloader = Reloader(parts, loaded, load)
 
     def status(self) -> dict[str, Any]:
         """Return all that ``lotproof-agent status`` shows of a running agent."""
         buffer = self.storage.buffer
         head = buffer.head
+        report = self.reloader.report
         return {
             "gateway": buffer.gateway,
             "version": version(),
@@ -234,6 +276,13 @@ class _Line:
             "uplink": self.uplink.state.name,
             "uplink_error": self.uplink.error,
             "alerts": [text for text in self.uplink.alerts() if text],
+            "settings": {
+                "hash": report.hash.hex(),
+                "version": report.version,
+                "state": report.state.name,
+                "offered": report.offered,
+                "why": report.why,
+            },
             "sources": [
                 {**asdict(source), "state": source.state.name} for source in self.collector.health()
             ],

@@ -11,7 +11,7 @@ import structlog
 
 from edge_agent.clock import GatewayClock
 from edge_agent.storage import Storage
-from protocols.wire.life import Life, LifeKind, SourceHealth, seal_life
+from protocols.wire.life import Life, LifeKind, SettingsReport, SourceHealth, seal_life
 from protocols.wire.seal import SealKey
 
 _log = structlog.get_logger("life")
@@ -35,7 +35,10 @@ class LifeStatements:
         clock: GatewayClock,
         key: SealKey,
         sources: Callable[[], Sequence[SourceHealth]],
+        settings: Callable[[], SettingsReport],
     ) -> None:
+        """Ask ``sources`` and ``settings`` at each statement how these are."""
+        self._settings = settings
         self._storage = storage
         self._clock = clock
         self._key = key
@@ -63,6 +66,7 @@ class LifeStatements:
             buffer_bytes_max=buffer.bytes_max,
             version=self._version,
             sources=tuple(self._sources()),
+            settings=self._settings(),
         )
         return seal_life(life, self._key)
 
@@ -75,7 +79,7 @@ class ServiceManager:
         self._address = os.environ.get("NOTIFY_SOCKET") if address is None else address
 
     def notify(self, state: str) -> None:
-        """Send ``READY=1``, ``STATUS=...``, ``WATCHDOG=1`` or ``STOPPING=1``."""
+        """Send ``READY=1``, ``RELOADING=1``, ``STATUS=...``, ``WATCHDOG=1`` or ``STOPPING=1``."""
         if not self._address:
             return
         address = self._address

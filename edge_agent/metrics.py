@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -56,3 +57,10 @@ stray_errors: Final = Counter(
     "lotproof_agent_stray_errors_total", "Errors of tasks that nothing of the agent waited for."
 )
 build: Final = Gauge("lotproof_agent_info", "The version that runs, always 1.", ["version"])
+
+
+def forget_source(name: str) -> None:
+    """Show a source no more that the settings do not name any more."""
+    for metric in (source_state, source_readings):
+        with contextlib.suppress(KeyError):
+            metric.remove(name)

@@ -14,13 +14,13 @@ import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings import Settings, SourceSettings
-from edge_agent.settings_file import problems, root_paths
+from edge_agent.settings_file import load_settings, problems, root_paths
 from protocols.field.driver import DriverSettings, SettingsError, Spec, load_driver
 from protocols.wire import cbor
 
@@ -36,6 +36,19 @@ class Source:
     def signals(self) -> Sequence[BaseModel]:
         """Return its configured signals; none where the driver finds them itself."""
         return tuple(getattr(self.settings, "signals", ()))
+
+
+class Loaded(NamedTuple):
+    """Settings that were checked whole, and the sources that they name."""
+
+    settings: Settings
+    sources: tuple[Source, ...]
+
+
+def load(path: Path) -> Loaded:
+    """Return what the settings file says; SettingsFileError names every problem."""
+    settings = load_settings(path)
+    return Loaded(settings, load_sources(settings, path))
 
 
 def load_sources(settings: Settings, path: Path) -> tuple[Source, ...]:
@@ -58,8 +71,9 @@ def load_sources(settings: Settings, path: Path) -> tuple[Source, ...]:
     return tuple(found)
 
 
-def settings_hash(settings: Settings, sources: Sequence[Source]) -> bytes:
+def settings_hash(loaded: Loaded) -> bytes:
     """Return SHA-256 of the settings in force, secrets masked, in one form of JSON."""
+    settings, sources = loaded
     whole = settings.model_dump(mode="json", exclude={"source"})
     whole["source"] = [
         {"name": s.name, "driver": s.spec.name, **s.settings.model_dump(mode="json")}

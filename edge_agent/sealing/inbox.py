@@ -59,6 +59,17 @@ class Inbox:
         self._stirred = asyncio.Event()
         self._emptied = asyncio.Event()
 
+    def limit(self, *, readings_max: int, cut_count: int, cut_bytes: int) -> None:
+        """Go on with other bounds."""
+        self._readings_max = readings_max
+        self._cut_count = cut_count
+        self._cut_bytes = cut_bytes
+
+    def hurry(self) -> None:
+        """Have what waits cut now, even if that is nothing."""
+        self._urgent = True
+        self._stirred.set()
+
     def offer(self, entry: Entry) -> bool:
         """Take a delivery, or refuse and count it."""
         delivery = entry.delivery

@@ -8,6 +8,7 @@ thread, so a slow disk delays neither polling nor the broker.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -68,6 +69,17 @@ class Sealer:
         self._uncounted = _Tally()
         self._gaps: list[Gap] = []  # declared in the next bundle that is committed
         self._full = OpenGap(WHOLE_GATEWAY, GapReason.DISK_FULL)
+        self._change: _Change | None = None
+
+    async def change(self, settings: SealSettings, fingerprints: Fingerprints) -> None:
+        """Seal what was read so far as it was, and go on under other settings.
+
+        Returns when all that waited stands on disk, or was refused and will be declared.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._change = _Change(settings, fingerprints, done)
+        self._inbox.hurry()
+        await done
 
     async def run(self) -> None:
         """Seal until the inbox is closed, and once more then; StorageFailedError ends it."""
@@ -89,6 +101,7 @@ class Sealer:
     async def cut(self) -> None:
         """Seal and store all that waits, acknowledge it; refuse and declare what finds no room."""
         taken = self._inbox.take()
+        change, self._change = self._change, None
         self._gaps += [*self._down(), *taken.gaps]
         self._uncounted.refuse("overrun", taken.overrun)
         moment = _Moment(
@@ -108,6 +121,10 @@ class Sealer:
                     await self._store(urgent, moment)
                 except BufferFullError as still:
                     self._refuse(urgent, moment.time, still)
+        if change is not None:
+            self._settings, self._fingerprints = change.settings, change.fingerprints
+            if not change.done.done():
+                change.done.set_result(None)
 
     async def _store(self, entries: Sequence[Entry], moment: _Moment) -> None:
         readings = [reading for entry in entries for reading in entry.delivery.readings]
@@ -168,6 +185,14 @@ class Sealer:
             _log.error("buffer full: readings are refused", error=str(error), hint=error.hint)
         self._full.add(len(readings), *span(readings, now))
         self._uncounted.refuse("disk_full", len(readings))
+
+
+class _Change(NamedTuple):
+    """Settings that hold from the bundle after the next on."""
+
+    settings: SealSettings
+    fingerprints: Fingerprints
+    done: asyncio.Future[None]
 
 
 class _Tally:

@@ -120,6 +120,19 @@ class Uplink:
         """Say goodbye and end."""
         self._put(Event.STOP)
 
+    def change(self, settings: UplinkSettings) -> None:
+        """Go on with other settings, on a connection of its own: what is on disk is sent there."""
+        if settings == self._settings:
+            return
+        self._settings = settings
+        self._version = MqttVersion.V5 if settings.mqtt is MqttVersion.AUTO else settings.mqtt
+        self._put(Event.LOST)
+
+    def speak(self) -> None:
+        """Say how the gateway is now, not only at the next interval."""
+        if self.state is State.SENDING:
+            self._task(partial(self._publish_life, LifeKind.HEARTBEAT))
+
     async def flush(self) -> None:
         """Wait until all that was sealed is with the broker, where there is a line to it."""
         if self.state is State.SENDING and self._sender is not None:

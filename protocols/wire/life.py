@@ -52,6 +52,27 @@ class SourceHealth:
     error: str = ""  # what went wrong last, for a person
 
 
+class SettingsState(IntEnum):
+    """What became of the settings that were offered last."""
+
+    IN_FORCE = 0  # they are in force
+    CHECKED = 1  # they would be taken; nobody asked for that yet
+    REFUSED = 2  # they cannot work, and changed nothing
+    TRIAL = 3  # in force, and watched: they are taken back where sources do not come up
+    ROLLED_BACK = 4  # they were in force, and were taken back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsReport:
+    """Which settings are in force, and what became of those offered last."""
+
+    hash: bytes  # as headers carry it, 32 bytes
+    version: int  # of the aggregator's document that is in force; 0: the gateway's own file alone
+    state: SettingsState
+    offered: int  # version that ``state`` speaks of; 0: the gateway's own file
+    why: str = ""  # for a person, where they were refused or taken back
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
     """A statement of a gateway about itself."""
@@ -68,6 +89,7 @@ class Life:
     buffer_bytes_max: int  # the cap
     version: str  # of the agent
     sources: tuple[SourceHealth, ...] = ()
+    settings: SettingsReport | None = None  # None: from an agent that does not say
 
 
 def seal_life(life: Life, key: SealKey) -> bytes:
@@ -97,6 +119,9 @@ def seal_life(life: Life, key: SealKey) -> bytes:
             for source in life.sources
         ],
     }
+    if (said := life.settings) is not None:
+        why = said.why.encode()[:TEXT_BYTES_MAX].decode(errors="ignore")
+        fields[13] = [said.hash, said.version, int(said.state), said.offered, why]
     return seal(cbor.encode(fields), key, PURPOSE)
 
 
@@ -120,7 +145,7 @@ def open_life(data: bytes, key: PublicKey) -> Life:
             12: list(sources),
             **rest,
         } if (
-            not rest
+            not rest.keys() - {13}
             and len(epoch) == len(boot) == 16
             and min(connection, time, buffer_bytes, buffer_bytes_max) >= 0
             and min(head, receipted) >= -1
@@ -140,6 +165,7 @@ def open_life(data: bytes, key: PublicKey) -> Life:
                 buffer_bytes_max=buffer_bytes_max,
                 version=version,
                 sources=tuple(map(_source, sources)),
+                settings=_settings(rest[13]) if 13 in rest else None,
             )
     raise MalformedError("a life statement has not exactly its fields")
 
@@ -165,3 +191,18 @@ def _source(item: cbor.Item) -> SourceHealth:
                 error=error,
             )
     raise MalformedError("a source's health is not the array of seven that it must be")
+
+
+def _settings(item: cbor.Item) -> SettingsReport:
+    match item:
+        case [
+            bytes(hash_),
+            int(version),
+            (0 | 1 | 2 | 3 | 4) as state,
+            int(offered),
+            str(why),
+        ] if len(hash_) == 32 and min(version, offered) >= 0:
+            return SettingsReport(
+                hash=hash_, version=version, state=SettingsState(state), offered=offered, why=why
+            )
+    raise MalformedError("the settings in force are not the array of five that they must be")

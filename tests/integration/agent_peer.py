@@ -270,21 +270,29 @@ class Plant(Running):
         self.giver.gateway_key = PublicKey.from_text(await ask(command))
 
 
-def replay_source(folder: Path, *, rows: int, period_ms: int, signals: int = 3) -> str:
+def replay_source(
+    folder: Path,
+    *,
+    rows: int,
+    period_ms: int,
+    signals: int = 3,
+    name: str = "recorded",
+    prefix: str = "signal-",
+) -> str:
     """Return a source that plays a file of ``rows``; the value of column c in row r is r."""
-    names = [f"signal-{number}" for number in range(signals)]
+    names = [f"{prefix}{number}" for number in range(signals)]
     lines = ["time," + ",".join(names)]
     start = 1_790_000_000_000
     lines += [f"{start + row * period_ms}," + ",".join([str(row)] * signals) for row in range(rows)]
-    path = folder / "recorded.csv"
+    path = folder / f"{name}.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     text = f"""
 [[source]]
-name = "recorded"
+name = "{name}"
 driver = "replay"
 file = "{path}"
 time_unit = "ms"
 """
-    for name in names:
-        text += f'[[source.signals]]\nname = "{name}"\nkind = "int"\n'
+    for signal in names:
+        text += f'[[source.signals]]\nname = "{signal}"\nkind = "int"\n'
     return text

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge_agent.clock import GatewayClock
-from edge_agent.collect import Collector
+from edge_agent.collect.collector import Collector
 from edge_agent.sealing.inbox import Inbox, Taken
 from edge_agent.settings import CollectSettings
 from edge_agent.sources import Source

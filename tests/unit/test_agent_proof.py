@@ -13,9 +13,16 @@ from edge_agent import status
 from edge_agent.buffer.buffer import StoredReceipt
 from edge_agent.fsck import check
 from edge_agent.life import LifeStatements, ServiceManager
-from edge_agent.status import StatusServer
+from edge_agent.status import LocalServer
 from edge_agent.storage import BUFFER_FILE
-from protocols.wire.life import LifeKind, SourceHealth, SourceState, open_life
+from protocols.wire.life import (
+    LifeKind,
+    SettingsReport,
+    SettingsState,
+    SourceHealth,
+    SourceState,
+    open_life,
+)
 from protocols.wire.receipt import Receipt, seal_receipt
 from tests.agent_line import KEY, NOW, fsck, line_in, receive
 from tests.sealed import key_named
@@ -112,11 +119,19 @@ async def test_statements_of_life_open_under_the_gateways_key(tmp_path: Path) ->
     )
     async with line_in(tmp_path) as line:
         await line.sealer.cut()
+        report = SettingsReport(
+            hash=bytes(32), version=3, state=SettingsState.REFUSED, offered=4, why="no such key"
+        )
         statements = LifeStatements(
-            storage=line.storage, clock=line.clock, key=KEY, sources=lambda: [health]
+            storage=line.storage,
+            clock=line.clock,
+            key=KEY,
+            sources=lambda: [health],
+            settings=lambda: report,
         )
         connection = statements.connection()
         life = open_life(await statements.seal(LifeKind.BIRTH, connection), KEY.public)
+        assert life.settings == report
         assert (life.kind, life.head, life.receipted, life.sources) == (
             LifeKind.BIRTH,
             0,
@@ -141,9 +156,13 @@ async def test_status_is_asked_over_a_socket_however_deep_it_lies(tmp_path: Path
     folder = tmp_path / ("deep-" * 20) / ("deeper-" * 20)
     folder.mkdir(parents=True)
     assert status.ask(folder) is None
-    server = StatusServer(folder, lambda: {"gateway": "gw-01"})
+
+    async def answer() -> dict[str, str]:
+        return {"gateway": "gw-01"}
+
+    server = LocalServer(folder, status.STATUS, answer)
     await server.start()
     assert await asyncio.to_thread(status.ask, folder) == {"gateway": "gw-01"}
-    assert (folder / status.SOCKET).stat().st_mode & 0o077 == 0
+    assert (folder / status.STATUS).stat().st_mode & 0o077 == 0
     await server.stop()
     assert status.ask(folder) is None

@@ -12,7 +12,14 @@ from edge_agent.__main__ import app
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings import Settings
 from edge_agent.settings_file import load_settings
-from edge_agent.sources import Source, dictionary, dictionary_hash, load_sources, settings_hash
+from edge_agent.sources import (
+    Loaded,
+    Source,
+    dictionary,
+    dictionary_hash,
+    load_sources,
+    settings_hash,
+)
 from protocols.wire import cbor
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.reading import Kind
@@ -158,9 +165,9 @@ def test_hashes_follow_what_is_in_force_alone(tmp_path: Path) -> None:
     text = BASE + SOURCE + SIGNALS
     settings, sources = load(tmp_path, text)
     again, same = load(tmp_path, "# a comment\n" + text)
-    assert settings_hash(settings, sources) == settings_hash(again, same)
+    assert settings_hash(Loaded(settings, sources)) == settings_hash(Loaded(again, same))
     changed, other = load(tmp_path, text.replace("Cel", "K"))
-    assert settings_hash(settings, sources) != settings_hash(changed, other)
+    assert settings_hash(Loaded(settings, sources)) != settings_hash(Loaded(changed, other))
     assert dictionary_hash(sources) != dictionary_hash(other)
     entries = cbor.decode(dictionary(sources))
     assert entries == [

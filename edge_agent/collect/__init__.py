@@ -1,0 +1,1 @@
+"""Reads equipment: every source apart from the others."""

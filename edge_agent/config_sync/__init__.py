@@ -1,0 +1,1 @@
+"""New settings for a running agent: taken whole or not at all."""
