@@ -204,4 +204,5 @@ _DOUBTS: Final = {
     Doubt.NO_VALUE: "the equipment answers without a value: look at it there",
     Doubt.NO_ANSWER: "no answer: check unit, address and timeout",
     Doubt.REFUSED: "the equipment refuses it: check address, type and rights",
+    Doubt.TORN: "it changes faster than it can be read: check `guard`, or read it less often",
 }

@@ -54,6 +54,7 @@ class Doubt(IntEnum):
     NO_VALUE = -5  # the source answered without a value
     NO_ANSWER = -6  # the source did not answer for this signal
     REFUSED = -7  # the source refused this signal (its own code is kept in ``raw``)
+    TORN = -8  # the source updated the value while it was read: its parts may not belong together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

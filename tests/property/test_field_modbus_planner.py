@@ -80,15 +80,67 @@ def test_requests_overlap_only_where_signals_do(slots: list[Slot], limits: Limit
                 assert any(slot.end > after.address for slot in before.slots)
 
 
-@given(slots=slots(), limits=LIMITS)
-def test_no_two_neighbours_could_have_been_one(slots: list[Slot], limits: Limits) -> None:
-    for group in groups(plan(slots, limits).blocks):
-        for before, after in pairwise(group):
-            first = after.slots[0]
-            end = before.address + before.count
-            too_far = first.address - end > limits.gap(after.table)
-            too_long = max(end, first.end) - before.address > limits.most(after.table)
-            assert too_far or too_long
+@given(
+    places=st.lists(
+        st.tuples(st.integers(0, 24), st.integers(1, 4)), min_size=1, max_size=7, unique=True
+    ),
+    most=st.integers(4, 12),
+    gap=st.integers(0, 6),
+)
+def test_no_other_plan_asks_less_or_reads_less(
+    places: list[tuple[int, int]], most: int, gap: int
+) -> None:
+    limits = Limits(registers_max=most, bits_max=1, gap_max=gap)
+    slots = [
+        Slot(index=index, unit=1, table=Table.HOLDING, address=address, count=count)
+        for index, (address, count) in enumerate(sorted(places))
+    ]
+    blocks = plan(slots, limits).blocks
+    assert (len(blocks), sum(block.count for block in blocks)) == _cheapest(slots, limits)
+
+
+def _cheapest(slots: list[Slot], limits: Limits) -> tuple[int, int]:
+    """Return requests and registers of the best of all ways to part the slots in their order."""
+    found = []
+    for breaks in range(2 ** (len(slots) - 1)):
+        parts, rest = list[list[Slot]](), [slots[0]]
+        for at, slot in enumerate(slots[1:]):
+            if breaks >> at & 1:
+                parts, rest = [*parts, rest], []
+            rest.append(slot)
+        parts.append(rest)
+        costs = [_cost(part, limits) for part in parts]
+        if None not in costs:
+            found.append((len(costs), sum(cost or 0 for cost in costs)))
+    return min(found)
+
+
+def _cost(part: list[Slot], limits: Limits) -> int | None:
+    """Return the registers of one request for the slots, None where it may not be made."""
+    end = part[0].end
+    for slot in part[1:]:
+        if slot.address - end > limits.gap_max:
+            return None
+        end = max(end, slot.end)
+    count = end - part[0].address
+    return count if count <= limits.registers_max else None
+
+
+def test_each_table_has_its_own_limit() -> None:
+    limits = Limits(registers_max=100, bits_max=1000, gap_max=0, input_max=10, discrete_max=16)
+    counts = {}
+    for table in Table:
+        slots = [
+            Slot(index=at, unit=1, table=table, address=at, count=1)
+            for at in range(2000 if table.of_bits else 200)
+        ]
+        counts[table] = max(block.count for block in plan(slots, limits).blocks)
+    assert counts == {
+        Table.HOLDING: 100,
+        Table.INPUT: 10,
+        Table.COIL: 1000,
+        Table.DISCRETE: 16,
+    }
 
 
 @given(slots=slots().filter(bool), limits=LIMITS, data=st.data())

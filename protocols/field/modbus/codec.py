@@ -32,7 +32,7 @@ class Decoder(NamedTuple):
 def compile_block(block: Block, signals: tuple[ModbusSignal, ...]) -> tuple[Decoder, ...]:
     """Return a decoder for each signal of the block, in the block's order."""
     return tuple(
-        _compile(signals[slot.index], slot.index, slot.address - block.address)
+        _compile(signals[slot.index], slot.index, signals[slot.index].address - block.address)
         for slot in block.slots
     )
 

@@ -14,6 +14,7 @@ from typing import Final
 from protocols.field.driver import DriverError
 from protocols.field.modbus.line import Answer, Line, Outcome
 from protocols.field.modbus.planner import Block, Limits, Slot, halves, plan
+from protocols.field.modbus.refusals import ILLEGAL_FUNCTION, Remedy, remedy
 from protocols.field.modbus.settings import ModbusSettings, ModbusSignal, Table
 
 __all__ = ["Range", "Scanned", "Unanswered", "Wanted", "scan", "signals_of"]
@@ -124,7 +125,7 @@ class _Scan:
                 answer = await self._take(block)
                 if unit not in self._heard:
                     return
-                if answer.code == _ILLEGAL_FUNCTION:
+                if answer.code == ILLEGAL_FUNCTION:
                     break  # the unit has no such table
 
     def result(self) -> Scanned:
@@ -152,7 +153,9 @@ class _Scan:
                 Unanswered(unit=block.unit, table=block.table, address=block.address, last=last)
             )
         parts = halves(block)
-        if parts is not None and (answer.outcome is Outcome.WRONG or answer.code in _NARROWS):
+        if parts is not None and (
+            answer.outcome is Outcome.WRONG or remedy(answer.code) in _NARROWS
+        ):
             for part in parts:
                 await self._take(part)
         return answer
@@ -172,22 +175,19 @@ class _Scan:
             except DriverError:
                 await self._line.open()  # some equipment hangs up on what it does not have
                 answer = Answer(outcome=Outcome.SILENT)
-            if answer.outcome is Outcome.SILENT or answer.code in _NOBODY:
+            if answer.outcome is Outcome.SILENT or remedy(answer.code) is Remedy.ABSENT:
                 silent += 1
                 if silent > self._settings.retries:
                     return answer
                 continue
             self._heard.add(block.unit)
-            if answer.code not in _BUSY or busy == self._settings.busy_retries:
+            if remedy(answer.code) is not Remedy.WAIT or busy == self._settings.busy_retries:
                 return answer
             busy += 1
             await asyncio.sleep(self._settings.busy_wait_s)
 
 
-_ILLEGAL_FUNCTION: Final = 1
-_NARROWS: Final = (2, 3, 4)  # illegal address, illegal value, device failure
-_BUSY: Final = (5, 6)  # acknowledge (still working on it), server device busy
-_NOBODY: Final = (10, 11)  # a gateway answers that behind it nobody does
+_NARROWS: Final = (Remedy.NARROW, Remedy.REPEAT_THEN_NARROW)
 
 
 def _values(block: Block, payload: bytes) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 pymodbus carries the frames (sockets, TLS, serial ports, transaction numbers, CRC). Answers come
 to us undecoded, because its own decoding hides what we must know: it gives one register where two
-were asked for and says nothing (pymodbus 3.16).
+were asked for and says nothing (pymodbus 3.16). Whatever it is told to send passes ``_read_only``:
+no request that could change equipment leaves this gateway.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import asyncio
 import logging
 import ssl
 import termios
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from pymodbus.client import ModbusBaseClient
 from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
 from pymodbus.framer import FramerType
+from pymodbus.framer.rtu import FramerRTU
+from pymodbus.framer.socket import FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
@@ -58,6 +62,11 @@ class Line:
         self._settings = settings
         self._client: ModbusBaseClient | None = None
         self._unsettled = False  # an answer may still be on its way
+        # Behind a serial server the server keeps the silence of the line.
+        serial = settings.transport is Transport.SERIAL or settings.turnaround_s is not None
+        self._silence_s = settings.silence_s if serial else 0.0
+        self._last_heard = 0.0  # the event loop's seconds
+        self._failure: Exception | None = None  # why there is no connection, where that was said
 
     async def open(self) -> None:
         """Connect within ``timeout_s``; raise DriverError, or SettingsError for unusable files."""
@@ -68,28 +77,30 @@ class Line:
             _parameters(self._settings),
             None,
             None,
-            self._connection_changed,
+            None,
         )
-        client.ctx.framer.decoder = _Undecoded(False)
+        decoder = _Undecoded(False)
+        client.ctx.framer = _Serial(decoder) if self._settings.rtu else _Numbered(decoder)
+        client.ctx.call_create = self._noting(client.ctx.call_create)
+        client.ctx.callback_disconnected = self._disconnected  # type: ignore[method-assign]
         client.ctx.max_buffer_size = _RECEIVED_MAX
         client.set_max_no_responses(_NEVER)
         self._client = client
         try:
             connected = await client.connect()
         except (ValueError, termios.error) as error:
-            raise DriverError(f"{self}: {error}", hint=_HINT) from error
+            raise DriverError(f"{self}: {error}", hint=_hint(None)) from error
         if not connected:
             self.close()
-            raise DriverError(f"{self}: no connection", hint=_HINT)
+            raise self._lost("no connection")
         self._unsettled = False
 
     async def ask(self, block: Block) -> Answer:
         """Send one request and return what came; raise DriverError where the line is lost."""
         client = self._client
         if client is None or not client.connected:
-            raise DriverError(f"{self}: the connection is closed", hint=_HINT)
-        if self._unsettled:
-            await self._settle()
+            raise DriverError(f"{self}: the connection is closed", hint=_hint(None))
+        await self._settle()
         self._unsettled = True
         request = _REQUESTS[block.table](
             dev_id=block.unit, address=block.address, count=block.count
@@ -97,14 +108,15 @@ class Line:
         try:
             reply = await client.execute(False, request)
         except ConnectionException as error:
-            raise DriverError(f"{self}: the connection was lost", hint=_HINT) from error
+            raise self._lost("the connection was lost") from error
         except ModbusIOException:
             if not client.connected:
-                raise DriverError(f"{self}: the connection was lost", hint=_HINT) from None
+                raise self._lost("the connection was lost") from None
             return _SILENCE
         except (ModbusException, OSError) as error:
-            raise DriverError(f"{self}: {error}", hint=_HINT) from error
+            raise DriverError(f"{self}: {error}", hint=_hint(None)) from error
         self._unsettled = False
+        self._last_heard = asyncio.get_running_loop().time()
         return _judge_answer(block, reply.frame)
 
     def close(self) -> None:
@@ -120,22 +132,46 @@ class Line:
         return f"{settings.host}:{_port(settings)}"
 
     async def _settle(self) -> None:
-        """Let a late answer pass before the next question.
+        """Keep a serial line silent before a request, for as long as it takes.
 
-        RTU frames carry no transaction number: a late answer would be taken for the next one.
-        What arrives while nobody asks is dropped.
+        After an unanswered request that is until a late answer has passed: RTU frames carry no
+        number, and it would be taken for the next one. What arrives while nobody asks is dropped.
         """
-        if self._settings.transport in (Transport.SERIAL, Transport.RTU_OVER_TCP):
+        if not self._settings.rtu:
+            return
+        if self._unsettled:
             await asyncio.sleep(self._settings.timeout_s)
+        elif self._silence_s:
+            over = self._last_heard + self._silence_s
+            await asyncio.sleep(over - asyncio.get_running_loop().time())
 
-    def _connection_changed(self, connected: bool) -> None:
+    def _noting(self, create: _Connect) -> _Connect:
+        """Return ``create`` so that it keeps why it failed; pymodbus would log it and forget."""
+
+        async def noting() -> Any:
+            self._failure = None
+            try:
+                return await create()
+            except OSError as error:
+                self._failure = error
+                raise
+
+        return noting
+
+    def _disconnected(self, exc: Exception | None) -> None:
         """Wake a waiting request when its connection breaks; pymodbus would let it time out."""
-        if connected or self._client is None:
+        self._failure = exc
+        if self._client is None:
             return
         waiting = self._client.ctx.response_future
         if not waiting.done():
             waiting.set_exception(ConnectionException("the connection was lost"))
             waiting.exception()  # nobody may be waiting
+
+    def _lost(self, what: str) -> DriverError:
+        why = self._failure
+        reason = f": {why}" if isinstance(why, ssl.SSLError) else ""
+        return DriverError(f"{self}: {what}{reason}", hint=_hint(why))
 
 
 class _Reply(ModbusPDU):
@@ -153,9 +189,52 @@ class _Undecoded(DecodePDU):
         return _Reply(bytes(frame))
 
 
-_HINT: Final = (
-    "check power, cable, address and port of the equipment, and that nobody else holds it"
-)
+class _Numbered(FramerSocket):
+    """Modbus/TCP framing that takes an answer only under its own number.
+
+    pymodbus lets number 0 pass for any; ours begin at 1 and end before the one given instead.
+    """
+
+    def decode(self, data: bytes) -> tuple[int, int, int, bytes]:
+        used, unit, number, frame = super().decode(data)
+        return used, unit, number or 0xFFFF, frame
+
+    def encode(self, payload: bytes, device_id: int, tid: int) -> bytes:
+        return super().encode(_read_only(payload), device_id, tid)
+
+
+class _Serial(FramerRTU):
+    """RTU framing, of reads alone."""
+
+    def encode(self, payload: bytes, device_id: int, _tid: int) -> bytes:
+        return super().encode(_read_only(payload), device_id, _tid)
+
+
+def _read_only(payload: bytes) -> bytes:
+    """Return the request; DriverError where its function could change anything in equipment."""
+    if payload[0] not in _READS:
+        raise DriverError(
+            f"a request of function {payload[0]} was not sent: this gateway only reads",
+            hint="tell the makers of this software",
+        )
+    return payload
+
+
+def _hint(failure: Exception | None) -> str:
+    """Return what a person can do about a connection that failed."""
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return (
+            "the equipment's certificate is refused: tls_ca_file must hold the authority that "
+            "issued it, it must name the host, and both clocks must be right"
+        )
+    if isinstance(failure, ssl.SSLError):
+        return (
+            "the equipment refuses this gateway: it must know the authority of "
+            "tls_certificate_file, and the role in it"
+        )
+    return "check power, cable, address and port of the equipment, and that nobody else holds it"
+
+
 _RECEIVED_MAX: Final = 4096
 """Octets kept while a frame is incomplete: a late answer and the awaited one may come together."""
 _NEVER: Final = 1 << 30
@@ -166,6 +245,8 @@ _REQUESTS: Final[dict[Table, type[ModbusPDU]]] = {
     Table.HOLDING: ReadHoldingRegistersRequest,
     Table.INPUT: ReadInputRegistersRequest,
 }
+_READS: Final = frozenset(request.function_code for request in _REQUESTS.values())
+_Connect = Callable[[], Coroutine[Any, Any, Any]]
 
 
 def _judge_answer(block: Block, frame: bytes) -> Answer:
@@ -185,8 +266,7 @@ def _port(settings: ModbusSettings) -> int:
 
 def _framer(settings: ModbusSettings) -> FramerType:
     """Return the framing: inside TLS too the socket's, which waits for a frame in pieces."""
-    rtu = settings.transport in (Transport.SERIAL, Transport.RTU_OVER_TCP)
-    return FramerType.RTU if rtu else FramerType.SOCKET
+    return FramerType.RTU if settings.rtu else FramerType.SOCKET
 
 
 def _parameters(settings: ModbusSettings) -> CommParams:

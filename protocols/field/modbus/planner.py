@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from protocols.field.modbus.settings import Table
 
@@ -35,13 +36,21 @@ class Slot:
 class Limits:
     """What one request may ask for."""
 
-    registers_max: int
-    bits_max: int
+    registers_max: int  # of holding registers, and of input registers where none is named
+    bits_max: int  # of coils, and of discrete inputs where none is named
     gap_max: int  # unused registers read along to save a request; 16 bits count as one
+    input_max: int | None = None
+    discrete_max: int | None = None
 
     def most(self, table: Table) -> int:
         """Return the most registers, or bits, that one request to the table may ask for."""
-        return self.bits_max if table.of_bits else self.registers_max
+        match table:
+            case Table.INPUT:
+                return self.input_max or self.registers_max
+            case Table.DISCRETE:
+                return self.discrete_max or self.bits_max
+            case _:
+                return self.bits_max if table.of_bits else self.registers_max
 
     def gap(self, table: Table) -> int:
         """Return the most unused registers, or bits, between two signals of one request."""
@@ -57,6 +66,14 @@ class Block:
     address: int
     count: int
     slots: tuple[Slot, ...]
+
+    @property
+    def unused(self) -> int:
+        """Registers, or bits, that are read for nothing."""
+        used: set[int] = set()
+        for slot in self.slots:
+            used.update(range(slot.address, slot.end))
+        return self.count - len(used)
 
     def __str__(self) -> str:
         names = ", ".join(slot.name or str(slot.index) for slot in self.slots)
@@ -83,7 +100,7 @@ def plan(
     cuts: frozenset[int] = frozenset(),
     walls: Iterable[Slot] = (),
 ) -> Plan:
-    """Return the fewest requests that cover all slots, none of them divided.
+    """Return the fewest requests that cover all slots, none of them divided, and read the least.
 
     A slot whose index is in ``cuts`` begins a request, and no request reads unused registers that
     belong to one of ``walls``. Two requests overlap only where their slots do.
@@ -117,23 +134,69 @@ def _place(slot: Slot) -> tuple[int, str, int, int, int]:
 
 def _cover(
     slots: list[Slot], limits: Limits, cuts: frozenset[int], walls: tuple[Slot, ...]
-) -> Iterable[Block]:
-    """Yield blocks from the lowest address up; of intervals this is the fewest."""
-    most, gap = limits.most(slots[0].table), limits.gap(slots[0].table)
-    taken = [slots[0]]
-    end = slots[0].end
-    for slot in slots[1:]:
-        if (
-            slot.index in cuts
-            or slot.address - end > gap
-            or max(end, slot.end) - taken[0].address > most
-            or any(_stands_between(wall, end, slot) for wall in walls)
-        ):
-            yield _block(taken)
-            taken, end = [], slot.end
-        taken.append(slot)
+) -> list[Block]:
+    """Return the fewest requests, and of all such plans the one that reads the least.
+
+    Where a request may end as well after unused registers as before them, it ends before them.
+    Signals that touch are never parted for less than a full request: that would save nothing.
+    """
+    best: list[_Way | None] = [_Way(requests=0, registers=0, start=0)] + [None] * len(slots)
+    for start, way in enumerate(best):
+        if way is None or start == len(slots):
+            continue
+        for stop, end in _stops(slots, start, limits, cuts, walls):
+            found = _Way(
+                requests=way.requests + 1,
+                registers=way.registers + end - slots[start].address,
+                start=start,
+            )
+            other = best[stop]
+            if other is None or found < other:
+                best[stop] = found
+    blocks: list[Block] = []
+    stop = len(slots)
+    while stop and (last := best[stop]) is not None:
+        blocks.append(_block(slots[last.start : stop]))
+        stop = last.start
+    return blocks[::-1]
+
+
+class _Way(NamedTuple):
+    """The cheapest way to read the first so many slots; the smaller is the better."""
+
+    requests: int
+    registers: int
+    start: int  # the first slot of its last request
+
+
+def _stops(
+    slots: list[Slot],
+    start: int,
+    limits: Limits,
+    cuts: frozenset[int],
+    walls: tuple[Slot, ...],
+) -> Iterator[tuple[int, int]]:
+    """Yield where a request may end that begins with a slot: number of slots, first address after.
+
+    That is before each stretch of unused registers within reach, and where nothing more fits.
+    """
+    table = slots[start].table
+    most, gap = limits.most(table), limits.gap(table)
+    end = slots[start].end
+    for stop in range(start + 1, len(slots)):
+        slot = slots[stop]
+        fits = (
+            slot.index not in cuts
+            and slot.address - end <= gap
+            and max(end, slot.end) - slots[start].address <= most
+            and not any(_stands_between(wall, end, slot) for wall in walls)
+        )
+        if not fits or slot.address > end:
+            yield stop, end
+        if not fits:
+            return
         end = max(end, slot.end)
-    yield _block(taken)
+    yield len(slots), end
 
 
 def _stands_between(wall: Slot, end: int, slot: Slot) -> bool:

@@ -10,11 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from protocols.field.modbus.planner import Slot
 
-__all__ = ["Refusals", "Refused", "code_name"]
+__all__ = [
+    "ACKNOWLEDGE",
+    "ILLEGAL_FUNCTION",
+    "Refusals",
+    "Refused",
+    "Remedy",
+    "code_name",
+    "remedy",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +91,38 @@ class Refusals:
         }
 
 
+class Remedy(Enum):
+    """What to do about an exception code, or about an answer that is none to the question."""
+
+    WAIT = 0  # ask again a little later, a few times
+    NARROW = 1  # smaller requests may be answered: find the signal to blame
+    REPEAT_THEN_NARROW = 2  # it may have been chance; then as above
+    REPEAT = 3  # it may have been chance; smaller requests are no better
+    LEAVE = 4  # it will not change soon: try again after retry_s
+    ABSENT = 5  # a gateway answers that nobody does behind it: as if the unit were silent
+
+
 def code_name(code: int) -> str:
     """Return an exception code's name and number (Modbus Application Protocol section 7)."""
-    return f"{_CODES.get(code, 'exception')} ({code})"
+    return f"{_CODES.get(code, _OTHER)[0]} ({code})"
 
 
+def remedy(code: int) -> Remedy:
+    """Return what to do about an exception code (Modbus Application Protocol section 7)."""
+    return _CODES.get(code, _OTHER)[1]
+
+
+ILLEGAL_FUNCTION: Final = 1
+ACKNOWLEDGE: Final = 5  # the request was taken and takes long
+_OTHER: Final = ("exception", Remedy.REPEAT)
 _CODES: Final = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "server device failure",
-    5: "acknowledge",
-    6: "server device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target device failed to respond",
+    ILLEGAL_FUNCTION: ("illegal function", Remedy.LEAVE),  # or what a TLS role may not
+    2: ("illegal data address", Remedy.NARROW),
+    3: ("illegal data value", Remedy.NARROW),
+    4: ("server device failure", Remedy.REPEAT_THEN_NARROW),
+    ACKNOWLEDGE: ("acknowledge", Remedy.WAIT),
+    6: ("server device busy", Remedy.WAIT),
+    8: ("memory parity error", Remedy.REPEAT),
+    10: ("gateway path unavailable", Remedy.ABSENT),
+    11: ("gateway target device failed to respond", Remedy.ABSENT),
 }

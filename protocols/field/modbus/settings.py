@@ -122,6 +122,20 @@ class ModbusSignal(SignalSettings):
     period_s: float | None = Field(
         default=None, ge=0.01, le=86400, description="Seconds between polls; empty: the source's."
     )
+    guard: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Address of a register of the same table that changes with each update of the "
+        "equipment: a value that was updated while it was read is read again.",
+    )
+    guard_after: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Address of a second such register that is equal to the first when the "
+        "update is done: both are read with the value, in one request.",
+    )
 
     @property
     def count(self) -> int:
@@ -129,6 +143,14 @@ class ModbusSignal(SignalSettings):
         if self.type is RegisterType.ASCII:
             return ((self.length or 0) + 1) // 2
         return _REGISTERS.get(self.type, 1)
+
+    @property
+    def guarded_span(self) -> tuple[int, int]:
+        """First address and number of registers of the value together with its guards."""
+        guards = [guard for guard in (self.guard, self.guard_after) if guard is not None]
+        first = min([self.address, *guards])
+        last = max([self.address + self.count - 1, *guards])
+        return first, last - first + 1
 
     @property
     def scaled(self) -> bool:
@@ -168,12 +190,24 @@ class ModbusSignal(SignalSettings):
             raise ValueError("scale and offset are finite, and scale is not 0")
         if self.scaled and self.type in (RegisterType.BIT, RegisterType.ASCII):
             raise ValueError(f"a {self.type} has no scale and no offset")
+        self._guards_agree()
         if self.address + self.count > 65536:
             raise ValueError(f"{self.type} at address {self.address} reaches past address 65535")
         expected = Kind.FLOAT64 if self.scaled else _UNSCALED[self.type]
         if self.kind is not expected:
             raise ValueError(f"leave kind empty: here it is {expected.name}, from type and scale")
         return self
+
+    def _guards_agree(self) -> None:
+        guards = [guard for guard in (self.guard, self.guard_after) if guard is not None]
+        if guards and self.table.of_bits:
+            raise ValueError("guard is a register: a single bit is never torn")
+        if any(0 <= guard - self.address < self.count for guard in guards):
+            raise ValueError("guard is a register of its own, not one of the value's")
+        if self.guard is None and guards:
+            raise ValueError("guard_after goes with guard")
+        if len(guards) == 2 and guards[0] == guards[1]:
+            raise ValueError("guard_after is another register than guard")
 
 
 class ModbusSettings(DriverSettings):
@@ -187,7 +221,13 @@ class ModbusSettings(DriverSettings):
         default=None, ge=1, le=65535, description="TCP port; empty: 502, and 802 for tls."
     )
     serial_port: str = Field(default="", description="Serial device, for example /dev/ttyUSB0.")
-    baud_rate: int = Field(default=19200, ge=300, le=4_000_000, description="Bits per second.")
+    baud_rate: int = Field(
+        default=19200,
+        ge=300,
+        le=4_000_000,
+        description="Bits per second; for rtu-over-tcp those of the line behind the serial server, "
+        "for the estimate of its load.",
+    )
     parity: str = Field(default="E", pattern="^[NEO]$", description="N, E or O.")
     stop_bits: int = Field(default=1, ge=1, le=2, description="1 or 2.")
     tls_ca_file: Path | None = Field(
@@ -214,11 +254,32 @@ class ModbusSettings(DriverSettings):
         description="Unanswered requests in a row after which a unit is silent, "
         "and the line is lost when all its units are.",
     )
+    pause_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="Least seconds between a unit's answer and the next request to it; "
+        "other units are asked meanwhile.",
+    )
+    turnaround_s: float | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="Seconds of silence on a serial line before each request; "
+        "empty: 3.5 characters at the baud rate.",
+    )
     busy_retries: int = Field(
         default=2, ge=0, le=100, description="How often busy equipment is asked again in a poll."
     )
     busy_wait_s: float = Field(
         default=0.1, gt=0, le=60, description="Seconds before busy equipment is asked again."
+    )
+    working_wait_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=3600,
+        description="Seconds for which a unit that says it works on something long (acknowledge) "
+        "is left alone, once busy_retries are used up.",
     )
     retry_s: float = Field(
         default=60.0,
@@ -226,11 +287,29 @@ class ModbusSettings(DriverSettings):
         le=86400,
         description="Seconds before a refused signal or a silent unit is tried again.",
     )
+    narrow_max: int = Field(
+        default=32,
+        ge=24,  # enough to come from 2000 bits down to one
+        le=10_000,
+        description="Most requests of one poll that look for the signals to blame for a refusal.",
+    )
+    guard_retries: int = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="How often a value that was updated while it was read is read again.",
+    )
     registers_max: int = Field(
         default=125, ge=1, le=125, description="Most registers that one request may ask for."
     )
+    input_max: int | None = Field(
+        default=None, ge=1, le=125, description="Of input registers; empty: registers_max."
+    )
     bits_max: int = Field(
         default=2000, ge=1, le=2000, description="Most coils that one request may ask for."
+    )
+    discrete_max: int | None = Field(
+        default=None, ge=1, le=2000, description="Of discrete inputs; empty: bits_max."
     )
     gap_max: int = Field(
         default=16,
@@ -250,16 +329,43 @@ class ModbusSettings(DriverSettings):
         if len(set(names)) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise ValueError(f"signal names must be unique; twice: {', '.join(twice)}")
-        rtu = self.transport in (Transport.SERIAL, Transport.RTU_OVER_TCP)
-        if rtu and any(self.unit_of(signal) == 0 for signal in self.signals):
+        if self.rtu and any(self.unit_of(signal) == 0 for signal in self.signals):
             raise ValueError("unit 0 is the broadcast of a serial line and never answers")
         for signal in self.signals:
-            if not signal.table.of_bits and signal.count > self.registers_max:
-                raise ValueError(
-                    f"{signal.name} takes {signal.count} registers, registers_max is "
-                    f"{self.registers_max}"
-                )
+            self._check_span(signal)
         return self
+
+    def _check_span(self, signal: ModbusSignal) -> None:
+        """Refuse a signal that no request may ask for whole, with both its guards."""
+        if signal.table.of_bits:
+            return
+        name, most = "registers_max", self.registers_max
+        if signal.table is Table.INPUT and self.input_max is not None:
+            name, most = "input_max", self.input_max
+        if signal.count > most:
+            raise ValueError(f"{signal.name} takes {signal.count} registers, {name} is {most}")
+        if signal.guard_after is not None and signal.guarded_span[1] > most:
+            raise ValueError(
+                f"{signal.name} and its two guards lie {signal.guarded_span[1]} registers apart, "
+                f"{name} is {most}"
+            )
+
+    @property
+    def rtu(self) -> bool:
+        """Whether frames are those of a serial line, with a CRC and without a number."""
+        return self.transport in (Transport.SERIAL, Transport.RTU_OVER_TCP)
+
+    @property
+    def character_s(self) -> float:
+        """Seconds of one character on the serial line: start, 8 data, parity and stop bits."""
+        return (9 + (self.parity != "N") + self.stop_bits) / self.baud_rate
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds of silence on the serial line before a frame (serial line guide, 2.5.1.1)."""
+        if self.turnaround_s is not None:
+            return self.turnaround_s
+        return 3.5 * self.character_s if self.baud_rate <= 19200 else 0.00175
 
     def unit_of(self, signal: ModbusSignal) -> int:
         """Return the unit that holds the signal."""
