@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.access.accounts import Account
 from aggregator.access.passwords import CHARACTERS_MAX
 from aggregator.access.roles import Role
+from aggregator.api.reasons import AskedReason, Reason
 from aggregator.caller import Caller, ContextOf, Person
 from aggregator.service.access import accounts, delegations, own, people
 from aggregator.service.access.accounts import Issued, Proof
@@ -17,7 +18,6 @@ from aggregator.service.access.delegations import Delegation
 
 routes = APIRouter(tags=["accounts"])
 
-Reason = Annotated[str, Field(min_length=1, max_length=2000, description="For the audit trail.")]
 User = Annotated[str, Field(max_length=64, description="User id.")]
 Password = Annotated[str, Field(max_length=CHARACTERS_MAX, description="Password.")]
 Code = Annotated[str, Field(max_length=10, description="Code of the second factor; serves once.")]
@@ -130,7 +130,7 @@ async def reset_account(
 
 
 @routes.delete("/accounts/{user}", status_code=204, summary="End an account for good")
-async def end_account(context: ContextOf, actor: Caller, user: str, reason: str) -> None:
+async def end_account(context: ContextOf, actor: Caller, user: str, reason: AskedReason) -> None:
     """End an account; what it signed stays signed."""
     await accounts.disable(context, actor, user, why=reason)
 
@@ -173,7 +173,9 @@ async def read_sessions(context: ContextOf, person: Person) -> dict[str, Any]:
 
 
 @routes.delete("/sessions/{session}", status_code=204, summary="End a session of one's own")
-async def end_session(context: ContextOf, person: Person, session: str, reason: str) -> None:
+async def end_session(
+    context: ContextOf, person: Person, session: str, reason: AskedReason
+) -> None:
     """End a session, here or elsewhere."""
     await own.end_session(context, person, session, why=reason)
 
@@ -211,7 +213,9 @@ async def delegate(context: ContextOf, person: Person, asked: DelegationRequest)
 
 
 @routes.delete("/delegations/{delegation}", status_code=204, summary="End a delegation")
-async def end_delegation(context: ContextOf, person: Person, delegation: str, reason: str) -> None:
+async def end_delegation(
+    context: ContextOf, person: Person, delegation: str, reason: AskedReason
+) -> None:
     """End a delegation that one gave oneself."""
     await delegations.end_delegation(context, person, delegation, why=reason)
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.api.accounts import Password, Reason, ReasonRequest, issued_once
+from aggregator.api.accounts import Password, ReasonRequest, issued_once
+from aggregator.api.reasons import Reason
 from aggregator.caller import ContextOf, Person
 from aggregator.model.approval import Approval
 from aggregator.service.approval import approvals

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.api import facts
-from aggregator.api.accounts import Code, Password, Reason
+from aggregator.api.accounts import Code, Password
+from aggregator.api.reasons import Reason
 from aggregator.caller import Caller, ContextOf, Person
 from aggregator.model.binding.descent import Portion
 from aggregator.model.binding.fact import FOREVER, FactId

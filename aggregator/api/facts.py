@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.api.reasons import Reason
 from aggregator.caller import Caller, ContextOf
 from aggregator.model.binding.fact import Authority, Fact, FactId, FactKind
 from aggregator.model.master.carrier import check_carrier
@@ -44,7 +45,7 @@ class FactRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Statement
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    reason: Reason
     start: Annotated[
         int | None, Field(ge=0, description="Nanoseconds since 1970; left out: now.")
     ] = None
@@ -73,7 +74,7 @@ class Correction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    reason: Reason
     right: FactRequest | None = None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.api.reasons import Reason
 from aggregator.caller import Caller, ContextOf
 from aggregator.model.genealogy.balance import Balance, of_edge
 from aggregator.model.genealogy.edge import FLOW, Edge, EdgeId, Part
@@ -15,8 +16,6 @@ from aggregator.service.genealogy import edges
 from aggregator.service.genealogy.forms import EdgeRequest, edge_of
 
 routes = APIRouter(prefix="/genealogy", tags=["genealogy"])
-
-Reason = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Edges(BaseModel):

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.api.genealogy import Reason, balance
+from aggregator.api.genealogy import balance
+from aggregator.api.reasons import Reason
 from aggregator.api.trace import one_item
 from aggregator.caller import Caller, ContextOf
 from aggregator.model.binding.fact import FOREVER

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.api.accounts import Code, Password, Reason, ReasonRequest
+from aggregator.api.accounts import Code, Password, ReasonRequest
+from aggregator.api.reasons import Reason
 from aggregator.caller import Caller, ContextOf, Person
 from aggregator.errors import InvalidError
 from aggregator.model.signature import Meaning

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.access.roles import Actor, Role
 from aggregator.access.tokens import Token, TokenKind
+from aggregator.api.reasons import AskedReason, Reason
 from aggregator.caller import Caller, ContextOf
 from aggregator.service.access import tokens
 
@@ -22,7 +23,7 @@ class TokenRequest(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100, description="Who acts with it.")]
     roles: Annotated[frozenset[Role], Field(min_length=1)]
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    reason: Reason
 
 
 @routes.post("/tokens", status_code=201, summary="Give a service a token")
@@ -40,7 +41,7 @@ async def read_tokens(context: ContextOf, actor: Caller) -> dict[str, Any]:
 
 
 @routes.delete("/tokens/{token_id}", status_code=204, summary="End a token at once")
-async def end_token(context: ContextOf, actor: Caller, token_id: str, reason: str) -> None:
+async def end_token(context: ContextOf, actor: Caller, token_id: str, reason: AskedReason) -> None:
     """End a token; calls that use it are refused from now on."""
     await tokens.end(context, actor, token_id, why=reason)
 

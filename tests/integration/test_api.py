@@ -115,7 +115,7 @@ async def test_a_store_that_is_locked_is_a_problem_that_may_pass(tmp_path: Path)
 
 async def test_a_change_names_the_version_that_it_changes(api: Api) -> None:
     await api.put_all([(PRESS, PRESS_DOCUMENT)])
-    headers = await api.as_role(Role.ENGINEER)
+    headers = await api.as_role(Role.ENGINEER) | {"X-Reason": "two lots at once"}
     path, changed = f"/api/v1{PRESS}", PRESS_DOCUMENT | {"occupancy": "shared"}
     unseen = await api.http.put(path, json=changed, headers=headers)
     assert_problem(unseen, 409, "/problems/conflict")

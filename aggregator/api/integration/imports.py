@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.api.reasons import Reason, ReasonHeader
 from aggregator.caller import Caller, ContextOf
 from aggregator.errors import InvalidError
 from aggregator.model.lab_result import to_document
@@ -17,7 +18,6 @@ from aggregator.service.integration.misfits import Misfit, MisfitState
 
 routes = APIRouter(tags=["imports"])
 
-Reason = Annotated[str, Field(min_length=1, max_length=1000)]
 ChangesAsked = Annotated[
     Changes | None,
     Query(description="Of an item that is known and now says otherwise; else as the adapter has."),
@@ -108,9 +108,7 @@ async def import_items(
     interface: str,
     *,
     changes: ChangesAsked = None,
-    reason: Annotated[
-        str, Header(alias="X-Reason", description="Why, for the audit trail.", max_length=1000)
-    ] = "imported",
+    reason: ReasonHeader = "imported",
 ) -> dict[str, Any]:
     """Return what became of each item; none holds up another.
 

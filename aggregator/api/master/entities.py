@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
+from aggregator.api.reasons import ReasonHeader
 from aggregator.caller import Caller, ContextOf
 from aggregator.errors import InvalidError
 from aggregator.service.master import master_data
@@ -31,10 +32,6 @@ PATHS: Final = {
     EntityKind.PERSON: "people",
     EntityKind.QUALIFICATION: "qualifications",
 }
-
-Reason = Annotated[
-    str, Header(alias="X-Reason", description="Why, for the audit trail.", max_length=1000)
-]
 
 IfMatch = Annotated[str | None, Header(description="ETag of the newest version, which is changed.")]
 
@@ -127,7 +124,7 @@ def _putter(kind: EntityKind) -> Callable[..., Awaitable[dict[str, Any]]]:
         document: Document,
         times: Times,
         if_match: IfMatch = None,
-        reason: Reason = "as given by the API",
+        reason: ReasonHeader = "",
     ) -> dict[str, Any]:
         if document.key != key:
             raise InvalidError(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from aggregator.api import problems
-from aggregator.api.master.entities import Reason
+from aggregator.api.reasons import ReasonHeader
 from aggregator.caller import Caller, ContextOf
 from aggregator.errors import InvalidError
 from aggregator.service.master import tables
@@ -45,7 +45,7 @@ async def put_table(
     *,
     kind: EntityKind,
     dry_run: Annotated[bool, Query(description="Tell what would come of it.")] = False,
-    reason: Reason = "as given by the API",
+    reason: ReasonHeader = "",
 ) -> dict[str, Any] | Response:
     """Put every row, or name every fault by line and column and put none."""
     data = await _body(request, context.settings.imports.bytes_max)

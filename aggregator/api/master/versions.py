@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
-from aggregator.api.accounts import Password, Reason, ReasonRequest
+from aggregator.api.accounts import Password, ReasonRequest
 from aggregator.api.master.entities import entity
+from aggregator.api.reasons import Reason
 from aggregator.caller import Caller, ContextOf, Person
 from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.master_data import PAGE_MAX, Versioned

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.api.accounts import Reason, ReasonRequest
+from aggregator.api.accounts import ReasonRequest
+from aggregator.api.reasons import Reason
 from aggregator.caller import Caller, ContextOf, Person
 from aggregator.model.master.lot import check_lot_key
 from aggregator.model.master.recipe import ParameterName

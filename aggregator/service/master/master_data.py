@@ -76,7 +76,7 @@ async def put(
     start the first version holds since ever, a later one from now on or from its approval. The same
     document again is no change. Raises ConflictError where another version is the newest or one
     waits for approval, InvalidError where the document contradicts itself or refers to what is not
-    there.
+    there, and where a change has no reason (``why``): what is entered first owes none.
     """
     require(actor, Act.MANAGE_MASTER)
     async with context.store.write() as tx:
@@ -104,6 +104,10 @@ async def put_in(
     if standing is not None and _is_same(standing, document, times):
         return standing
     _check_expected(document, standing, expected_version)
+    if standing is not None and not why.strip():
+        raise InvalidError(
+            f"{standing.name} is changed without a reason", hint="say why, by the API in X-Reason"
+        )
     _check_times(document, times)
     await _check_references(tx, document)
     newest = await tx.fetch_one("master.newest", kind=kind, key=key)
@@ -142,7 +146,7 @@ async def put_in(
         what=added.name,
         before=None if standing is None else standing.document.model_dump(mode="json"),
         after={**document.model_dump(mode="json"), **_said(times)},
-        why=why,
+        why=why.strip() or "entered for the first time",
     )
     await audit.record(tx, entry, context.clock)
     return added

@@ -194,7 +194,7 @@ async def _put(
             actor,
             row.document,
             expected_version=row.version,
-            why=f"{why} (line {row.line} of a table)",
+            why=f"{why} (line {row.line} of a table)" if why.strip() else "",
             times=row.new_times(taken_from),
         )
     except ConflictError as error:
