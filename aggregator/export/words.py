@@ -20,6 +20,7 @@ ENGLISH: Final[Words] = {
     "exceptions": "{count} exceptions",
     "material": "Material",
     "gtin": "GTIN",
+    "udi": "UDI",
     "lot": "Lot",
     "quantity": "Quantity",
     "order": "Work order",

@@ -16,6 +16,7 @@ CHINESE: Final[Words] = {
     "exceptions": "{count} 项异常",
     "material": "产品",
     "gtin": "GTIN",
+    "udi": "UDI",
     "lot": "批号",
     "quantity": "数量",
     "order": "工单",

@@ -62,6 +62,7 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
     cited = dict(about.cited)
     inputs = Inputs(
         lot=about.lot,
+        units=about.units,
         plant=plant,
         order=about.order,
         jobs=about.jobs,

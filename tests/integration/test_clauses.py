@@ -24,7 +24,9 @@ from aggregator.model.signature import Meaning, check_signature
 from aggregator.service import assemble_record, audit_trail, export_record, facts
 from aggregator.service.access import accounts, people
 from aggregator.service.export_dossier import export_dossier
+from aggregator.service.master.documents import EntityKind
 from aggregator.store.log import entry_at
+from protocols.identifiers.gs1 import parse
 from protocols.wire.bundle import Bundle, open_body, pack_body, peek_header
 from protocols.wire.column import decode_column, encode_column
 from protocols.wire.dossier.file import Dossier, read_dossier, write_dossier
@@ -34,6 +36,7 @@ from tests.approving_plant import relaxed
 from tests.personal import ADMIN, cheap_passwords, person
 from tests.recorded_plant import GTIN, QA, RecordedPlant, recorded_plant
 from tests.reviewed_plant import Floor, opened
+from tests.rigs.master_documents import LOT, put
 from tests.sealed import START
 from verifier.report import Verdict
 from verifier.verify import verify
@@ -268,6 +271,40 @@ async def test_no_identity_is_shared_or_given_again(floor: Floor) -> None:
         await person(context, floor.clock, "li.wei", "Li Weiwei", Role.QA)
     everybody = [each.user for each in await accounts.every(context, ADMIN)]
     assert len(everybody) == len(set(everybody))
+
+
+@pytest.mark.req(2)
+@pytest.mark.req(5)
+@pytest.mark.clause("QMSR 820.35(c)")
+async def test_the_udi_of_the_batch_and_of_each_device_stands_in_the_record(floor: Floor) -> None:
+    """21 CFR 820.35(c): the UDI is recorded for each medical device or batch of medical devices.
+
+    With it all that a device history record had to hold: dates and quantity of manufacture, the
+    acceptance records, and the identification of the device.
+    """
+    context, lot = floor.context, {"gtin": GTIN, "lot": "L-1"}
+    made = {"manufactured": "2026-09-21T22:13:30+08:00", "expires": "2031-09-21T00:00:00+08:00"}
+    known = LOT | {"material": "Sterile barrier pouch"}
+    await put(context, EntityKind.LOT, known | made | {"quantity": "60 pc"}, expected=1)
+    units = [f"(01){GTIN}(21)S-{number}" for number in (1, 2, 3)]
+    for unit in units:
+        await put(context, EntityKind.UNIT, {"unit_id": unit, **lot})
+    moved = {"unit_id": units[2], "gtin": GTIN, "lot": "L-2"}
+    await put(context, EntityKind.UNIT, moved, expected=1)
+    record = (await assemble_record.assemble_record(context, QA, GTIN, "L-1")).document
+    assert record["lot"] == {
+        **lot,
+        "udi": f"(01){GTIN}(10)L-1",
+        "units": units[:2],
+        "material": "Sterile barrier pouch",
+        "quantity": "60 pc",
+        "manufactured": "2026-09-21T14:13:30.000000000Z",
+        "expires": "2031-09-20T16:00:00.000000000Z",
+    }
+    assert str(parse(record["lot"]["udi"])) == str(parse(f"01{GTIN}10L-1"))
+    assert record["windows"], "when it was made"
+    assert {"test_results", "entries", "exceptions", "parameters"} <= record.keys(), "acceptance"
+    assert squeezed(f"(01){GTIN} (10)L-1") in await text_of(floor, Language.ENGLISH)
 
 
 async def text_of(floor: Floor, language: Language) -> str:

@@ -98,6 +98,7 @@ def test_a_contract_that_cannot_be_kept_is_refused(gap_max: int | None, period: 
 
 
 @pytest.mark.req(46)
+@pytest.mark.clause("NMPA device GMP 2025 No. 107 article 46")
 @pytest.mark.parametrize(
     ("life", "kept", "refused"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aggregator.export.charts import Chart
 from aggregator.export.pdf import rested_on
@@ -40,7 +40,8 @@ def view(
     decided = verdicts(signatures, words)
     return {
         "words": dict(words),
-        "lot": {name: displayable(str(text)) for name, text in document["lot"].items()},
+        "lot": {name: displayable(document["lot"][name]) for name in _LOT},
+        "udi": displayable(_subject(document["lot"]["udi"])),
         "order": displayable(document["order"] or "–"),
         "verdict": _verdict(document, words),
         "tone": _tone(document),
@@ -88,6 +89,9 @@ def view(
         "complete": _complete(document, words),
         "seals": _seals(document, words),
     }
+
+
+_LOT: Final = ("gtin", "lot", "material", "quantity")
 
 
 def _subject(subject: str) -> str:

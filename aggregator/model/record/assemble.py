@@ -29,7 +29,7 @@ from aggregator.model.binding.rule import Rule
 from aggregator.model.completeness import ChainSpan, Finding, check_completeness
 from aggregator.model.lab_result import ResultVersion
 from aggregator.model.master.equipment import SignalSpec
-from aggregator.model.master.lot import Lot
+from aggregator.model.master.lot import Lot, UnitId
 from aggregator.model.master.order import Job, JobId, WorkOrder
 from aggregator.model.master.recipe import ParameterName, ParameterSpec
 from aggregator.model.record.batch_record import (
@@ -68,6 +68,7 @@ class Inputs:
 
     lot: Lot
     plant: Plant
+    units: tuple[UnitId, ...] = ()  # of the lot, as is known now
     order: WorkOrder | None = None
     jobs: tuple[Job, ...] = ()
     parameters: tuple[ParameterSpec, ...] = ()
@@ -114,6 +115,7 @@ def assemble(inputs: Inputs) -> BatchRecord:
     closed = where.end is not None and bool(where.windows)
     return BatchRecord(
         lot=inputs.lot,
+        units=tuple(sorted(inputs.units)),
         order=inputs.order,
         jobs=tuple(_job(job, where.windows) for job in sorted(inputs.jobs, key=_job_order)),
         state=RecordState.COMPLETE if closed and not found.unproved else RecordState.OPEN,

@@ -21,7 +21,7 @@ from aggregator.model.figures import Figures, Number, Result
 from aggregator.model.gaps import Missing
 from aggregator.model.lab_result import ResultVersion
 from aggregator.model.master.equipment import EquipmentPath, SignalSpec
-from aggregator.model.master.lot import Lot, Material
+from aggregator.model.master.lot import Lot, Material, UnitId
 from aggregator.model.master.order import Job, WorkOrder
 from aggregator.model.master.recipe import ParameterName, ParameterSpec, PhaseName, Recipe
 from aggregator.model.record.circumstances import Consumption, Step
@@ -149,6 +149,7 @@ class BatchRecord:
     """Everything that the plant's data say of one lot."""
 
     lot: Lot
+    units: tuple[UnitId, ...]  # the pieces that have a name of their own
     order: WorkOrder | None
     jobs: tuple[JobResult, ...]
     state: RecordState

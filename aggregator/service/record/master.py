@@ -15,11 +15,11 @@ from aggregator.model.binding.fact import FOREVER
 from aggregator.model.binding.locate import Plant
 from aggregator.model.binding.occupancy import Window
 from aggregator.model.master.equipment import Equipment, SignalSpec
-from aggregator.model.master.lot import Lot, LotKey
+from aggregator.model.master.lot import Lot, LotKey, Unit, UnitId
 from aggregator.model.master.order import Job, WorkOrder
 from aggregator.model.master.recipe import ParameterSpec
 from aggregator.service.master.document import EntityKind, Model, lot_key
-from aggregator.service.master.versions import Versioned, version_at, versions_at
+from aggregator.service.master.versions import Versioned, version_at, versioned, versions_at
 from aggregator.store.base import Transaction
 from protocols.wire.reading import Nanoseconds
 
@@ -33,6 +33,7 @@ class Ordered:
     """A lot, what it was ordered by, and its jobs: statements that hold for all time."""
 
     lot: Lot
+    units: tuple[UnitId, ...]
     order: WorkOrder | None
     jobs: tuple[Job, ...]
     cited: Cited
@@ -55,7 +56,17 @@ async def ordered(tx: Transaction, key: LotKey) -> Ordered:
         for each in await _mentioning(tx, EntityKind.JOB, key)
         if model_of(Job, each).lot == key
     ]
-    return Ordered(lot=lot, order=orders[0] if orders else None, jobs=tuple(jobs), cited=cited)
+    units = await _units(tx, key)
+    return Ordered(
+        lot=lot, units=units, order=orders[0] if orders else None, jobs=tuple(jobs), cited=cited
+    )
+
+
+async def _units(tx: Transaction, key: LotKey) -> tuple[UnitId, ...]:
+    """Return the units that are of a lot, which may be very many."""
+    rows = await tx.fetch("lot_index.units", lot=lot_key(key))
+    units = [model_of(Unit, versioned(row)) for row in rows]
+    return tuple(unit.id for unit in units if unit.lot == key)
 
 
 async def _mentioning(tx: Transaction, kind: EntityKind, key: LotKey) -> list[Versioned]:
