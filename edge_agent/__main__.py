@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -24,10 +23,10 @@ from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.commissioning import commands
 from edge_agent.commissioning import live as commissioning
 from edge_agent.commissioning.commands import DEFAULT_SETTINGS, SettingsOption, fail
+from edge_agent.config_sync.central import SettingsLoader
 from edge_agent.errors import AgentError, SettingsFileError
 from edge_agent.keys import load, load_or_create
 from edge_agent.settings_file import load_settings
-from edge_agent.sources import load as load_all
 from edge_agent.uplink.mqtt import tls_context
 from protocols.wire.seal import PublicKey
 
@@ -45,8 +44,7 @@ def run(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
     """Run the agent until it is told to stop (SIGTERM)."""
     _log_to_stderr()
     try:
-        again = partial(load_all, settings)
-        asyncio.run(Agent(again(), again).run())
+        asyncio.run(Agent(SettingsLoader(settings)).run())
     except AgentError as error:
         fail(error)
     except Exception as error:  # noqa: BLE001 # the last word before the process ends with 1
@@ -70,7 +68,7 @@ def check(
     Nothing is acknowledged or kept. Stop the agent first where equipment takes one client only.
     """
     try:
-        loaded, sources = load_all(settings)
+        loaded, sources, _ = SettingsLoader(settings)()
         tls_context(loaded.uplink)
         if loaded.seal_key_path.exists():
             load(loaded.seal_key_path)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from prometheus_client import start_http_server
 from edge_agent import metrics
 from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.collect.collector import Collector
+from edge_agent.config_sync.central import CentralSettings, SettingsLoader
 from edge_agent.config_sync.reload import Parts, Reloader, fingerprints
 from edge_agent.errors import LineError, SettingsFileError
 from edge_agent.keys import load_or_create
@@ -44,11 +44,11 @@ _GOODBYE_S: Final = 3.0
 class Agent:
     """One agent in one process."""
 
-    def __init__(self, loaded: Loaded, load: Callable[[], Loaded]) -> None:
-        """Run with ``loaded``; ``load`` reads and checks the settings again, for a reload."""
-        self._loaded = loaded
-        self._load = load
-        self._settings = loaded.settings
+    def __init__(self, loader: SettingsLoader) -> None:
+        """Run with what ``loader`` gives; SettingsFileError where the settings cannot work."""
+        self._loader = loader
+        self._loaded = loader()
+        self._settings = self._loaded.settings
         self._stopping = asyncio.Event()
         self._manager = ServiceManager()
 
@@ -75,7 +75,7 @@ class Agent:
                 seal_key=key.public.to_text(),
                 clock=clock.state().state.name,
             )
-            line = _Line(self._loaded, self._load, storage=storage, clock=clock, key=key)
+            line = _Line(self._loaded, self._loader, storage=storage, clock=clock, key=key)
             await self._supervise(line)
         finally:
             await storage.close()
@@ -97,7 +97,8 @@ class Agent:
         stop = asyncio.create_task(self._stopping.wait(), name="stop")
         tick = asyncio.create_task(self._tick(line), name="tick")
         reload = asyncio.create_task(self._reload_on_signal(line), name="reload")
-        parts = (collect, seal, uplink, stop, tick, reload)
+        central = asyncio.create_task(line.central.run(), name="settings")
+        parts = (collect, seal, uplink, stop, tick, reload, central)
         try:
             for server in servers:
                 await server.start()
@@ -105,9 +106,9 @@ class Agent:
             self._manager.notify("READY=1")
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._manager.notify("STOPPING=1")
-            reload.cancel()
-            collect.cancel()
-            await asyncio.gather(collect, reload, return_exceptions=True)
+            for ending in (reload, central, collect):
+                ending.cancel()
+            await asyncio.gather(collect, reload, central, return_exceptions=True)
             line.inbox.close()
             if line.storage.failed is None:
                 await asyncio.gather(seal, return_exceptions=True)
@@ -204,13 +205,13 @@ class _Line:
     def __init__(
         self,
         loaded: Loaded,
-        load: Callable[[], Loaded],
+        loader: SettingsLoader,
         *,
         storage: Storage,
         clock: GatewayClock,
         key: SealKey,
     ) -> None:
-        settings, sources = loaded
+        settings, sources = loaded.settings, loaded.sources
         self.storage = storage
         self.used_bytes = 0
         self.inbox = Inbox(
@@ -239,6 +240,7 @@ class _Line:
             ),
             settings=settings.uplink,
             declare=self.inbox.declare,
+            commanded=self._commanded,
         )
         self.sealer = Sealer(
             inbox=self.inbox,
@@ -253,7 +255,8 @@ class _Line:
         parts = Parts(
             inbox=self.inbox, collector=self.collector, sealer=self.sealer, uplink=self.uplink
         )
-        self.reloader = Reloader(parts, loaded, load)
+        self.reloader = Reloader(parts, loaded, loader)
+        self.central = CentralSettings(loader, self.reloader)
 
     def status(self) -> dict[str, Any]:
         """Return all that ``lotproof-agent status`` shows of a running agent."""
@@ -287,6 +290,9 @@ class _Line:
                 {**asdict(source), "state": source.state.name} for source in self.collector.health()
             ],
         }
+
+    def _commanded(self, sealed: bytes) -> None:
+        self.central.offer(sealed)
 
     def summary(self) -> str:
         """Return one sentence for ``systemctl status``."""

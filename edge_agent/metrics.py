@@ -53,6 +53,11 @@ source_state: Final = Gauge(
 source_readings: Final = Counter(
     "lotproof_agent_source_readings_total", "Readings that a source delivered.", ["source"]
 )
+commands: Final = Counter(
+    "lotproof_agent_commands_total",
+    "Settings that came from the aggregator, by what became of them.",
+    ["outcome"],
+)
 stray_errors: Final = Counter(
     "lotproof_agent_stray_errors_total", "Errors of tasks that nothing of the agent waited for."
 )

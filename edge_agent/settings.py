@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge_agent.buffer.buffer import BYTES_MAX_LEAST
+from protocols.settings import SealRates, UplinkRates
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.errors import WireError
 from protocols.wire.header import GatewayId, check_gateway_id
-from protocols.wire.limits import READINGS_PER_BUNDLE_MAX
 from protocols.wire.seal import Algorithm, PublicKey
 
 _FORM: Final = ConfigDict(frozen=True, extra="forbid")
@@ -61,10 +61,8 @@ class GatewaySettings(BaseModel):
         return _read(check_gateway_id, text)
 
 
-class SealSettings(BaseModel):
+class SealSettings(SealRates):
     """The seal key, and when a bundle is cut."""
-
-    model_config = _FORM
 
     key: Path = Field(
         default=Path("seal.key"),
@@ -73,27 +71,6 @@ class SealSettings(BaseModel):
     )
     algorithm: SealAlgorithm = Field(
         default=SealAlgorithm.ED25519, description="Kind of a key that is made."
-    )
-    age_max_s: float = Field(
-        default=1.0, ge=0.02, le=600, description="Cut when the oldest reading is this old."
-    )
-    count_max: int = Field(
-        default=10_000,
-        ge=1,
-        le=READINGS_PER_BUNDLE_MAX,
-        description="Cut when this many readings wait.",
-    )
-    bytes_max: int = Field(
-        default=262_144,
-        ge=1024,
-        le=1_048_576,
-        description="Cut when this many bytes wait, before compression.",
-    )
-    heartbeat_s: float = Field(
-        default=10.0,
-        ge=0.1,
-        le=3600,
-        description="Seal an empty bundle when nothing came for this long.",
     )
 
 
@@ -122,10 +99,8 @@ class BufferSettings(BaseModel):
     )
 
 
-class UplinkSettings(BaseModel):
+class UplinkSettings(UplinkRates):
     """The broker, and how much it is given at once."""
-
-    model_config = _FORM
 
     host: str = Field(description="Broker's name, as in its certificate.", examples=["broker"])
     port: int = Field(default=8883, ge=1, le=65535, description="Broker's port for MQTT over TLS.")
@@ -152,26 +127,6 @@ class UplinkSettings(BaseModel):
         ge=0.05,
         le=60,
         description="How long to wait at connect for the aggregator's retained receipt.",
-    )
-    backlog_bytes_per_s: int = Field(
-        default=262_144,
-        ge=1024,
-        description="Rate at which bundles sealed before the connection are sent.",
-    )
-    inflight_max: int = Field(
-        default=32, ge=1, le=10_000, description="Bundles on their way to the broker at once."
-    )
-    unreceipted_max: int = Field(
-        default=512,
-        ge=1,
-        le=100_000,
-        description="Bundles sent since the last receipt before waiting for one.",
-    )
-    resend_after_s: float = Field(
-        default=15.0, ge=0.1, le=3600, description="Send again what has no receipt after this."
-    )
-    life_s: float = Field(
-        default=30.0, ge=0.2, le=3600, description="Interval of the sealed sign of life."
     )
 
 

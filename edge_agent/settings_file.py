@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,15 @@ from pydantic import BaseModel, ValidationError
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings import SealSettings, Settings
 
+Overlay = Callable[[dict[str, Any]], dict[str, Any]]
+"""Puts other settings over those of the file, whose paths are rooted."""
 
-def load_settings(path: Path) -> Settings:
-    """Return the settings in the file; SettingsFileError names every problem with its remedy."""
+
+def load_settings(path: Path, overlay: Overlay | None = None) -> Settings:
+    """Return the settings in the file, with others over them where there is an ``overlay``.
+
+    SettingsFileError names every problem with its remedy.
+    """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -30,6 +36,8 @@ def load_settings(path: Path) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise SettingsFileError((f"{path}: not TOML: {error}",), hint="see toml.io") from error
     rooted = root_paths(Settings, data, path.absolute().parent)
+    if overlay is not None:
+        rooted = overlay(rooted)
     try:
         return Settings(**rooted)
     except ValidationError as error:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings import Settings, SourceSettings
-from edge_agent.settings_file import load_settings, problems, root_paths
+from edge_agent.settings_file import Overlay, load_settings, problems, root_paths
 from protocols.field.driver import DriverSettings, SettingsError, Spec, load_driver
 from protocols.wire import cbor
 
@@ -43,12 +43,16 @@ class Loaded(NamedTuple):
 
     settings: Settings
     sources: tuple[Source, ...]
+    version: int = 0  # of the aggregator's document among them; 0: there is none
 
 
-def load(path: Path) -> Loaded:
-    """Return what the settings file says; SettingsFileError names every problem."""
-    settings = load_settings(path)
-    return Loaded(settings, load_sources(settings, path))
+def load(path: Path, overlay: Overlay | None = None, *, version: int = 0) -> Loaded:
+    """Return what the settings file says, with the document of ``version`` over it.
+
+    SettingsFileError names every problem.
+    """
+    settings = load_settings(path, overlay)
+    return Loaded(settings, load_sources(settings, path), version)
 
 
 def load_sources(settings: Settings, path: Path) -> tuple[Source, ...]:
@@ -73,8 +77,10 @@ def load_sources(settings: Settings, path: Path) -> tuple[Source, ...]:
 
 def settings_hash(loaded: Loaded) -> bytes:
     """Return SHA-256 of the settings in force, secrets masked, in one form of JSON."""
-    settings, sources = loaded
+    settings, sources, version = loaded
     whole = settings.model_dump(mode="json", exclude={"source"})
+    if version:
+        whole["version"] = version
     whole["source"] = [
         {"name": s.name, "driver": s.spec.name, **s.settings.model_dump(mode="json")}
         for s in sources

@@ -7,7 +7,7 @@ before is sealed under the settings before, and the bundle after it carries the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +21,7 @@ from edge_agent.settings import Settings
 from edge_agent.sources import Loaded, dictionary_hash, settings_hash
 from edge_agent.uplink.mqtt import tls_context
 from edge_agent.uplink.uplink import Uplink
-from protocols.wire.life import SettingsReport, SettingsState
+from protocols.wire.life import SettingsReport, SettingsState, SourceHealth
 
 _log = structlog.get_logger("settings")
 
@@ -42,29 +42,32 @@ class Reloader:
     def __init__(self, parts: Parts, loaded: Loaded, load: Callable[[], Loaded]) -> None:
         """``load`` reads and checks the settings afresh; SettingsFileError where they are wrong."""
         self.loaded = loaded
-        self.report = _report(loaded, SettingsState.IN_FORCE)
+        self.turn = asyncio.Lock()
+        """Whoever changes settings does so alone, from the check to the end of a trial."""
+        self.report = _report(loaded, SettingsState.IN_FORCE, loaded.version)
         self._parts = parts
         self._load = load
-        self._one_at_a_time = asyncio.Lock()
 
     async def reload(self) -> Changed:
         """Take the settings as they are written now; SettingsFileError changes nothing."""
-        async with self._one_at_a_time:
+        if self.turn.locked():
+            raise SettingsFileError(
+                ("other settings are being taken at this moment",), hint="try again when they are"
+            )
+        async with self.turn:
             try:
                 wanted = await asyncio.to_thread(self._load)
                 await asyncio.to_thread(check_taken, self.loaded.settings, wanted.settings)
             except SettingsFileError as error:
-                self.report = _report(self.loaded, SettingsState.REFUSED, why=str(error))
-                self._parts.uplink.speak()
+                self.tell(SettingsState.REFUSED, 0, str(error))
                 _log.error("new settings refused", problems=error.problems, hint=error.hint)
                 raise
-            changed = await self._take(wanted)
-            self.report = _report(wanted, SettingsState.IN_FORCE)
-            self._parts.uplink.speak()
-            _log.info("settings taken", settings_hash=self.report.hash.hex(), **changed._asdict())
+            changed = await self.take(wanted)
+            self.tell(SettingsState.IN_FORCE, wanted.version)
             return changed
 
-    async def _take(self, wanted: Loaded) -> Changed:
+    async def take(self, wanted: Loaded) -> Changed:
+        """Go on under settings that were checked; the caller has the ``turn``."""
         parts, settings = self._parts, wanted.settings
         prints = fingerprints(wanted)
 
@@ -79,7 +82,22 @@ class Reloader:
         )
         parts.uplink.change(settings.uplink)
         self.loaded = wanted
+        _log.info(
+            "settings taken",
+            settings_hash=prints.settings.hex(),
+            version=wanted.version,
+            **changed._asdict(),
+        )
         return changed
+
+    def tell(self, state: SettingsState, offered: int, why: str = "") -> None:
+        """Say in status and life what became of the settings that were offered last."""
+        self.report = _report(self.loaded, state, offered, why=why)
+        self._parts.uplink.speak()
+
+    def health(self) -> Sequence[SourceHealth]:
+        """Return how the sources are."""
+        return self._parts.collector.health()
 
 
 def fingerprints(loaded: Loaded) -> Fingerprints:
@@ -121,5 +139,7 @@ def _value(settings: Settings, table: str, key: str) -> object:
     return getattr(found, key) if key else found
 
 
-def _report(loaded: Loaded, state: SettingsState, *, why: str = "") -> SettingsReport:
-    return SettingsReport(hash=settings_hash(loaded), version=0, state=state, offered=0, why=why)
+def _report(loaded: Loaded, state: SettingsState, offered: int, *, why: str = "") -> SettingsReport:
+    return SettingsReport(
+        hash=settings_hash(loaded), version=loaded.version, state=state, offered=offered, why=why
+    )

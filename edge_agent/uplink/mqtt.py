@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
+import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
@@ -21,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.errors import LineError
 from edge_agent.settings import MqttVersion, UplinkSettings
 
+_log = structlog.get_logger("uplink")
 _PROTOCOLS: Final = {
     MqttVersion.V5: MQTTProtocolVersion.MQTTv5,
     MqttVersion.V311: MQTTProtocolVersion.MQTTv311,
@@ -37,7 +39,7 @@ class MqttLine:
         client_id: str,
         version: MqttVersion,
         will: tuple[str, bytes],
-        received: Callable[[bytes], None],
+        received: Callable[[str, bytes], None],
         acknowledged: Callable[[int], None],
         lost: Callable[[str], None],
     ) -> None:
@@ -68,7 +70,7 @@ class MqttLine:
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         self._client = client
-        self._topic = ""
+        self._topics: tuple[str, ...] = ()
 
     async def connect(self, answer_s: float) -> None:
         """Connect; LineError when the broker cannot be reached, refuses us, or does not answer.
@@ -90,10 +92,13 @@ class MqttLine:
             ) from error
         self._open = True
 
-    async def subscribe(self, topic: str) -> None:
-        """Subscribe with QoS 1; LineError when the broker does not grant it."""
-        self._topic = topic
-        self._client.subscribe(topic, qos=1)
+    async def subscribe(self, *topics: str) -> None:
+        """Subscribe with QoS 1; LineError when the broker does not grant the first of them.
+
+        Without another the line still serves: that is told, and nothing comes by it.
+        """
+        self._topics = topics
+        self._client.subscribe([(topic, 1) for topic in topics])
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 await self._subscribed
@@ -172,8 +177,11 @@ class MqttLine:
     def _on_subscribe(
         self, _c: Client, _u: object, _m: int, codes: list[ReasonCode], _p: Properties | None
     ) -> None:
-        refused = [str(code) for code in codes if code.is_failure]
-        error = f"the broker refused a subscription: {refused[0]}" if refused else None
+        refused = [str(code) if code.is_failure else "" for code in codes]
+        for topic, why in zip(self._topics[1:], refused[1:], strict=False):
+            if why:
+                _log.warning("the broker refused a subscription", topic=topic, error=why)
+        error = f"the broker refused a subscription: {refused[0]}" if refused[0] else None
         self._call(self._settle, self._subscribed, error)
 
     def _on_publish(self, _c: Client, _u: object, mid: int, _r: ReasonCode, _p: Properties) -> None:
@@ -182,8 +190,8 @@ class MqttLine:
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
         # amqtt hands a session that comes back what others have subscribed to.
-        if message.topic == self._topic:
-            self._call(self._received, bytes(message.payload))
+        if message.topic in self._topics:
+            self._call(self._received, message.topic, bytes(message.payload))
 
 
 def _say_nothing(_reason: str) -> None:

@@ -64,8 +64,13 @@ class Uplink:
         statements: Statements,
         settings: UplinkSettings,
         declare: Callable[[Gap], None],
+        commanded: Callable[[bytes], None],
     ) -> None:
-        """``declare`` has a gap sealed: what was sealed and cannot be sent is declared missing."""
+        """Take the line's parts.
+
+        ``commanded`` takes the aggregator's commands as they come; ``declare`` has a gap sealed:
+        what was sealed and cannot be sent is declared missing.
+        """
         self.state = State.OFFLINE
         self.error = ""  # why there is no connection, for a person
         self.alert = ""  # what a person must look at
@@ -87,6 +92,7 @@ class Uplink:
         self._renew_for = OpeningReason.ROLLBACK
         self._damage = Damage(storage, declare)
         self._failure: Exception | None = None
+        self._commanded = commanded
 
     @property
     def receipted(self) -> int:
@@ -166,7 +172,7 @@ class Uplink:
             client_id=self._storage.buffer.gateway,
             version=self._version,
             will=(self._topic(Channel.LIFE), await self._life(LifeKind.DEATH)),
-            received=lambda data: self._task(lambda: self._take_receipt(generation, data)),
+            received=partial(self._received, generation),
             acknowledged=lambda message: self._acknowledged(generation, message),
             lost=lambda reason: self._lost(generation, LineError(reason)),
         )
@@ -176,8 +182,8 @@ class Uplink:
 
     async def _subscribe(self) -> None:
         if self._line is not None:
-            own = self._topic(Channel.RECEIPT)
-            self._attempt(partial(self._line.subscribe, own), Event.SUBSCRIBED)
+            own = self._topic(Channel.RECEIPT), self._topic(Channel.COMMAND)
+            self._attempt(partial(self._line.subscribe, *own), Event.SUBSCRIBED)
 
     async def _await_receipt(self) -> None:
         self._later(self._settings.receipt_wait_s, Event.AGREED)
@@ -243,6 +249,12 @@ class Uplink:
         Action.DISCONNECT: _disconnect,
         Action.BACK_OFF: _back_off,
     }
+
+    def _received(self, generation: int, name: str, data: bytes) -> None:
+        if name == self._topic(Channel.COMMAND):
+            self._commanded(data)
+        else:
+            self._task(lambda: self._take_receipt(generation, data))
 
     async def _take_receipt(self, generation: int, data: bytes) -> None:
         if generation != self._generation:

@@ -41,5 +41,8 @@ CBOR_DEPTH_MAX: Final = 8
 CBOR_ITEMS_MAX: Final = 1_000_000
 """Data items in one decoded message; typed arrays count as one."""
 
+DOCUMENT_BYTES_MAX: Final = 524_288
+"""UTF-8 bytes of a document of settings in a command."""
+
 GATEWAY_ID_BYTES_MAX: Final = 64
 """Bytes of a gateway's id: lower-case letters, digits and hyphens."""

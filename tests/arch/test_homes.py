@@ -31,7 +31,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "jinja2": ("aggregator/web/*",),
     "llrpkit": ("protocols/field/llrp*", "plant/equipment/llrp_*"),
     "msgspec": ("aggregator/api/*",),
-    "paho": ("edge_agent/uplink*", "aggregator/ingest/*"),
+    "paho": ("edge_agent/uplink*", "aggregator/ingest/*", "protocols/field/mqtt/line.py"),
     "pyarrow": ("aggregator/export/parquet.py",),
     "pymodbus": ("protocols/field/modbus*", "plant/equipment/registers.py"),
     "segno": ("aggregator/export/symbols.py",),
@@ -56,6 +56,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "numpy": ("aggregator/*",),
     # A declaration, not a service: settings of parties and drivers, and the documents of services.
     "pydantic": (
+        "protocols/settings.py",
         "protocols/field/*",
         "edge_agent/*",
         "aggregator/settings*",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from plant.running import Running
 from protocols.wire.bundle import check_columns, open_body, open_header, split_bundle
 from protocols.wire.chain import Chain, Link, Verdict, step
 from protocols.wire.checkpoint import Checkpoint, NoteKey, sign_checkpoint
+from protocols.wire.command import CommandKind, SettingsCommand, seal_command
 from protocols.wire.header import Epoch, GatewayId, Header
 from protocols.wire.life import Life, open_life
 from protocols.wire.reading import SECOND, Reading
@@ -102,6 +104,22 @@ class ReceiptGiver:
         """Publish a receipt, whatever it says."""
         self._client.publish(
             topic(GATEWAY, Channel.RECEIPT), seal_receipt(receipt, self.key), qos=1, retain=True
+        )
+
+    def command(self, version: int, document: object, **changes: object) -> None:
+        """Publish settings, whatever they say."""
+        fields: dict[str, object] = {
+            "gateway": GATEWAY,
+            "version": version,
+            "kind": CommandKind.APPLY,
+            "document": json.dumps(document),
+            "record_time": self.record_time,
+            "trial_seconds": 5,
+            "persons": ("li.wei", "chen.jie"),
+        }
+        command = SettingsCommand(**{**fields, **changes})  # type: ignore[arg-type]
+        self._client.publish(
+            topic(GATEWAY, Channel.COMMAND), seal_command(command, self.key), qos=1, retain=True
         )
 
     def receipt(self, epoch: Epoch, **changes: object) -> Receipt:
