@@ -35,16 +35,16 @@ FROM genealogy_edges e LEFT JOIN genealogy_edges w ON w.edge = e.supersedes
 WHERE e.edge >= :edges ORDER BY e.edge LIMIT :count;
 
 -- name: rebinding.mark
--- Something came about a lot that has a record.
+-- Something came about a lot. It may have no record yet: its first may be under way, without this.
 INSERT INTO overtaken (gtin, lot, mark, since, why)
-SELECT CAST(:gtin AS TEXT), CAST(:lot AS TEXT), CAST(:mark AS BIGINT), CAST(:since AS BIGINT),
-    CAST(:why AS TEXT)
-WHERE EXISTS (SELECT 1 FROM record_versions WHERE gtin = :gtin AND lot = :lot)
+VALUES (:gtin, :lot, :mark, :since, :why)
 ON CONFLICT (gtin, lot) DO UPDATE SET mark = excluded.mark;
 
 -- name: rebinding.overtaken
 -- The lots whose records are to be assembled again, the longest waiting first.
-SELECT gtin, lot, mark, since, why FROM overtaken ORDER BY since, gtin, lot LIMIT :count;
+SELECT gtin, lot, mark, since, why FROM overtaken o
+WHERE EXISTS (SELECT 1 FROM record_versions r WHERE r.gtin = o.gtin AND r.lot = o.lot)
+ORDER BY since, gtin, lot LIMIT :count;
 
 -- name: rebinding.caught_up
 -- A lot was assembled from all that had come by a mark.
