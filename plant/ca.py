@@ -18,6 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+MODBUS_ROLE = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")
+"""Where a certificate names the role of a Modbus client."""
+
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -49,9 +52,12 @@ class PlantCA:
         )
         self.root.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, uris: Sequence[str] = (), days: int = 30) -> Credentials:
+    def issue(
+        self, name: str, *, uris: Sequence[str] = (), days: int = 30, modbus_role: str = ""
+    ) -> Credentials:
         """Issue an elliptic-curve certificate for TLS, as client and as server on loopback."""
-        return self._issue(name, ec.generate_private_key(ec.SECP256R1()), uris, days)
+        role = [_modbus_role(modbus_role)] if modbus_role else []
+        return self._issue(name, ec.generate_private_key(ec.SECP256R1()), uris, days, role)
 
     def issue_gateway(self, gateway: str) -> Credentials:
         """Issue a gateway's client certificate, with its SPIFFE id."""
@@ -62,21 +68,30 @@ class PlantCA:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         return self._issue(name, key, [application_uri], 30)
 
-    def _issue(self, name: str, key: PrivateKey, uris: Sequence[str], days: int) -> Credentials:
+    def _issue(
+        self,
+        name: str,
+        key: PrivateKey,
+        uris: Sequence[str],
+        days: int,
+        more: Sequence[x509.UnrecognizedExtension] = (),
+    ) -> Credentials:
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in uris]
         names += [
             x509.DNSName("localhost"),
             x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         ]
-        certificate = (
+        builder = (
             self._builder(_name(name), key, days=days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         issued = Credentials(
             certificate=self.folder / f"{name}.pem",
             key=self.folder / f"{name}.key",
@@ -111,6 +126,12 @@ class PlantCA:
                 critical=False,
             )
         )
+
+
+def _modbus_role(role: str) -> x509.UnrecognizedExtension:
+    """Return the role of a Modbus client, as UTF8String (MB-TCP-Security section 8)."""
+    text = role.encode()
+    return x509.UnrecognizedExtension(MODBUS_ROLE, bytes((0x0C, len(text))) + text)
 
 
 def _name(common_name: str) -> x509.Name:

@@ -21,6 +21,7 @@ from aggregator.service.integration.misfits import MisfitState
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
 from aggregator.store import outbox
+from aggregator.store.base import Param
 from tests.personal import MovableClock
 from tests.rigs.context import running_context
 from tests.servers import Postgres, running_postgres
@@ -97,7 +98,9 @@ async def test_only_what_everybody_has_had_is_forgotten(context: Context) -> Non
     later = context.clock.now() + 1
     async with context.store.write() as tx:
         assert await tx.execute("events.forget", before=later) == 0
-        await tx.execute("receivers.advance", id=added.id, position=4, error="")
+        await tx.execute(
+            "receivers.advance", id=added.id, position=4, error="", paused=receivers.PAUSED
+        )
         await tx.execute(
             "receivers.give_up",
             receiver=added.id,
@@ -115,6 +118,28 @@ async def test_only_what_everybody_has_had_is_forgotten(context: Context) -> Non
     assert (letter.event.sequence, letter.attempts) == (2, 12)
     await tell(context, 1)
     assert (await numbers(context))[-1] == 6
+
+
+async def test_a_pause_stands_whatever_a_delivery_writes(context: Context) -> None:
+    added, _ = await receivers.add(
+        context, ADMIN, name="QMS", url="https://qms.example/hook", types=(), why="wants to know"
+    )
+    await tell(context, 3)
+    note: dict[str, Param] = {"id": added.id, "error": "", "paused": receivers.PAUSED}
+    await receivers.pause(context, ADMIN, added.id, why="it is being moved")
+    async with context.store.write() as tx:
+        await tx.execute("receivers.advance", **note, position=2)
+    (found,) = await receivers.progress(context, ADMIN)
+    assert (found.receiver.position, found.receiver.paused) == (2, True)
+    assert (found.waiting, found.dead, found.asked) == (1, 0, 0)
+    assert found.told_time is not None
+    async with context.store.write() as tx:
+        await tx.execute("receivers.fail", **note, failures=1, retry_time=7)
+    await receivers.resume(context, ADMIN, added.id, why="it is there")
+    async with context.store.write() as tx:
+        await tx.execute("receivers.fail", **note, failures=2, retry_time=7)
+    (found,) = await receivers.progress(context, ADMIN)
+    assert (found.receiver.failures, found.receiver.retry_time) == (2, 7)
 
 
 async def test_a_call_is_answered_once_and_a_dead_one_is_taken_over(context: Context) -> None:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from protocols.field.driver import SettingsError, load_driver
 from protocols.field.modbus import SPEC
 from protocols.field.modbus.planner import Limits, Slot, plan
-from protocols.field.modbus.refusals import Refusals
+from protocols.field.modbus.refusals import Refusals, Remedy, code_name, remedy
+from protocols.field.modbus.rota import Rota
 from protocols.field.modbus.schedule import Schedule
 from protocols.field.modbus.settings import ModbusSettings, ModbusSignal, Table
 from protocols.wire.reading import Kind
@@ -80,6 +81,11 @@ class TestSignals:
             ({"scale": "nan"}, "finite"),
             ({"type": "ascii", "length": 4, "scale": 2}, "no scale"),
             ({"type": "int16", "kind": Kind.FLOAT64}, "leave kind empty"),
+            ({"table": "coil", "guard": 3}, "a single bit is never torn"),
+            ({"type": "int32", "guard": 1}, "not one of the value's"),
+            ({"guard": 1, "guard_after": 0}, "not one of the value's"),
+            ({"guard_after": 1}, "goes with guard"),
+            ({"guard": 1, "guard_after": 1}, "another register"),
             ({"adress": 3}, "Extra inputs"),
         ],
     )
@@ -108,6 +114,17 @@ class TestSettings:
                     "signals": [{"name": "a", "address": 0, "type": "float64"}],
                 },
                 "a takes 4 registers",
+            ),
+            (
+                {
+                    "input_max": 3,
+                    "signals": [{"name": "a", "address": 0, "table": "input", "type": "int64"}],
+                },
+                "input_max is 3",
+            ),
+            (
+                {"signals": [{"name": "a", "address": 9, "guard": 0, "guard_after": 200}]},
+                "a takes 201 registers",
             ),
         ],
     )
@@ -166,6 +183,75 @@ class TestSchedule:
             now += max(0.0, schedule.wait(now)) + 0.03  # each poll begins 0.03 s late
             schedule.take(now)
         assert abs(now - 100.0) < 0.2
+
+
+class TestRota:
+    def test_units_are_asked_in_rotation(self) -> None:
+        rota = Rota[str]()
+        for unit, errand in ((1, "1a"), (1, "1b"), (1, "1c"), (2, "2a"), (3, "3a"), (3, "3b")):
+            rota.put(unit, errand)
+        taken = [rota.take(0) for _ in range(6)]
+        assert taken == ["1a", "2a", "3a", "1b", "3b", "1c"]
+        assert rota.wait(0) is None
+
+    def test_a_unit_that_rests_lets_the_others_go_first(self) -> None:
+        rota = Rota[str]()
+        rota.rest(1, 5.0)
+        rota.put(1, "1a")
+        rota.put(2, "2a")
+        assert rota.wait(1.0) == 0
+        assert rota.take(1.0) == "2a"
+        assert rota.take(1.0) is None
+        assert rota.wait(1.0) == rota.rests(1, 1.0) == 4.0
+        assert rota.take(5.0) == "1a"
+
+    def test_what_is_put_back_goes_before_the_rest_of_its_unit(self) -> None:
+        rota = Rota[str]()
+        rota.put(1, "next")
+        rota.put_back(1, "again")
+        assert [rota.take(0), rota.take(0)] == ["again", "next"]
+
+    def test_a_rest_outlives_the_poll(self) -> None:
+        rota = Rota[str]()
+        rota.put(1, "of the poll that broke off")
+        rota.rest(1, 5.0)
+        rota.clear()
+        rota.put(1, "of the next")
+        assert rota.take(4.9) is None
+        assert rota.take(5.0) == "of the next"
+
+    @given(units=st.lists(st.integers(1, 4), max_size=30))
+    def test_nobody_is_asked_twice_before_another_once(self, units: list[int]) -> None:
+        rota = Rota[int]()
+        for unit in units:
+            rota.put(unit, unit)
+        taken = [rota.take(0) for _ in units]
+        assert sorted(map(str, taken)) == sorted(map(str, units))
+        rounds = max((units.count(unit) for unit in units), default=0)
+        start = 0
+        for turn in range(rounds):
+            size = sum(units.count(unit) > turn for unit in set(units))
+            assert len(set(taken[start : start + size])) == size
+            start += size
+
+
+class TestRemedies:
+    def test_every_code_has_a_name_and_a_remedy(self) -> None:
+        assert [remedy(code) for code in range(1, 12)] == [
+            Remedy.LEAVE,
+            Remedy.NARROW,
+            Remedy.NARROW,
+            Remedy.REPEAT_THEN_NARROW,
+            Remedy.WAIT,
+            Remedy.WAIT,
+            Remedy.REPEAT,
+            Remedy.REPEAT,
+            Remedy.REPEAT,
+            Remedy.ABSENT,
+            Remedy.ABSENT,
+        ]
+        assert code_name(6) == "server device busy (6)"
+        assert code_name(99) == "exception (99)"
 
 
 class TestRefusals:

@@ -1,23 +1,21 @@
 """Where the signals of the settings lie, by the seconds between their polls; pure.
 
-A guarded value and its counters are one slot where one request may hold them: they are then
-always read together.
+A value between two counters is one slot with them: they are always read together.
 """
 
 from __future__ import annotations
 
 from protocols.field.modbus.planner import Limits, Slot
-from protocols.field.modbus.settings import ModbusSettings, ModbusSignal
+from protocols.field.modbus.settings import ModbusSettings
 
 __all__ = ["layout", "limits_of"]
 
 
 def layout(settings: ModbusSettings) -> dict[float, tuple[Slot, ...]]:
     """Return the slots of each period, in the order of the settings; periods ascend."""
-    limits = limits_of(settings)
     found: dict[float, list[Slot]] = {}
     for index, signal in enumerate(settings.signals):
-        address, count = _span(signal, limits)
+        address, count = signal.span
         found.setdefault(settings.period_of(signal), []).append(
             Slot(
                 index=index,
@@ -40,15 +38,3 @@ def limits_of(settings: ModbusSettings) -> Limits:
         input_max=settings.input_max,
         discrete_max=settings.discrete_max,
     )
-
-
-def _span(signal: ModbusSignal, limits: Limits) -> tuple[int, int]:
-    """Return first address and count, with the guards where they are near enough."""
-    address, count = signal.guarded_span
-    near = count - signal.count <= limits.gap(signal.table) + _GUARD
-    if signal.guard_after is not None or (near and count <= limits.most(signal.table)):
-        return address, count
-    return signal.address, signal.count
-
-
-_GUARD = 1  # the register of the counter itself is not read for nothing

@@ -89,7 +89,9 @@ class Line:
         try:
             connected = await client.connect()
         except (ValueError, termios.error) as error:
-            raise DriverError(f"{self}: {error}", hint=_hint(None)) from error
+            raise DriverError(
+                f"{self}: {error}", hint=_hint(None, self._settings.transport)
+            ) from error
         if not connected:
             self.close()
             raise self._lost("no connection")
@@ -99,7 +101,9 @@ class Line:
         """Send one request and return what came; raise DriverError where the line is lost."""
         client = self._client
         if client is None or not client.connected:
-            raise DriverError(f"{self}: the connection is closed", hint=_hint(None))
+            raise DriverError(
+                f"{self}: the connection is closed", hint=_hint(None, self._settings.transport)
+            )
         await self._settle()
         self._unsettled = True
         request = _REQUESTS[block.table](
@@ -114,7 +118,9 @@ class Line:
                 raise self._lost("the connection was lost") from None
             return _SILENCE
         except (ModbusException, OSError) as error:
-            raise DriverError(f"{self}: {error}", hint=_hint(None)) from error
+            raise DriverError(
+                f"{self}: {error}", hint=_hint(None, self._settings.transport)
+            ) from error
         self._unsettled = False
         self._last_heard = asyncio.get_running_loop().time()
         return _judge_answer(block, reply.frame)
@@ -171,7 +177,7 @@ class Line:
     def _lost(self, what: str) -> DriverError:
         why = self._failure
         reason = f": {why}" if isinstance(why, ssl.SSLError) else ""
-        return DriverError(f"{self}: {what}{reason}", hint=_hint(why))
+        return DriverError(f"{self}: {what}{reason}", hint=_hint(why, self._settings.transport))
 
 
 class _Reply(ModbusPDU):
@@ -220,19 +226,21 @@ def _read_only(payload: bytes) -> bytes:
     return payload
 
 
-def _hint(failure: Exception | None) -> str:
+def _hint(failure: Exception | None, transport: Transport) -> str:
     """Return what a person can do about a connection that failed."""
     if isinstance(failure, ssl.SSLCertVerificationError):
         return (
             "the equipment's certificate is refused: tls_ca_file must hold the authority that "
             "issued it, it must name the host, and both clocks must be right"
         )
+    refused = (
+        "the equipment must know the authority of tls_certificate_file, and want no other role "
+        "than the one in it"
+    )
     if isinstance(failure, ssl.SSLError):
-        return (
-            "the equipment refuses this gateway: it must know the authority of "
-            "tls_certificate_file, and the role in it"
-        )
-    return "check power, cable, address and port of the equipment, and that nobody else holds it"
+        return refused
+    hint = "check power, cable, address and port of the equipment, and that nobody else holds it"
+    return f"{hint}; {refused}" if transport is Transport.TLS else hint
 
 
 _RECEIVED_MAX: Final = 4096

@@ -122,15 +122,16 @@ class Poller:
         if guards is None:
             answer = await self._ask_rested(request.block)
             return answer, frozenset(), self.last_answer
-        torn: frozenset[int] = frozenset()
+        before = await self._counters(guards.counters)
         for _ in range(self._settings.guard_retries + 1):
-            before = await self._counters(guards.before)
             answer, answered = await self._ask_rested(request.block), self.last_answer
             if answer.outcome is not Outcome.VALUES:
                 return answer, frozenset(), answered
-            torn = guards.torn(answer.payload, before, await self._counters(guards.after))
+            after = await self._counters(guards.counters)
+            torn = guards.torn(answer.payload, before, after)
             if not torn:
                 break
+            before = after
         return answer, torn, answered
 
     async def _counters(self, blocks: Iterable[Block]) -> dict[int, int | None]:

@@ -116,7 +116,8 @@ ILLEGAL_FUNCTION: Final = 1
 ACKNOWLEDGE: Final = 5  # the request was taken and takes long
 _OTHER: Final = ("exception", Remedy.REPEAT)
 _CODES: Final = {
-    ILLEGAL_FUNCTION: ("illegal function", Remedy.LEAVE),  # or what a TLS role may not
+    # Modbus/TCP Security tells a client by the same code that its role may not.
+    ILLEGAL_FUNCTION: ("illegal function, or not for this gateway's role", Remedy.LEAVE),
     2: ("illegal data address", Remedy.NARROW),
     3: ("illegal data value", Remedy.NARROW),
     4: ("server device failure", Remedy.REPEAT_THEN_NARROW),

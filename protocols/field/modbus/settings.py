@@ -127,14 +127,14 @@ class ModbusSignal(SignalSettings):
         ge=0,
         le=65535,
         description="Address of a register of the same table that changes with each update of the "
-        "equipment: a value that was updated while it was read is read again.",
+        "equipment: it is read before and after the value, and both again where it differs.",
     )
     guard_after: int | None = Field(
         default=None,
         ge=0,
         le=65535,
-        description="Address of a second such register that is equal to the first when the "
-        "update is done: both are read with the value, in one request.",
+        description="Address of a second such register that equals the first when an update is "
+        "done: both are then read with the value, in one request.",
     )
 
     @property
@@ -145,12 +145,13 @@ class ModbusSignal(SignalSettings):
         return _REGISTERS.get(self.type, 1)
 
     @property
-    def guarded_span(self) -> tuple[int, int]:
-        """First address and number of registers of the value together with its guards."""
-        guards = [guard for guard in (self.guard, self.guard_after) if guard is not None]
-        first = min([self.address, *guards])
-        last = max([self.address + self.count - 1, *guards])
-        return first, last - first + 1
+    def span(self) -> tuple[int, int]:
+        """First address and number of registers, or bits: the value, and the counters about it."""
+        if self.guard is None or self.guard_after is None:
+            return self.address, self.count
+        first = min(self.address, self.guard, self.guard_after)
+        end = max(self.address + self.count, self.guard + 1, self.guard_after + 1)
+        return first, end - first
 
     @property
     def scaled(self) -> bool:
@@ -342,11 +343,10 @@ class ModbusSettings(DriverSettings):
         name, most = "registers_max", self.registers_max
         if signal.table is Table.INPUT and self.input_max is not None:
             name, most = "input_max", self.input_max
-        if signal.count > most:
-            raise ValueError(f"{signal.name} takes {signal.count} registers, {name} is {most}")
-        if signal.guard_after is not None and signal.guarded_span[1] > most:
+        count = signal.span[1]
+        if count > most:
             raise ValueError(
-                f"{signal.name} and its two guards lie {signal.guarded_span[1]} registers apart, "
+                f"{signal.name} takes {count} registers, with its two guards if it has them; "
                 f"{name} is {most}"
             )
 

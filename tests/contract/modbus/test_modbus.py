@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plant.ca import PlantCA
-from plant.clock import utc_now
 from plant.equipment.registers import RefusalError, RegisterServer, Table
 from plant.network import Proxy
-from protocols.field.driver import Driver, DriverError, DriverSettings, SettingsError
+from protocols.field.driver import DriverError, DriverSettings
 from protocols.field.modbus import SPEC
-from protocols.wire.reading import Doubt, Gap, GapReason, Reading, Status
+from protocols.wire.reading import Doubt, Gap, GapReason
 from tests.contract.driver_contract import (
     HostClock,
     Keeps,
@@ -29,7 +24,16 @@ from tests.contract.driver_contract import (
     Rig,
     Truth,
 )
-from tests.contract.modbus_peer import RAW, Device, Peer, Question
+from tests.contract.modbus.modbus_peer import RAW, Device, Peer, Question
+from tests.contract.modbus.reading import (
+    DEVICE,
+    QUICK,
+    one_poll,
+    opened,
+    read_on,
+    settings_of,
+    words,
+)
 
 SIGNALS: list[dict[str, Any]] = [
     {"name": "count", "address": 0, "type": "uint32"},
@@ -145,40 +149,6 @@ class TestRecovers(RecoversContract):
     pass
 
 
-def settings_of(port: int, signals: Sequence[dict[str, Any]], **more: Any) -> DriverSettings:
-    return SPEC.settings.model_validate(
-        {"host": "127.0.0.1", "port": port, "signals": signals} | more
-    )
-
-
-@asynccontextmanager
-async def opened(settings: DriverSettings) -> AsyncIterator[Driver]:
-    driver = SPEC.connect("source", settings, HostClock())
-    try:
-        await driver.open()
-        yield driver
-    finally:
-        await driver.close()
-
-
-async def one_poll(driver: Driver) -> dict[str, Reading]:
-    async with asyncio.timeout(10):
-        return {reading.signal: reading for reading in (await driver.read()).readings}
-
-
-async def read_on(driver: Driver) -> None:
-    while True:
-        await driver.read()
-
-
-def words(first: int, count: int) -> list[dict[str, Any]]:
-    return [{"name": f"w{address}", "address": address} for address in range(first, first + count)]
-
-
-QUICK: dict[str, Any] = {"period_s": 0.02, "timeout_s": 0.3}
-DEVICE = {address: address * 7 for address in range(300)}
-
-
 class TestTransports:
     async def test_rtu_over_tcp(self) -> None:
         async with Peer({1: Device(holding=DEVICE)}, rtu=True) as peer:
@@ -243,156 +213,6 @@ class TestTransports:
             await SPEC.connect("source", settings, HostClock()).open()
         assert "/dev/not-there" in str(caught.value)
         assert caught.value.hint
-
-    async def test_tls_with_a_certificate_on_both_sides(self, tmp_path: Path) -> None:
-        ca = PlantCA(tmp_path, now=utc_now())
-        equipment, gateway = ca.issue("equipment"), ca.issue_gateway("gw-1")
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(ca.root))
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(equipment.certificate, equipment.key)
-        tls = {"transport": "tls", "tls_ca_file": ca.root} | QUICK
-        mine = {"tls_certificate_file": gateway.certificate, "tls_key_file": gateway.key}
-        async with Peer({1: Device(holding=DEVICE)}, tls=context) as peer:
-            peer.pieces = 3  # records that hold no whole frame
-            async with opened(settings_of(peer.port, words(2, 3), **tls, **mine)) as driver:
-                assert (await one_poll(driver))["w4"].value == 28
-            with pytest.raises(DriverError):
-                async with opened(settings_of(peer.port, words(2, 3), **tls)) as driver:
-                    await one_poll(driver)
-
-    async def test_equipment_of_another_authority_is_not_read(self, tmp_path: Path) -> None:
-        theirs = PlantCA(tmp_path / "theirs", now=utc_now()).issue("equipment")
-        ours = PlantCA(tmp_path / "ours", now=utc_now())
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(theirs.certificate, theirs.key)
-        async with Peer({1: Device(holding=DEVICE)}, tls=context) as peer:
-            settings = settings_of(
-                peer.port, words(2, 3), transport="tls", tls_ca_file=ours.root, **QUICK
-            )
-            with pytest.raises(DriverError):
-                async with opened(settings):
-                    pass
-            assert peer.questions == []
-
-    async def test_tls_files_that_are_not_there_are_a_settings_error(self, tmp_path: Path) -> None:
-        settings = settings_of(1, words(0, 1), transport="tls", tls_ca_file=tmp_path / "none.pem")
-        with pytest.raises(SettingsError):
-            await SPEC.connect("source", settings, HostClock()).open()
-
-
-class TestMisbehaviour:
-    async def test_an_answer_in_single_octets_is_whole(self) -> None:
-        for rtu in (False, True):
-            async with Peer({1: Device(holding=DEVICE)}, rtu=rtu) as peer:
-                peer.pieces = 1
-                transport = "rtu-over-tcp" if rtu else "tcp"
-                settings = settings_of(peer.port, words(0, 5), transport=transport)
-                async with opened(settings) as driver:
-                    assert (await one_poll(driver))["w4"].value == 28
-
-    async def test_a_short_answer_is_no_value_of_the_one_signal(self) -> None:
-        def short(question: Question, pdu: bytes) -> list[tuple[float, bytes]]:
-            if not question.address <= 3 < question.address + question.count:
-                return [(0, pdu)]
-            return [(0, bytes((3, pdu[1] - 2)) + pdu[2:-2])]  # one register fewer, well formed
-
-        async with Peer({1: Device(holding=DEVICE)}) as peer:
-            peer.misbehave = short
-            async with opened(settings_of(peer.port, words(0, 6), **QUICK)) as driver:
-                got = await one_poll(driver)
-        assert got["w3"].status is Status.BAD
-        assert got["w3"].code == Doubt.NO_VALUE
-        assert got["w3"].raw
-        assert [got[f"w{n}"].value for n in (0, 1, 2, 4, 5)] == [0, 7, 14, 28, 35]
-
-    async def test_another_units_answer_is_none(self) -> None:
-        async with Peer({1: Device(holding=DEVICE)}) as peer:
-            peer.misbehave = lambda question, pdu: [
-                (0, RAW + peer.frame(question, pdu, unit=9)),
-            ]
-            settings = settings_of(peer.port, words(0, 1), silent_max=5, **QUICK)
-            async with opened(settings) as driver:
-                got = await one_poll(driver)
-        assert got["w0"].code == Doubt.NO_ANSWER
-        assert got["w0"].value is None
-
-    async def test_another_functions_answer_is_none(self) -> None:
-        async with Peer({1: Device(holding=DEVICE)}) as peer:
-            peer.misbehave = lambda _, pdu: [(0, b"\x04" + pdu[1:])]
-            async with opened(settings_of(peer.port, words(0, 1), **QUICK)) as driver:
-                assert (await one_poll(driver))["w0"].status is Status.BAD
-
-    @pytest.mark.parametrize("rtu", [False, True])
-    async def test_a_late_answer_is_not_taken_for_the_next(self, rtu: bool) -> None:
-        device = Device(holding={0: 1, 200: 2})
-
-        def late(question: Question, pdu: bytes) -> list[tuple[float, bytes]]:
-            # The first comes while the second is awaited, and before the second's own answer.
-            return [({0: 0.9, 1: 0.45}.get(question.number, 0), pdu)]
-
-        async with Peer({1: device}, rtu=rtu) as peer:
-            peer.misbehave = late
-            signals = [{"name": "first", "address": 0}, {"name": "second", "address": 200}]
-            settings = settings_of(
-                peer.port,
-                signals,
-                transport="rtu-over-tcp" if rtu else "tcp",
-                retries=0,
-                silent_max=9,
-                period_s=0.02,
-                timeout_s=0.6,
-            )
-            async with opened(settings) as driver:
-                got = await one_poll(driver)
-                again = await one_poll(driver)
-        assert got["first"].code == Doubt.NO_ANSWER
-        assert got["second"].value == 2
-        assert (again["first"].value, again["second"].value) == (1, 2)
-
-    async def test_a_late_answer_together_with_the_awaited_one(self) -> None:
-        late: list[bytes] = []
-
-        def together(question: Question, pdu: bytes) -> list[tuple[float, bytes]]:
-            if question.number == 0:
-                late.append(peer.frame(question, pdu))
-                return []
-            if question.number == 1:
-                return [(0, RAW + late[0] + peer.frame(question, pdu))]
-            return [(0, pdu)]
-
-        async with Peer({1: Device(holding=DEVICE)}) as peer:
-            peer.misbehave = together
-            async with opened(settings_of(peer.port, words(0, 125), **QUICK)) as driver:
-                assert (await one_poll(driver))["w124"].value == 868
-            assert len(peer.questions) == 2
-
-    @pytest.mark.parametrize("code", [5, 6])
-    async def test_busy_equipment_is_asked_again(self, code: int) -> None:
-        async with Peer({1: Device(holding=DEVICE)}) as peer:
-            peer.misbehave = lambda question, pdu: [
-                (0, bytes((0x83, code)) if question.number < 2 else pdu)
-            ]
-            settings = settings_of(peer.port, words(1, 2), busy_wait_s=0.01, **QUICK)
-            async with opened(settings) as driver:
-                assert (await one_poll(driver))["w2"].value == 14
-            assert len(peer.questions) == 3
-
-    async def test_equipment_that_stays_busy_says_so(self) -> None:
-        async with Peer({1: Device(holding=DEVICE)}) as peer:
-            peer.misbehave = lambda *_: [(0, b"\x83\x06")]
-            settings = settings_of(peer.port, words(1, 2), busy_wait_s=0.01, **QUICK)
-            async with opened(settings) as driver:
-                got = await one_poll(driver)
-        assert {reading.code for reading in got.values()} == {6}
-        assert {reading.status for reading in got.values()} == {Status.BAD}
-
-    async def test_a_function_that_is_not_there_is_asked_once_a_poll(self) -> None:
-        async with Peer({1: Device(holding=DEVICE)}) as peer:
-            peer.misbehave = lambda *_: [(0, b"\x83\x01")]
-            async with opened(settings_of(peer.port, words(0, 50), **QUICK)) as driver:
-                got = await one_poll(driver)
-            assert len(peer.questions) == 1
-        assert {reading.code for reading in got.values()} == {1}
 
 
 class TestRefusals:

@@ -76,16 +76,22 @@ class Peer:
         rtu: bool = False,
         pty: bool = False,
         tls: ssl.SSLContext | None = None,
+        may_read: Callable[[bytes], bool] | None = None,
+        host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self.units = units
+        self.host = host
         self.port = port
         self.serial_port = ""
         self.questions: list[Question] = []
+        self.received = 0  # octets
         self.connections = 0
         self.misbehave: Misbehave | None = None
         self.pieces = 0  # send answers in pieces of so many octets; 0 whole
-        self._rtu, self._pty, self._tls = rtu or pty, pty, tls
+        self.rtu = rtu or pty
+        self._pty, self._tls = pty, tls
+        self._may_read = may_read  # of a client's certificate (DER), by its role
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -101,7 +107,7 @@ class Peer:
             asyncio.get_running_loop().add_reader(self._master, self._from_pty)
         else:
             self._server = await asyncio.start_server(
-                self._serve, "127.0.0.1", self.port, ssl=self._tls
+                self._serve, self.host, self.port, ssl=self._tls
             )
             self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -135,26 +141,37 @@ class Peer:
         self._writers.add(writer)
         received = bytearray()
         try:
+            allowed = self._allowed(writer)
             while data := await reader.read(4096):
                 received += data
-                self._take(received, writer.write)
+                self.received += len(data)
+                self._take(received, writer.write, allowed=allowed)
         except ConnectionError:
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
 
-    def _from_pty(self) -> None:
-        self._incoming += os.read(self._master, 4096)
-        self._take(self._incoming, lambda data: os.write(self._master, data))
+    def _allowed(self, writer: asyncio.StreamWriter) -> bool:
+        if self._may_read is None:
+            return True
+        return self._may_read(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
 
-    def _take(self, received: bytearray, send: Callable[[bytes], object]) -> None:
+    def _from_pty(self) -> None:
+        data = os.read(self._master, 4096)
+        self.received += len(data)
+        self._incoming += data
+        self._take(self._incoming, lambda answer: os.write(self._master, answer))
+
+    def _take(
+        self, received: bytearray, send: Callable[[bytes], object], *, allowed: bool = True
+    ) -> None:
         """Answer every whole request; each is 8 octets on a serial line, 12 over TCP."""
-        size = 8 if self._rtu else 12
+        size = 8 if self.rtu else 12
         while len(received) >= size:
             frame = bytes(received[:size])
             del received[:size]
-            if self._rtu:
+            if self.rtu:
                 assert crc(frame[:6]) == frame[6:], "the request's CRC is wrong"
                 transaction, body = 0, frame
             else:
@@ -172,12 +189,16 @@ class Peer:
             )
             self.questions.append(question)
             if unit in self.units:
-                task = asyncio.create_task(self._answer(question, send))
+                task = asyncio.create_task(self._answer(question, send, allowed=allowed))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, question: Question, send: Callable[[bytes], object]) -> None:
+    async def _answer(
+        self, question: Question, send: Callable[[bytes], object], *, allowed: bool
+    ) -> None:
         pdu = self.units[question.unit].answer(question)
+        if not allowed:  # MB-TCP-Security: whoever may not is told so by exception 1
+            pdu = bytes((question.function | 0x80, 1))
         planned = [(0.0, pdu)] if self.misbehave is None else self.misbehave(question, pdu)
         for delay, answer in planned:
             if delay:
@@ -193,7 +214,7 @@ class Peer:
     def frame(self, question: Question, pdu: bytes, *, unit: int | None = None) -> bytes:
         """Return the PDU in the line's framing."""
         body = bytes((question.unit if unit is None else unit,)) + pdu
-        if self._rtu:
+        if self.rtu:
             return body + crc(body)
         return struct.pack(">HHH", question.transaction, 0, len(body)) + body
 
