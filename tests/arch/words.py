@@ -31,6 +31,7 @@ GS1 = "the term of GS1 (GIAI, GRAI)"
 TREE = "the term of RFC 9162, or of a syntax tree"
 CURVE = "a point of an elliptic curve"
 MQTT = "the term of MQTT"
+SPARKPLUG = "the term of Sparkplug"
 PEER = "a peer's own word for what it measures"
 
 MISUSED: Final[Mapping[str, Misused]] = {
@@ -45,6 +46,8 @@ MISUSED: Final[Mapping[str, Misused]] = {
         within=("node_id",),
         homes={
             "protocols/field/opcua*": OPC_UA,
+            "protocols/field/mqtt/*": SPARKPLUG,
+            "tests/*mqtt*": SPARKPLUG,
             "plant/*": OPC_UA,
             "tests/*opcua*": OPC_UA,
             "tests/*press*": OPC_UA,
@@ -86,7 +89,9 @@ MISUSED: Final[Mapping[str, Misused]] = {
         },
     ),
     "measurement": Misused(say="reading"),
-    "quality": Misused(say="status"),
+    "quality": Misused(
+        say="status", homes={"protocols/field/mqtt/*": SPARKPLUG, "tests/*mqtt*": SPARKPLUG}
+    ),
     "timestamp": Misused(
         say="source_time, gateway_time or record_time",
         homes={"protocols/field/opcua*": OPC_UA, "protocols/field/llrp*": EPCIS_AND_LLRP},

@@ -95,7 +95,7 @@ class Line:
 
     def _open_serial(self) -> None:
         settings = self._settings
-        port = serial.Serial(  # type: ignore[attr-defined,no-untyped-call]
+        port = serial.Serial(  # type: ignore[attr-defined,no-untyped-call] # is not annotated
             settings.device,
             baudrate=settings.baud_rate,
             parity=settings.parity,
