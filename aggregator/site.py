@@ -31,6 +31,7 @@ from aggregator.api import (
     tokens,
     trace,
 )
+from aggregator.api.gateway import settings as gateway_settings
 from aggregator.api.integration import events, idempotency, imports, receivers
 from aggregator.api.master import dictionary, entities, tables, versions
 from aggregator.api.record import doubts, entries
@@ -38,7 +39,9 @@ from aggregator.caller import Caller
 from aggregator.errors import AggregatorError
 from aggregator.model.integration.catalogue import asyncapi
 from aggregator.service.context import Context
-from aggregator.web import access, account, login, pages, review
+from aggregator.web import access, account, login, misfits, pages, proposals, review
+from aggregator.web import bindings as binding_pages
+from aggregator.web import receivers as receiver_pages
 from aggregator.web import trace as trace_pages
 
 STATIC: Final = Path(__file__).resolve().parent / "web" / "static"
@@ -88,6 +91,7 @@ def create_app(context: Context) -> FastAPI:
         records.routes,
         readings.routes,
         gateways.routes,
+        gateway_settings.routes,
         audit.routes,
         tokens.routes,
         accounts.routes,
@@ -104,7 +108,8 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(api)
     for shown in (
         *(pages.routes, login.routes, account.routes, access.routes),
-        *(review.routes, trace_pages.routes),
+        *(review.routes, trace_pages.routes, proposals.routes, binding_pages.routes),
+        *(misfits.routes, receiver_pages.routes),
     ):
         app.include_router(shown)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -141,7 +146,7 @@ async def _problem(request: Request, error: Exception) -> Response:
     answer = await problems.ours(request, error)
     browses = "text/html" in request.headers.get("Accept", "") and "/api/" not in request.url.path
     if browses and isinstance(error, AggregatorError):
-        return pages.problem(request, error, answer.status_code)
+        return await pages.problem(request, error, answer.status_code)
     return answer
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from aggregator.access.roles import Actor, Role
+from aggregator.access.roles import Actor, ActorKind, Role
 from aggregator.errors import InvalidError
 from aggregator.model.disposition import UserId
 from aggregator.settings import AccessSettings
@@ -46,7 +46,7 @@ class Account:
     @property
     def actor(self) -> Actor:
         """The person as an actor."""
-        return Actor(name=self.user, roles=self.roles)
+        return Actor(name=self.user, roles=self.roles, kind=ActorKind.PERSON)
 
 
 def check_user_id(text: str) -> UserId:

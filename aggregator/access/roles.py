@@ -147,12 +147,22 @@ POLICY: Final[Mapping[Role, frozenset[Act]]] = {
 }
 
 
+class ActorKind(StrEnum):
+    """What stands behind a name."""
+
+    PERSON = "person"  # who logged in with password and code, and can sign
+    VISITOR = "visitor"  # a browser that came by a login link: it looks, and signs nothing
+    SERVICE = "service"  # a program with a token
+    SYSTEM = "system"  # the aggregator itself, or its command line
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """Whoever acts: a person, a service token, or the system itself."""
 
     name: str  # unique, never used again for somebody else (21 CFR 11.100)
     roles: frozenset[Role]
+    kind: ActorKind = ActorKind.SYSTEM
 
 
 def allows(actor: Actor, act: Act) -> bool:

@@ -10,11 +10,11 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from aggregator.access.roles import Actor, Role
+from aggregator.access.roles import Actor, ActorKind, Role
 from aggregator.errors import AccessError, InvalidError
 from aggregator.store.base import Row, Transaction
 from protocols.wire.reading import SECOND, Nanoseconds
@@ -36,6 +36,12 @@ LIFETIMES: Final = {
     TokenKind.PERSON: 8 * 3_600 * SECOND,
 }
 _PREFIX: Final = "lp"
+_HELD_BY: Final = {
+    TokenKind.SERVICE: ActorKind.SERVICE,
+    TokenKind.LOGIN: ActorKind.VISITOR,
+    TokenKind.SESSION: ActorKind.VISITOR,
+    TokenKind.PERSON: ActorKind.PERSON,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,7 @@ async def issue(
     token = Token(
         id=secrets.token_hex(8),
         kind=kind,
-        actor=actor,
+        actor=replace(actor, kind=_HELD_BY[kind]),
         created_at=now,
         expires_at=now + LIFETIMES[kind],
         ended_at=None,
@@ -125,11 +131,11 @@ async def list_of_kind(tx: Transaction, kind: TokenKind) -> list[Token]:
 
 
 def _token(row: Row) -> Token:
-    roles = frozenset(Role(role) for role in json.loads(row["roles"]))
+    roles, kind = frozenset(map(Role, json.loads(row["roles"]))), TokenKind(row["kind"])
     return Token(
         id=row["id"],
-        kind=TokenKind(row["kind"]),
-        actor=Actor(name=row["name"], roles=roles),
+        kind=kind,
+        actor=Actor(name=row["name"], roles=roles, kind=_HELD_BY[kind]),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         ended_at=row["ended_at"],

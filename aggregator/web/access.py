@@ -23,7 +23,7 @@ from aggregator.service.approval.approvals import Asked, Verdict
 from aggregator.service.approval.doing import Handed
 from aggregator.service.approval.sensitive import ExportRecord, Sensitive, parse_act
 from aggregator.web.forms import Form, form_of
-from aggregator.web.pages import render_page
+from aggregator.web.pages import render_answer, render_page
 
 routes = APIRouter(include_in_schema=False)
 
@@ -37,6 +37,7 @@ KINDS: Final[Mapping[str, str]] = {
     "unlock_account": "Unlock an account",
     "set_roles": "Change roles",
     "give_token": "Give a token",
+    "apply_settings": "Give gateways new settings",
 }
 """What each sensitive act is called."""
 
@@ -120,11 +121,10 @@ def _act(form: Form) -> Sensitive:
     """Return the act that a form asks for."""
     said: dict[str, Any] = {
         name: form.text(name)
-        for name in ("kind", "gtin", "lot", "record", "form", "user", "printed_name")
+        for name in ("kind", "gtin", "lot", "record", "form", *_NAMES)
         if form.text(name)
     }
-    if form.every("roles"):
-        said["roles"] = form.every("roles")
+    said |= {name: form.every(name) for name in ("roles", "types") if form.every(name)}
     return parse_act(said)
 
 
@@ -134,13 +134,12 @@ async def _accounts(
     context = context_of(request)
     found = await accounts.every(context, person.actor)
     values = {
-        "problem": error,
         "accounts": found,
         "roles": list(Role),
         "now": context.clock.now(),
         "for_good": FOR_GOOD,
     }
-    return _shown(render_page(request, "accounts.html", person.actor, values), error)
+    return render_answer(request, "accounts.html", person.actor, values, error)
 
 
 async def _approvals(
@@ -148,14 +147,13 @@ async def _approvals(
 ) -> Response:
     found = await approvals.every(context_of(request), person)
     values = {
-        "problem": error,
         "asked": found,
         "kinds": KINDS,
         "states": State,
         "said": _said,
         "address": lambda each: _address(each, person),
     }
-    return _shown(render_page(request, "approvals.html", person.actor, values), error)
+    return render_answer(request, "approvals.html", person.actor, values, error)
 
 
 def _handed(request: Request, person: Session, handed: Handed) -> Response:
@@ -164,12 +162,12 @@ def _handed(request: Request, person: Session, handed: Handed) -> Response:
     return render_page(request, "handed.html", person.actor, values)
 
 
-def _said(approval: Approval) -> dict[str, str]:
+def _said(approval: Approval) -> dict[str, list[str]]:
     """Return what was asked for, as a page shows it."""
     said = json.loads(approval.document)
     del said["kind"]
     return {
-        name.replace("_", " "): ", ".join(value) if isinstance(value, list) else str(value)
+        name.replace("_", " "): value if isinstance(value, list) else [str(value)]
         for name, value in said.items()
     }
 
@@ -185,12 +183,7 @@ def _address(asked: Asked, person: Session) -> str:
     )
 
 
-def _shown(page: Response, error: AggregatorError | None) -> Response:
-    if error is not None:
-        page.status_code = 422
-    return page
-
-
+_NAMES: Final = ("user", "printed_name", "name", "url")
 _SUFFIXES: Final = {
     "dossier-own": "dossier?disclosure=own",
     "epcis": "epcis.json",

@@ -9,13 +9,13 @@ from fastapi.responses import RedirectResponse
 
 from aggregator.access.roles import allows
 from aggregator.caller import COOKIE, Person, context_of
-from aggregator.errors import AccessError, AggregatorError, ConflictError, InvalidError
+from aggregator.errors import AccessError, AggregatorError, InvalidError
 from aggregator.export.symbols import qr_code, to_svg
 from aggregator.service.access import accounts, delegations, own
 from aggregator.service.access.accounts import Proof, Session
 from aggregator.service.access.delegations import DELEGATED
 from aggregator.web.forms import Form, form_of
-from aggregator.web.pages import render_page
+from aggregator.web.pages import render_answer
 from protocols.wire.reading import SECOND
 
 routes = APIRouter(prefix="/account", include_in_schema=False)
@@ -103,7 +103,6 @@ async def _page(
     delegating = any(allows(actor, act) for act in DELEGATED)
     given = await delegations.delegations(context, actor) if delegating else []
     values: dict[str, Any] = {
-        "problem": error,
         "account": await own.account(context, person),
         "current": person.id,
         "sessions": await own.sessions(context, person),
@@ -111,20 +110,14 @@ async def _page(
         "delegations": [each for each in given if each.principal == actor.name],
         "now": context.clock.now(),
     }
-    return _shown(render_page(request, "account.html", actor, values), error)
+    return render_answer(request, "account.html", actor, values, error)
 
 
 def _offer(request: Request, person: Session, error: AggregatorError | None = None) -> Response:
     offer = own.offer_second_factor(context_of(request), person)
     symbol = to_svg(qr_code(offer.enrolment), module_um=900)
-    values = {"problem": error, "offer": offer, "symbol": symbol}
-    return _shown(render_page(request, "authenticator.html", person.actor, values), error)
-
-
-def _shown(page: Response, error: AggregatorError | None) -> Response:
-    if error is not None:
-        page.status_code = 409 if isinstance(error, ConflictError) else 422
-    return page
+    values = {"offer": offer, "symbol": symbol}
+    return render_answer(request, "authenticator.html", person.actor, values, error)
 
 
 def _proof(form: Form) -> Proof:

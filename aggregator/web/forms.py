@@ -38,11 +38,11 @@ class Form:
         return int(text)
 
 
-async def form_of(request: Request) -> Form:
-    """Return the form that a request carries; InvalidError for a body larger than any form."""
+async def form_of(request: Request, *, bytes_max: int = _FORM_BYTES_MAX) -> Form:
+    """Return the form that a request carries; InvalidError for a body larger than such a form."""
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > _FORM_BYTES_MAX:
+        if len(body) > bytes_max:
             raise InvalidError("that is larger than any form of this console")
     return Form(parse_qs(body.decode("ascii", errors="replace")))

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from aggregator.access.tokens import TokenKind
 from aggregator.caller import COOKIE, context_of, session_text_of
-from aggregator.errors import AccessError, InvalidError, PasswordIssuedError
+from aggregator.errors import AccessError, AggregatorError, InvalidError, PasswordIssuedError
 from aggregator.service.access import accounts, tokens
 from aggregator.service.access.accounts import Proof
 from aggregator.web.forms import form_of
@@ -31,7 +31,7 @@ async def log_in(request: Request) -> Response:
         _, session = await accounts.log_in(context, user, proof)
     except (AccessError, InvalidError, PasswordIssuedError) as error:
         change = change or isinstance(error, PasswordIssuedError)
-        return _again(request, user, problem=str(error), change=change)
+        return _again(request, user, problem=error, change=change)
     return opened(request, session, TokenKind.PERSON)
 
 
@@ -45,7 +45,12 @@ async def log_out(request: Request) -> Response:
 
 
 def _again(
-    request: Request, user: str, *, problem: str = "", change: bool = False, status: int = 401
+    request: Request,
+    user: str,
+    *,
+    problem: AggregatorError | None = None,
+    change: bool = False,
+    status: int = 401,
 ) -> Response:
     values = {"link": "", "problem": problem, "user": user, "change": change}
     page = render_page(request, "login.html", None, values)

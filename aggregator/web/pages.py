@@ -11,11 +11,17 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from aggregator.access.roles import Act, Actor, Role, allows, require
+from aggregator.access.roles import Act, Actor, ActorKind, Role, allows, require
 from aggregator.access.tokens import LIFETIMES, TokenKind
 from aggregator.caller import COOKIE, actor_of, context_of
 from aggregator.clock import Clock
-from aggregator.errors import AccessError, AggregatorError
+from aggregator.errors import (
+    AccessError,
+    AggregatorError,
+    ConflictError,
+    DeniedError,
+    NotFoundError,
+)
 from aggregator.export import words as record_words
 from aggregator.export.pdf.text import unit_shown
 from aggregator.export.words_zh import CHINESE
@@ -24,6 +30,7 @@ from aggregator.service import assemble_record, lots
 from aggregator.service.access import tokens
 from aggregator.service.approval import approvals
 from aggregator.service.approval.sensitive import Form
+from aggregator.service.binding import rebind
 from aggregator.service.context import Context
 from aggregator.web import words
 from aggregator.web.forms import form_of
@@ -54,12 +61,15 @@ async def overview_fragment(request: Request) -> Response:
 async def record(request: Request, gtin: str, lot: str) -> Response:
     """Show a lot's newest record: verdict, exceptions, charts, completeness."""
     actor = await actor_of(request)
-    found = await assemble_record.get(context_of(request), actor, gtin, lot)
+    context = context_of(request)
+    found = await assemble_record.get(context, actor, gtin, lot)
+    later = await rebind.overtaken(context, actor)
     values = {
         "summary": found.summary,
         "record": found.document,
-        "confidential": await approvals.confidential(context_of(request), actor, gtin),
+        "confidential": await approvals.confidential(context, actor, gtin),
         "forms": get_args(Form),
+        "overtaken": any(each.lot == found.summary.lot for each in later),
     }
     return render_page(request, "record.html", actor, values)
 
@@ -96,7 +106,7 @@ async def events(request: Request) -> Response:
 @routes.get("/login")
 async def login_page(request: Request, link: str = "") -> Response:
     """Ask for a login link's code; a link's address fills it in."""
-    return render_page(request, "login.html", None, {"link": link, "problem": ""})
+    return render_page(request, "login.html", None, {"link": link, "problem": None})
 
 
 @routes.post("/login")
@@ -105,7 +115,7 @@ async def log_in(request: Request) -> Response:
     try:
         session = await tokens.log_in(context_of(request), (await form_of(request)).text("link"))
     except AccessError as error:
-        page = render_page(request, "login.html", None, {"link": "", "problem": str(error)})
+        page = render_page(request, "login.html", None, {"link": "", "problem": error})
         page.status_code = 401
         return page
     return opened(request, session, TokenKind.SESSION)
@@ -131,12 +141,31 @@ def news_of(context: Context) -> News:
     return News(lambda: _overview(context, watcher))
 
 
-def problem(request: Request, error: AggregatorError, status: int) -> Response:
+async def problem(request: Request, error: AggregatorError, status: int) -> Response:
     """Show a person what is wrong and what to do; who is not known is asked to log in."""
     if isinstance(error, AccessError):
         return RedirectResponse("/login", status_code=303)
-    page = render_page(request, "problem.html", None, {"problem": str(error), "hint": error.hint})
+    try:  # whoever looks sees the links that they have, be it after a form that was refused
+        actor = await tokens.who_is(context_of(request), request.cookies.get(COOKIE, ""))
+    except AggregatorError:
+        actor = None
+    page = render_page(request, "problem.html", actor, {"problem": error})
     page.status_code = status
+    return page
+
+
+def render_answer(
+    request: Request,
+    name: str,
+    actor: Actor,
+    values: dict[str, Any],
+    error: AggregatorError | None,
+) -> Response:
+    """Return a page with forms as ``render_page`` does, with what was wrong with the one sent."""
+    page = render_page(request, name, actor, {**values, "problem": error})
+    if error is not None:
+        kinds = type(error).__mro__
+        page.status_code = next((_STATUS[kind] for kind in kinds if kind in _STATUS), 422)
     return page
 
 
@@ -171,6 +200,9 @@ def render_page(
         ago=lambda time: _ago(time, clock, translate),
         at=lambda time: _instant(format_time(time)),
         may=lambda *acts: actor is not None and any(allows(actor, Act(act)) for act in acts),
+        person=actor is not None and actor.kind is ActorKind.PERSON,
+        explain=words.explainer(language),
+        listed=lambda values: ", ".join(map(translate, values)),
         say=lambda key: record_words.say(said, key),
         describe=lambda item: record_words.describe(item, said),
         **values,
@@ -218,6 +250,7 @@ def _mark(state: str) -> str:
     return {"": "●", "warn": "▲", "bad": "✕"}[_tone(state)]
 
 
+_STATUS: Final[dict[type, int]] = {DeniedError: 403, NotFoundError: 404, ConflictError: 409}
 _TONES: Final = {
     "RUNNING": "",
     "NEVER_SEEN": "",

@@ -62,8 +62,7 @@ async def trace_page(
         "direction": direction.value,
         "answer": None,
         "drawing": None,
-        "problem": "",
-        "hint": "",
+        "problem": None,
         "page_size": _PAGE,
         "moment": _moment,
     }
@@ -74,7 +73,7 @@ async def trace_page(
             answer = await trace(context_of(request), actor, question, start=start, count=_PAGE)
             values |= {"answer": answer, "drawing": draw(answer)}
         except AggregatorError as error:
-            values |= {"problem": str(error), "hint": error.hint}
+            values["problem"] = error
             status = 404 if isinstance(error, NotFoundError) else 422
     page = render_page(request, "trace.html", actor, values)
     page.status_code = status

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aggregator.access import second_factor
-from aggregator.access.roles import Actor, Role
+from aggregator.access.roles import Actor, ActorKind, Role
 from aggregator.access.tokens import TokenKind
 from aggregator.errors import (
     AccessError,
@@ -70,7 +70,7 @@ async def told(plant: Plant) -> list[tuple[Any, ...]]:
 
 async def test_a_person_logs_in_with_both_components(plant: Plant) -> None:
     session = await plant.li.log_in()
-    assert session.actor == Actor(name="li.wei", roles=frozenset({Role.QA}))
+    assert session.actor == Actor(name="li.wei", roles=frozenset({Role.QA}), kind=ActorKind.PERSON)
     assert await told(plant) == [
         ("root@console", "create an account", "account li.wei"),
         ("li.wei", "change a password", "account li.wei"),

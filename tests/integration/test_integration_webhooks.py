@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.access.roles import Actor, Role
-from aggregator.errors import DeniedError, InvalidError
+from aggregator.errors import DeniedError, InvalidError, NotFoundError
 from aggregator.model.integration.event import EventType
 from aggregator.ops.events.delivery import Delivery
 from aggregator.service.context import Context
@@ -168,6 +168,39 @@ async def test_what_is_refused_too_often_is_a_dead_letter_and_is_sent_again_when
         assert (left.event.sequence, left.attempts) == (2, 4), "it failed again, and stays"
 
 
+async def test_a_paused_receiver_has_nothing_until_it_is_let_go_on(context: Context) -> None:
+    async with webhook_receiver() as paused, webhook_receiver() as other, delivering(context):
+        added, _ = await add(context, paused)
+        beside, _ = await add(context, other)
+        await receivers.pause(context, ADMIN, added.id, why="the QMS is being moved")
+        await act(context, 3)
+        await stands(context, beside.id, position=3)
+        first, _ = await receivers.progress(context, ADMIN)
+        assert (first.receiver.paused, first.waiting, first.told_time) == (True, 3, None)
+        assert paused.came == []
+        await receivers.resume(context, ADMIN, added.id, why="it is there again")
+        await paused.until(3)
+        assert paused.numbers == [1, 2, 3]
+        await stands(context, added.id, position=3, paused=False)
+
+
+async def test_a_pause_holds_against_a_delivery_that_is_under_way(context: Context) -> None:
+    async with webhook_receiver() as receiver, delivering(context):
+        receiver.behaviour = Behaviour.FAIL
+        added, _ = await add(context, receiver)
+        await act(context, 1)
+        await receiver.until(1, came=True)
+        await receivers.pause(context, ADMIN, added.id, why="it fails")
+        beside, _ = await add(context, receiver)
+        receiver.behaviour = Behaviour.TAKE
+        came = len(receiver.came)
+        await act(context, 2, first=1)
+        await stands(context, beside.id, position=3)
+        found = await stands(context, added.id, paused=True)
+        assert found.position == 0
+        assert {each.number for each in receiver.came[came + 1 :]} <= {2, 3}
+
+
 async def test_one_that_hangs_delays_no_other(context: Context) -> None:
     async with webhook_receiver() as slow, webhook_receiver() as quick, delivering(context):
         slow.behaviour = Behaviour.HANG
@@ -285,6 +318,13 @@ async def test_an_address_that_events_may_not_go_to_is_refused(context: Context,
 async def test_who_may_not_manage_receivers_manages_none(context: Context) -> None:
     with pytest.raises(DeniedError):
         await receivers.add(context, MES, name="x", url="https://a.example", types=(), why="y")
+    with pytest.raises(DeniedError):
+        await receivers.progress(context, MES)
+    for change in (receivers.pause, receivers.resume):
+        with pytest.raises(DeniedError):
+            await change(context, MES, BROKER, why="y")
+        with pytest.raises(NotFoundError):
+            await change(context, ADMIN, BROKER, why="y")
 
 
 @pytest.mark.req(41)

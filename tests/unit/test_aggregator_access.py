@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aggregator.access import tokens
-from aggregator.access.roles import POLICY, Act, Actor, Role, allows, require
+from aggregator.access.roles import POLICY, Act, Actor, ActorKind, Role, allows, require
 from aggregator.access.tokens import LIFETIMES, TokenKind
 from aggregator.errors import AccessError, DeniedError, InvalidError
 from aggregator.store.sqlite import SqliteStore
@@ -52,11 +53,23 @@ def test_an_auditor_changes_nothing() -> None:
     assert all(act.value.startswith(("read_", "export_")) for act in POLICY[Role.AUDITOR])
 
 
-async def test_a_token_says_who_acts(store: SqliteStore) -> None:
+@pytest.mark.parametrize(
+    ("kind", "held_by"),
+    [
+        (TokenKind.SERVICE, ActorKind.SERVICE),
+        (TokenKind.LOGIN, ActorKind.VISITOR),
+        (TokenKind.SESSION, ActorKind.VISITOR),
+        (TokenKind.PERSON, ActorKind.PERSON),
+    ],
+)
+async def test_a_token_says_who_acts_and_whether_that_is_a_person(
+    store: SqliteStore, kind: TokenKind, held_by: ActorKind
+) -> None:
     async with store.write() as tx:
-        _, text = await tokens.issue(tx, QA, TokenKind.SERVICE, now=NOW)
+        _, text = await tokens.issue(tx, QA, kind, now=NOW)
     async with store.read() as tx:
-        assert (await tokens.authenticate(tx, text, SERVICE, now=NOW + 1)).actor == QA
+        found = await tokens.authenticate(tx, text, frozenset({kind}), now=NOW + 1)
+    assert found.actor == replace(QA, kind=held_by)
 
 
 async def test_only_the_hash_of_a_secret_is_kept(store: SqliteStore, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from string import Formatter
 
 import pytest
 
+from aggregator.access.roles import Role
 from aggregator.export.words import ENGLISH
 from aggregator.export.words_zh import CHINESE
 from aggregator.model.approval import State as ApprovalState
@@ -26,8 +27,13 @@ from aggregator.service.approval.sensitive import (
     GiveToken,
     OpenExchange,
 )
-from aggregator.web import pages
+from aggregator.service.master.documents import EntityKind
+from aggregator.web import pages, receivers
 from aggregator.web.access import KINDS
+from aggregator.web.bindings import CAME
+from aggregator.web.misfits import STATES
+from aggregator.web.proposals import EVIDENCE
+from aggregator.web.review import BUTTONS
 from aggregator.web.words import catalogue, translator
 from protocols.wire.life import SourceState
 
@@ -55,7 +61,11 @@ def used() -> Iterator[str]:
     yield from (stage.value.replace("_", " ") for stage in Stage)
     yield from (kind.value.replace("_", " ") for kind in (*ItemKind, *EdgeKind))
     yield from (state.value for state in ApprovalState)
-    yield from KINDS.values()
+    for said in (KINDS, STATES, EVIDENCE, CAME, BUTTONS):
+        yield from said.values()
+    yield from receivers.STATES
+    yield from (kind.value.replace("_", " ") for kind in EntityKind)
+    yield from (role.value for role in Role)
     for act in SENSITIVE:
         yield from (name.replace("_", " ") for name in act.model_fields if name != "kind")
 

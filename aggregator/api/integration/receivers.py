@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.api.accounts import ReasonRequest
+from aggregator.api.reasons import AskedReason, Reason
 from aggregator.caller import Caller, ContextOf
 from aggregator.model.integration.event import EventType, envelope
 from aggregator.model.integration.webhook import URL_CHARACTERS_MAX
@@ -14,8 +16,6 @@ from aggregator.service.integration import receivers
 from aggregator.service.integration.receivers import Receiver
 
 routes = APIRouter(prefix="/receivers", tags=["events"])
-
-Reason = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class ReceiverRequest(BaseModel):
@@ -60,9 +60,27 @@ async def read_receivers(context: ContextOf, actor: Caller) -> dict[str, Any]:
 
 
 @routes.delete("/{receiver_id}", status_code=204, summary="Tell a receiver nothing more")
-async def end_receiver(context: ContextOf, actor: Caller, receiver_id: str, reason: str) -> None:
+async def end_receiver(
+    context: ContextOf, actor: Caller, receiver_id: str, reason: AskedReason
+) -> None:
     """End a receiver; what it has not had is not delivered."""
     await receivers.end(context, actor, receiver_id, why=reason)
+
+
+@routes.post("/{receiver_id}/pause", status_code=204, summary="Try nothing for a while")
+async def pause_receiver(
+    context: ContextOf, actor: Caller, receiver_id: str, asked: ReasonRequest
+) -> None:
+    """Deliver nothing until it is let go on; what happens meanwhile waits for it."""
+    await receivers.pause(context, actor, receiver_id, why=asked.reason)
+
+
+@routes.post("/{receiver_id}/resume", status_code=204, summary="Let a receiver go on at once")
+async def resume_receiver(
+    context: ContextOf, actor: Caller, receiver_id: str, asked: ReasonRequest
+) -> None:
+    """Deliver from where it stopped, be it paused or waiting for its next attempt."""
+    await receivers.resume(context, actor, receiver_id, why=asked.reason)
 
 
 @routes.get("/{receiver_id}/dead-letters", summary="List what a receiver did not take")
@@ -114,7 +132,8 @@ def _shown(receiver: Receiver) -> dict[str, Any]:
         "types": sorted(receiver.types),
         "position": receiver.position,
         "failures": receiver.failures,
-        "retry_time": receiver.retry_time,
+        "retry_time": None if receiver.paused else receiver.retry_time,
+        "paused": receiver.paused,
         "error": receiver.error,
         "created_time": receiver.created_time,
         "created_by": receiver.created_by,

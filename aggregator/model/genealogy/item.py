@@ -129,11 +129,12 @@ def _material(kind: ItemKind, key: str) -> Item:
         if found is not None and (found[3] is not None) == (kind is ItemKind.SUBLOT):
             lot = str(check_lot_key(found[1], found[2]))
             return Item(kind, lot if found[3] is None else f"{lot}#{check_lot_id(found[3])}")
-    raise InvalidError(f"{key[:60]!r} is no key of a {kind.value}", hint=_FORMS[kind])
+    raise InvalidError(f"{key[:60]!r} is no key of a {kind.value}", hint=FORMS[kind])
 
 
-_FORMS: Final = {
+FORMS: Final = {
     ItemKind.LOT: "write (01)<GTIN of 14 digits>(10)<lot id>",
     ItemKind.SUBLOT: "write (01)<GTIN of 14 digits>(10)<lot id>#<name of the part>",
     ItemKind.UNIT: "write (01)<GTIN of 14 digits>(21)<serial number>",
 }
+"""How the key of an item is written."""

@@ -25,6 +25,7 @@ from aggregator.ops.events.webhook import WebhookClient
 from aggregator.service.context import Context
 from aggregator.service.integration.receivers import (
     BROKER,
+    PAUSED,
     Receiver,
     label,
     receiver_of,
@@ -112,7 +113,7 @@ class Delivery:
                 async with self._store.read() as tx:
                     standing = await tx.fetch_one("receivers.one", id=receiver.id)
                     events = await events_after(tx, position, _EVENTS_MAX[receiver.id == BROKER])
-                if not events or standing is None or standing["ended_time"] is not None:
+                if not events or not _goes_on(standing):
                     return
                 taken, error = await self._send(receiver, secret, events)
                 position = events[taken - 1].sequence if taken else position
@@ -161,7 +162,12 @@ class Delivery:
         The broker's events never do: that it is away is not the event's fault.
         """
         now = self._context.clock.now()
-        advance: dict[str, Param] = {"id": receiver.id, "position": position, "error": error}
+        advance: dict[str, Param] = {
+            "id": receiver.id,
+            "position": position,
+            "error": error,
+            "paused": PAUSED,
+        }
         async with self._store.write() as tx:
             await tx.execute("receivers.advance", **advance)
             if not error:
@@ -185,6 +191,7 @@ class Delivery:
                     failures=failures,
                     retry_time=now + self._wait(failures),
                     error=error,
+                    paused=PAUSED,
                 )
         self._say(receiver, error)
 
@@ -204,8 +211,9 @@ class Delivery:
         """Send the dead letters that a person asked for; one that fails again stays one."""
         while True:
             async with self._store.read() as tx:
+                standing = await tx.fetch_one("receivers.one", id=receiver.id)
                 row = await tx.fetch_one("receivers.asked", receiver=receiver.id)
-            if row is None:
+            if row is None or not _goes_on(standing):
                 return
             event = event_of(row)
             error = await self._post(receiver, secret, event)
@@ -230,6 +238,13 @@ class Delivery:
         if receiver.id not in self._failing:
             _log.warning("events are not taken", receiver=receiver.name, error=error)
         self._failing.add(receiver.id)
+
+
+def _goes_on(standing: Row | None) -> bool:
+    """Tell whether nobody has ended or paused a receiver since its delivery began."""
+    return standing is not None and not (
+        standing["ended_time"] or receiver_of(standing).retry_time == PAUSED
+    )
 
 
 _EVENTS_MAX: Final = {True: 100, False: 1}

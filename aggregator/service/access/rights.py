@@ -10,6 +10,17 @@ from aggregator.service.context import Context
 from aggregator.store.base import Transaction
 
 
+async def acts_of(context: Context, actor: Actor) -> frozenset[Act]:
+    """Return what ``actor`` may do now: by their own roles, or in the place of somebody else."""
+    async with context.store.read() as tx:
+        rows = await tx.fetch(
+            "delegations.principals", delegate=actor.name, now=context.clock.now()
+        )
+        found = [await accounts.find(tx, row["principal"]) for row in rows]
+    able = [actor, *(each.actor for each in found if each and each.ended_at is None)]
+    return frozenset(act for act in Act if any(allows(each, act) for each in able))
+
+
 async def right(
     context: Context, tx: Transaction, actor: Actor, act: Act, *, apart_from: UserId | None = None
 ) -> UserId | None:

@@ -14,7 +14,7 @@ from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.service.context import Context
 from aggregator.service.integration.imports import FITS_NOT, attempt, channel_named
-from aggregator.service.integration.items import Changes, Outcome
+from aggregator.service.integration.items import ACT_OF, Changes, Outcome
 from aggregator.store.base import Param, Row, Transaction
 from protocols.wire.reading import Nanoseconds
 
@@ -82,6 +82,7 @@ async def submit(
     async with context.store.read() as tx:
         found = await _waiting(tx, misfit_id)
     channel = await channel_named(context, found.interface)
+    require(actor, ACT_OF[channel.interface])
     raw = found.document if document is None else document
     try:
         outcome = await attempt(context, actor, channel, raw, channel.terms(changes, why))

@@ -24,6 +24,9 @@ RECEIVERS_MAX: Final = 100
 BROKER: Final = "broker"
 """Id of the receiver that is the MQTT broker."""
 
+PAUSED: Final[Nanoseconds] = 2**63 - 1
+"""As a retry time: a person has paused the receiver, and nothing is tried until it goes on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
@@ -41,9 +44,25 @@ class Receiver:
     created_by: str
     ended_time: Nanoseconds | None
 
+    @property
+    def paused(self) -> bool:
+        """Whether a person has paused it."""
+        return self.retry_time == PAUSED
+
     def wants(self, event: NumberedEvent) -> bool:
         """Tell whether the event is of a type that was asked for."""
         return not self.types or event.type in self.types
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a receiver has come."""
+
+    receiver: Receiver
+    waiting: int  # events after its position, those among them that it does not want
+    dead: int  # letters
+    asked: int  # of them, that are to be sent again
+    told_time: Nanoseconds | None  # record time of the event at its position; None: none is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +138,37 @@ async def list_all(context: Context, actor: Actor) -> list[Receiver]:
     require(actor, Act.MANAGE_RECEIVERS)
     async with context.store.read() as tx:
         return [receiver_of(row) for row in await tx.fetch("receivers.active")]
+
+
+async def progress(context: Context, actor: Actor) -> list[Progress]:
+    """Return how far each receiver that has not ended has come, oldest first."""
+    require(actor, Act.MANAGE_RECEIVERS)
+    async with context.store.read() as tx:
+        told = [receiver_of(row) for row in await tx.fetch("receivers.active")]
+        rows = {row["id"]: row for row in await tx.fetch("receivers.progress")}
+    return [
+        Progress(
+            receiver=each,
+            waiting=rows[each.id]["waiting"],
+            dead=rows[each.id]["dead"],
+            asked=rows[each.id]["asked"],
+            told_time=rows[each.id]["told_time"],
+        )
+        for each in told
+    ]
+
+
+async def pause(context: Context, actor: Actor, receiver_id: str, *, why: str) -> None:
+    """Try nothing more until ``resume``; what happens meanwhile waits for the receiver.
+
+    NotFoundError if no receiver of that id is in force.
+    """
+    await _retry_at(context, actor, receiver_id, PAUSED, "pause a receiver", why=why)
+
+
+async def resume(context: Context, actor: Actor, receiver_id: str, *, why: str) -> None:
+    """Let a receiver go on at once, be it paused or waiting for its next attempt."""
+    await _retry_at(context, actor, receiver_id, 0, "let a receiver go on", why=why)
 
 
 async def end(context: Context, actor: Actor, receiver_id: str, *, why: str) -> None:
@@ -228,6 +278,24 @@ def receiver_of(row: Row) -> Receiver:
 def label(receiver_id: str) -> str:
     """Return the label under which a receiver's secret is wrapped."""
     return f"receiver {receiver_id}"
+
+
+async def _retry_at(
+    context: Context, actor: Actor, receiver_id: str, time: Nanoseconds, act: str, *, why: str
+) -> None:
+    require(actor, Act.MANAGE_RECEIVERS)
+    async with context.store.write() as tx:
+        before = await one(tx, receiver_id)
+        if not await tx.execute("receivers.retry_at", id=receiver_id, retry_time=time):
+            raise NotFoundError(f"the receiver {receiver_id} has ended")
+        entry = audit.Entry(
+            who=actor.name,
+            act=act,
+            what=f"receiver {receiver_id}",
+            before={"position": before.position, "paused": before.paused},
+            why=why,
+        )
+        await audit.record(tx, entry, context.clock)
 
 
 async def _insert(

@@ -87,7 +87,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   document.querySelectorAll("button[data-sign]").forEach((button) => {
     const subjects = button.dataset.subject ? [button.dataset.subject] : [];
-    button.addEventListener("click", () => open(button.dataset.sign, subjects, button.textContent));
+    button.addEventListener("click", () => open(button.dataset.sign, subjects, button.dataset.said));
   });
 
   document.getElementById("open")?.addEventListener("click", async (event) => {

@@ -32,13 +32,30 @@ WHERE id = :id AND ended_time IS NOT NULL;
 
 -- name: receivers.advance
 -- Events up to a number are delivered, or given up.
-UPDATE receivers SET position = :position, failures = 0, retry_time = 0, error = :error
+UPDATE receivers SET position = :position, failures = 0, error = :error,
+    retry_time = CASE WHEN retry_time = :paused THEN retry_time ELSE 0 END
 WHERE id = :id;
 
 -- name: receivers.fail
 -- The event after the position was not taken.
-UPDATE receivers SET failures = :failures, retry_time = :retry_time, error = :error
+UPDATE receivers SET failures = :failures, error = :error,
+    retry_time = CASE WHEN retry_time = :paused THEN retry_time ELSE :retry_time END
 WHERE id = :id;
+
+-- name: receivers.retry_at
+-- A person pauses a receiver, or lets it go on.
+UPDATE receivers SET retry_time = :retry_time WHERE id = :id AND ended_time IS NULL;
+
+-- name: receivers.progress
+-- Of each that has not ended: how many events wait for it and how many are dead letters, of which
+-- some are to be sent again, and when the event at its position was recorded.
+SELECT r.id,
+    CAST(COALESCE((SELECT MAX(sequence) FROM events) - r.position, 0) AS BIGINT) AS waiting,
+    (SELECT COUNT(*) FROM dead_letters d WHERE d.receiver = r.id) AS dead,
+    (SELECT COUNT(*) FROM dead_letters d WHERE d.receiver = r.id
+     AND d.asked_time IS NOT NULL) AS asked,
+    (SELECT e.record_time FROM events e WHERE e.sequence = r.position) AS told_time
+FROM receivers r WHERE r.ended_time IS NULL;
 
 -- name: receivers.give_up
 -- An event becomes a dead letter, or stays one.
