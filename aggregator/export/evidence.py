@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregator.model.series import Integers, Series
-from aggregator.store.seals import Taken
+from aggregator.store.columns import Taken
 from protocols.wire.dossier import series as wire
 from protocols.wire.dossier.series import Interval, cut
 from protocols.wire.header import Epoch, GatewayId
@@ -59,38 +59,35 @@ def series_of(
     A column all of whose readings are within is copied; one that an interval cuts is made anew.
     """
     parts = [_part(source, intervals) for source in sources]
-    return wire.encode_series(
-        wire.Series(signal=signal, parts=tuple(part for part in parts if part.columns))
-    )
+    return wire.encode_packed(signal, [part for part in parts if any(part.counts)])
 
 
-def _part(source: Source, intervals: Sequence[Interval]) -> wire.Part:
-    counts = np.array(source.taken.counts, np.int64)
-    stops = np.cumsum(counts)
-    columns: list[bytes] = []
+def _part(source: Source, intervals: Sequence[Interval]) -> wire.PackedPart:
+    counts, data = source.taken.counts.copy(), source.taken.data
+    stops = np.cumsum(source.taken.sizes)
+    pieces: list[bytes] = []
     copied = 0
-    for at in np.flatnonzero(source.inside != np.array(source.taken.readings, np.int64)).tolist():
+    for at in np.flatnonzero(source.inside != source.taken.readings).tolist():
         stop = int(stops[at])
-        start = stop - int(counts[at])
-        columns += source.taken.columns[copied:start]
+        start = stop - int(source.taken.sizes[at])
+        pieces.append(data[copied:start])
+        kept: list[bytes] = []
         if source.inside[at]:
-            pieces = (cut(column, intervals) for column in source.taken.columns[start:stop])
-            kept = [piece for piece in pieces if piece is not None]
-            columns += kept
-            counts[at] = len(kept)
-        else:
-            counts[at] = 0
+            columns = (cut(column, intervals) for column in wire.unpacked(data[start:stop]))
+            kept = [column for column in columns if column is not None]
+        pieces.append(wire.packed(kept))
+        counts[at] = len(kept)
         copied = stop
-    columns += source.taken.columns[copied:]
+    pieces.append(data[copied:])
     held = np.flatnonzero(counts)
     numbers = source.numbers[held]
     first = int(numbers[0]) if len(held) else 0
     spread = np.zeros(int(numbers[-1]) - first + 1 if len(held) else 0, np.int64)
     spread[numbers - first] = counts[held]
-    return wire.Part(
+    return wire.PackedPart(
         gateway=source.gateway,
         epoch=source.epoch,
         first=first,
         counts=tuple(spread.tolist()),
-        columns=tuple(columns),
+        columns=b"".join(pieces),
     )

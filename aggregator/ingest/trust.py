@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aggregator.store.base import Transaction
+from aggregator.store.quick_key import QuickKey
 from protocols.wire.errors import RevokedKeyError, UnknownKeyError
 from protocols.wire.seal import PublicKey
 
@@ -63,7 +64,7 @@ async def load_trust(tx: Transaction) -> Trust:
         if row["revoked_time"] is not None:
             revoked = (row["revoked_ordinal"], row["revoked_number"])
         rules[row["gateway"], row["kid"]] = KeyRule(
-            key=PublicKey.from_text(row["public_key"]), revoked=revoked
+            key=QuickKey.from_text(row["public_key"]), revoked=revoked
         )
     ordinals = {
         (row["gateway"], row["epoch"]): row["ordinal"] for row in await tx.fetch("epochs.all")

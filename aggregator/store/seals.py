@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from aggregator.store.columns import ColumnFinder
+from aggregator.store.columns import NO_BODY, ColumnFinder, Taken
+from aggregator.store.quick_key import QuickKey
 from aggregator.store.workers import Workers
 from protocols.wire.bundle import PURPOSE, check_body_hash, inflate_body, split_bundle
 from protocols.wire.errors import ChainError, UnknownKeyError, WireError
@@ -25,14 +25,6 @@ class Fault(NamedTuple):
     number: int
     reason: str  # the stable word of the error
     text: str
-
-
-class Taken(NamedTuple):
-    """The columns of one signal in a run of bundles, as they were sealed."""
-
-    counts: array[int]  # of columns, one entry a bundle; 0 for one that does not verify
-    readings: array[int]  # in those columns, one entry a bundle
-    columns: list[bytes]  # of all bundles, in order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +71,17 @@ async def verify_window(
         readings=sum(run.readings for run in runs),
         faults=tuple(sorted(faults)),
         digest=digest.digest(),
-        taken={signal: _joined([run.taken[at] for run in runs]) for at, signal in enumerate(take)},
+        taken={
+            signal: Taken.joined([run.taken[at] for run in runs]) for at, signal in enumerate(take)
+        },
     )
 
 
 _SHARES: Final = 2
 """Pieces of work for each process: with one alone, a slow process would keep the others waiting."""
+
+_AT_ONCE_BYTES: Final = 16_000_000
+"""Inflated bodies that are looked through at once, in bytes; one more may be among them."""
 
 _PIECE_MIN: Final = 50
 _PIECE_MAX: Final = 1_000
@@ -113,41 +110,70 @@ class _Run(NamedTuple):
     faults: list[Fault]
     readings: int
     leaves: list[bytes]
-    first: _Seen | None
-    last: _Seen | None
+    first: _Seen | Fault
+    last: _Seen | Fault
     taken: list[Taken]
 
 
 def _verify_run(piece: _Piece) -> _Run:
-    keys = {kid: PublicKey.from_text(text) for kid, text in piece.keys.items()}
-    finder = ColumnFinder(piece.take)
-    taken = [Taken(array("I"), array("Q"), []) for _ in piece.take]
-    faults: list[Fault] = []
-    leaves: list[bytes] = []
-    readings = 0
-    first: _Seen | None = None
-    last: _Seen | None = None
+    keys = {kid: QuickKey.from_text(text) for kid, text in piece.keys.items()}
+    found: list[_Seen | Fault] = []
+    taking = _Taking(piece.take, found)
     for number, data in piece.bundles:
-        for own in taken:
-            own.counts.append(0)
-            own.readings.append(0)
         try:
             seen, body = _verify(number, data, keys)
-            found = finder.find(inflate_body(body)) if taken else ()
+            if piece.take:
+                taking.add(inflate_body(body))
+            found.append(seen)
         except WireError as error:
-            faults.append(Fault(number, error.reason, str(error)))
-            last = None
-            continue
-        for column in found:
-            own = taken[column.signal]
-            own.counts[-1] += 1
-            own.readings[-1] += column.readings
-            own.columns.append(column.data)
-        leaves.append(seen.leaf)
-        readings += seen.end_reading - seen.first_reading
-        faults.extend(_link(last, seen))
-        first, last = first or seen, seen
-    return _Run(faults, readings, leaves, first, last, taken)
+            taking.add(NO_BODY)
+            found.append(Fault(number, error.reason, str(error)))
+    taken = taking.end()
+    held = [each for each in found if isinstance(each, _Seen)]
+    faults = [each for each in found if isinstance(each, Fault)]
+    for before, after in pairwise(found):
+        faults.extend(_link(before, after))
+    return _Run(
+        faults=faults,
+        readings=sum(each.end_reading - each.first_reading for each in held),
+        leaves=[each.leaf for each in held],
+        first=found[0],
+        last=found[-1],
+        taken=taken,
+    )
+
+
+class _Taking:
+    """Takes columns out of bodies, many of these at a time."""
+
+    def __init__(self, signals: Sequence[SignalName], found: list[_Seen | Fault]) -> None:
+        """Where the columns of a body are not found, a fault takes its place in ``found``."""
+        self._finder = ColumnFinder(signals)
+        self._found = found
+        self._parts: list[list[Taken]] = []
+        self._bodies: list[bytes] = []
+        self._size = 0
+
+    def add(self, body: bytes) -> None:
+        """Take an inflated body; it may wait for others."""
+        if self._size > _AT_ONCE_BYTES:
+            self._flush()
+        self._bodies.append(body)
+        self._size += len(body)
+
+    def end(self) -> list[Taken]:
+        """Return the columns of each signal in all bodies."""
+        self._flush()
+        return [Taken.joined(parts) for parts in zip(*self._parts, strict=True)]
+
+    def _flush(self) -> None:
+        first = len(self._found) - len(self._bodies)
+        taken, wrong = self._finder.find(self._bodies)
+        for place, error in wrong.items():
+            number = self._found[first + place].number
+            self._found[first + place] = Fault(number, error.reason, str(error))
+        self._parts.append(taken)
+        self._bodies, self._size = [], 0
 
 
 def _verify(number: int, data: bytes, keys: Mapping[bytes, PublicKey]) -> tuple[_Seen, bytes]:
@@ -166,17 +192,8 @@ def _verify(number: int, data: bytes, keys: Mapping[bytes, PublicKey]) -> tuple[
     return seen, bundle.body
 
 
-def _joined(several: Sequence[Taken]) -> Taken:
-    whole = Taken(array("I"), array("Q"), [])
-    for each in several:
-        whole.counts.extend(each.counts)
-        whole.readings.extend(each.readings)
-        whole.columns.extend(each.columns)
-    return whole
-
-
-def _link(before: _Seen | None, after: _Seen | None) -> list[Fault]:
-    if before is None or after is None or before.number + 1 != after.number:
+def _link(before: _Seen | Fault, after: _Seen | Fault) -> list[Fault]:
+    if isinstance(before, Fault) or isinstance(after, Fault) or before.number + 1 != after.number:
         return []
     if (before.leaf, before.end_reading) == (after.previous, after.first_reading):
         return []

@@ -68,6 +68,31 @@ def decode(data: bytes, *, items_max: int = CBOR_ITEMS_MAX, booleans: bool = Tru
     return item
 
 
+def array_head(count: int) -> bytes:
+    """Return the head of an array of ``count`` items, for who writes these one by one."""
+    out = bytearray()
+    _head(4, count, out)
+    return bytes(out)
+
+
+def byte_string_at(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the content of the byte string at ``at`` begins and ends.
+
+    The end may lie past that of ``data``. Where no byte string with the shortest head begins at
+    ``at``, both are 0, where no content can begin.
+    """
+    head = data[at : at + 5]
+    if head[:1] == b"\x59" and len(head) >= 3 and head[1]:
+        return at + 3, at + 3 + (head[1] << 8 | head[2])
+    if head[:1] == b"\x58" and len(head) >= 2 and head[1] >= 24:
+        return at + 2, at + 2 + head[1]
+    if len(head) == 5 and head[0] == 0x5A and head[1:3] != b"\0\0":
+        return at + 5, at + 5 + int.from_bytes(head[1:], "big")
+    if head and 0x40 <= head[0] < 0x58:
+        return at + 1, at + 1 + head[0] - 0x40
+    return 0, 0
+
+
 def _head(major: int, argument: int, out: bytearray) -> None:
     if argument < 24:
         out.append(major << 5 | argument)

@@ -6,9 +6,11 @@ null: an opening statement stands in the first bundle of an epoch alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NewType, cast
 
 from protocols.wire import cbor
@@ -19,6 +21,7 @@ from protocols.wire.limits import (
     READINGS_PER_BUNDLE_MAX,
     TEXT_BYTES_MAX,
 )
+from protocols.wire.pattern import UINT, byte_string, number_of
 from protocols.wire.reading import Gap, GapReason, Nanoseconds
 
 GatewayId = NewType("GatewayId", str)
@@ -145,6 +148,11 @@ def encode_header(header: Header) -> bytes:
 
 def decode_header(data: bytes) -> Header:
     """Return the header that ``data`` is; MalformedError or LimitError if it is none."""
+    return _usual(data) or decode_any_header(data)
+
+
+def decode_any_header(data: bytes) -> Header:
+    """Like ``decode_header``, item by item, whatever the header declares."""
     fields = cbor.decode(data, booleans=False)
     if not isinstance(fields, dict) or not _REQUIRED <= fields.keys() <= _REQUIRED | {19}:
         raise MalformedError("a bundle's header has not exactly its fields")
@@ -173,6 +181,7 @@ def decode_header(data: bytes) -> Header:
     return header
 
 
+@lru_cache(maxsize=1024)  # each bundle of a chain names the same
 def check_gateway_id(text: str) -> GatewayId:
     """Return ``text`` as a gateway id; MalformedError if it is none."""
     if (
@@ -186,6 +195,41 @@ def check_gateway_id(text: str) -> GatewayId:
             hint="use lower-case letters, digits and hyphens, at most 64",
         )
     return GatewayId(text)
+
+
+def _usual(data: bytes) -> Header | None:
+    """Return a header without gaps, refused readings and an opening, as most are; else None."""
+    match = _USUAL.fullmatch(data)
+    if match is None:
+        return None
+    short, long, epoch, number, previous, reading, count, first, last, boot, *more = match.groups()
+    sealed, since, state, uncertainty, floor, settings, dictionary, body, root, read, kept = more
+    name = short[1:] if long is None else long[1:]
+    if len(name) != (short[0] & 0x1F if long is None else long[0]):
+        return None
+    header = Header(
+        gateway=check_gateway_id(name.decode()),
+        epoch=Epoch(epoch),
+        number=number_of(number),
+        previous=previous,
+        first_reading=number_of(reading),
+        count=number_of(count),
+        first_time=number_of(first),
+        last_time=number_of(last),
+        boot=boot,
+        sealed_time=number_of(sealed),
+        sealed_monotonic=number_of(since),
+        clock=Clock(
+            state=ClockState(state[0]), uncertainty=number_of(uncertainty), floor=number_of(floor)
+        ),
+        settings_hash=settings,
+        dictionary_hash=dictionary,
+        body_hash=body,
+        columns_root=root,
+        counters=Counters(read=number_of(read), sealed=number_of(kept)),
+    )
+    _check(header)
+    return header
 
 
 _BYTES: Final = {  # field -> (key, length)
@@ -207,6 +251,15 @@ _NUMBERS: Final = {
     "sealed_monotonic": 11,
 }
 _REQUIRED: Final = frozenset(range(1, 19))
+_HASH: Final = byte_string(32)
+_USUAL: Final = re.compile(
+    rb"\xb2\x01(?:([\x61-\x77][a-z0-9-]+)|\x78([\x18-\x40][a-z0-9-]+))"
+    rb"\x02%(boot)b\x03%(uint)b\x04%(hash)b\x05%(uint)b\x06%(uint)b\x07%(uint)b\x08%(uint)b"
+    rb"\x09%(boot)b\x0a%(uint)b\x0b%(uint)b\x0c\x83([\x00-\x02])%(uint)b%(uint)b"
+    rb"\x0d%(hash)b\x0e%(hash)b\x0f%(hash)b\x10%(hash)b\x11\x80\x12\x83%(uint)b%(uint)b\xa0"
+    % {b"uint": UINT, b"hash": _HASH, b"boot": byte_string(16)}
+)
+"""A whole header that declares nothing unusual; the groups are its fields, in their order."""
 
 
 def _check(header: Header) -> None:

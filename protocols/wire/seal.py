@@ -186,6 +186,24 @@ def seal(payload: bytes, key: SealKey, purpose: Purpose) -> bytes:
 
 def peek(data: bytes) -> Sealed:
     """Take a seal apart without believing it, to find out whose it claims to be."""
+    protected, payload, signature = _usual(data) or _any(data)
+    algorithm, content_type, kid = _read_protected(protected)
+    return Sealed(protected, algorithm, content_type, kid, payload, signature)
+
+
+def _usual(data: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """Return what ``_any`` does of a seal with a signature of 64 bytes, None for any other."""
+    if data[:2] != _SIGN1 or data[-66:-64] != _SIGNATURE:
+        return None
+    start, stop = cbor.byte_string_at(data, 2)
+    first, last = cbor.byte_string_at(data, stop + 1)
+    if data[stop : stop + 1] != _EMPTY or not 0 < start <= stop < first <= last == len(data) - 66:
+        return None
+    return data[start:stop], data[first:last], data[-64:]
+
+
+def _any(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the protected header, payload and signature; MalformedError if there are none."""
     match cbor.decode(data, items_max=16):
         case cbor.Tagged(
             cbor.COSE_SIGN1, [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)]
@@ -193,8 +211,7 @@ def peek(data: bytes) -> Sealed:
             pass
         case _:
             raise MalformedError("this is not a COSE_Sign1 with an empty unprotected header")
-    algorithm, content_type, kid = _read_protected(protected)
-    return Sealed(protected, algorithm, content_type, kid, payload, signature)
+    return protected, payload, signature
 
 
 def open_seal(data: bytes, key: PublicKey, purpose: Purpose) -> bytes:
@@ -229,4 +246,7 @@ def to_be_signed(protected: bytes, external_aad: bytes, payload: bytes) -> bytes
     return cbor.encode(["Signature1", protected, external_aad, payload])
 
 
+_SIGN1: Final = b"\xd2\x84"  # tag 18, and the head of an array of four
+_EMPTY: Final = b"\xa0"  # a map without entries
+_SIGNATURE: Final = b"\x58\x40"  # head of a byte string of 64 bytes
 _ALGORITHMS: Final = frozenset(int(algorithm) for algorithm in Algorithm)

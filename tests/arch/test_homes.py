@@ -31,6 +31,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "jinja2": ("aggregator/web/*",),
     "llrpkit": ("protocols/field/llrp*", "plant/equipment/llrp_*"),
     "msgspec": ("aggregator/api/*",),
+    "nacl": ("aggregator/store/quick_key.py",),
     "paho": ("edge_agent/uplink*", "aggregator/ingest/*", "protocols/field/mqtt/line.py"),
     "pyarrow": ("aggregator/export/parquet.py",),
     "pymodbus": ("protocols/field/modbus*", "plant/equipment/registers.py"),

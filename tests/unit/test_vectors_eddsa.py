@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from aggregator.store.quick_key import QuickKey
 from protocols.wire.errors import SealError
 from protocols.wire.seal import Algorithm, PublicKey
 from tests.data import third_party
 
 
-def test_wycheproof() -> None:
+@pytest.mark.parametrize("kind", [PublicKey, QuickKey])
+def test_wycheproof(kind: type[PublicKey]) -> None:
     path = third_party("vectors/eddsa/wycheproof_ed25519_test.json")
     judged = {"valid": 0, "invalid": 0}
     for group in json.loads(path.read_text())["testGroups"]:
-        key = PublicKey(Algorithm.ED25519, bytes.fromhex(group["publicKey"]["pk"]))
+        key = kind(Algorithm.ED25519, bytes.fromhex(group["publicKey"]["pk"]))
         for case in group["tests"]:
             try:
                 key.verify(bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))

@@ -48,6 +48,16 @@ class Series:
     parts: tuple[Part, ...]
 
 
+class PackedPart(NamedTuple):
+    """A part whose columns stand end to end, each as a CBOR byte string with its head."""
+
+    gateway: GatewayId
+    epoch: Epoch
+    first: int
+    counts: Sequence[int]
+    columns: bytes
+
+
 class Run(NamedTuple):
     """The readings of a series that one bundle gave, in their order."""
 
@@ -91,12 +101,39 @@ def cut(column: bytes, intervals: Sequence[Interval]) -> bytes | None:
 
 def encode_series(series: Series) -> bytes:
     """Return the deterministic CBOR of ``series``."""
-    parts: list[cbor.Item] = []
-    for part in series.parts:
-        counts = struct.pack(f"<{len(part.counts)}I", *part.counts)
-        typed = cbor.Tagged(_UINT32, counts)
-        parts.append([part.gateway, part.epoch, part.first, typed, part.columns])
-    return cbor.encode([series.signal, parts])
+    return encode_packed(
+        series.signal,
+        [
+            PackedPart(part.gateway, part.epoch, part.first, part.counts, packed(part.columns))
+            for part in series.parts
+        ],
+    )
+
+
+def encode_packed(signal: SignalName, parts: Sequence[PackedPart]) -> bytes:
+    """Return the deterministic CBOR of a series; the bytes of its columns go in as they are."""
+    pieces = [cbor.array_head(2), cbor.encode(signal), cbor.array_head(len(parts))]
+    for part in parts:
+        counts = cbor.Tagged(_UINT32, struct.pack(f"<{len(part.counts)}I", *part.counts))
+        fields: tuple[cbor.Item, ...] = (part.gateway, part.epoch, part.first, counts)
+        pieces += [cbor.array_head(5), *map(cbor.encode, fields)]
+        pieces += [cbor.array_head(sum(part.counts)), part.columns]
+    return b"".join(pieces)
+
+
+def packed(columns: Iterable[bytes]) -> bytes:
+    """Return columns end to end, as a ``PackedPart`` has them."""
+    return b"".join(map(cbor.encode, columns))
+
+
+def unpacked(columns: bytes) -> Iterator[bytes]:
+    """Yield the columns that ``packed`` was given; MalformedError for anything else."""
+    stop = 0
+    while stop < len(columns):
+        start, stop = cbor.byte_string_at(columns, stop)
+        if not 0 < start <= stop <= len(columns):
+            raise MalformedError("columns do not stand end to end")
+        yield columns[start:stop]
 
 
 def decode_series(data: bytes) -> Series:
