@@ -178,6 +178,7 @@ def fsck(
 
 app.add_typer(commands.discover)
 app.command("import")(commands.import_signals)
+app.command()(commands.plan)
 app.command()(commands.doctor)
 
 

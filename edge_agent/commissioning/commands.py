@@ -6,6 +6,7 @@ A driver is imported by the command that needs it: ``run`` pays for none of this
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -17,6 +18,8 @@ from edge_agent.commissioning import live
 from edge_agent.commissioning import preview as importing
 from edge_agent.commissioning.signals_file import write_new, write_signals
 from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
+from edge_agent.settings_file import load_settings
+from edge_agent.sources import load_sources
 from protocols.field.driver import FieldError, SettingsError, SignalSettings
 
 discover = typer.Typer(
@@ -219,6 +222,27 @@ def import_signals(
         _say(f"{place}: taken; restart the agent", *([f"before: {before}"] if before else []))
     except (AgentError, FieldError) as error:
         fail(error)
+
+
+def plan(
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what polled equipment will be asked: each request, its signals, and the line's load.
+
+    Nothing is connected. Exit code 1 where a serial line cannot carry it.
+    """
+    from edge_agent.commissioning import plan as planning
+
+    try:
+        sources = load_sources(load_settings(settings), settings)
+    except AgentError as error:
+        fail(error)
+    if as_json:
+        typer.echo(json.dumps(planning.plan_json(sources), indent=2))
+    else:
+        _say(*planning.plan_lines(sources))
+    raise typer.Exit(1 if any(map(planning.is_too_much, sources)) else 0)
 
 
 def doctor(
