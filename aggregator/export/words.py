@@ -123,13 +123,13 @@ ENGLISH: Final[Words] = {
     "counter_reset": "a value that only rises fell",
     "clock_in_doubt": "the gateway's clock was {state}",
     "clock_in_doubt.slow": "the gateway's clock was {state}: by the time anchor in bundle "
-    "{anchor} it was {correction} slow, give or take {uncertainty}; "
-    "times stand here as they were sealed",
+    "{anchor} it was {correction} slow, give or take {uncertainty}",
     "clock_in_doubt.fast": "the gateway's clock was {state}: by the time anchor in bundle "
-    "{anchor} it was {correction} fast, give or take {uncertainty}; "
-    "times stand here as they were sealed",
-    "clock_in_doubt.unknown": "the gateway's clock was {state}, and no later bundle of that start "
-    "tells how far it was off",
+    "{anchor} it was {correction} fast, give or take {uncertainty}",
+    "clock_in_doubt.bounded": "the gateway's clock was {state}, and no bundle of that start tells "
+    "how far it was off: by what was sealed before and after, no more than {uncertainty}",
+    "clock_in_doubt.unknown": "the gateway's clock was {state}, and no bundle of that start tells "
+    "how far it was off",
     "clock_in_doubt.set_back": "the gateway's clock was set back by {step} before bundle {first}",
     "chain": "{flaw}",
     "epoch_unapproved": "nobody has approved epoch {epoch}",
@@ -329,7 +329,8 @@ def _sentence(kind: str, details: Mapping[str, Any]) -> str:
         case "clock_in_doubt" if "correction_ns" in details:
             correction = details["correction_ns"]
             if correction is None:
-                return "clock_in_doubt.unknown"
+                known = details["uncertainty_ns"] is not None
+                return "clock_in_doubt.bounded" if known else "clock_in_doubt.unknown"
             return "clock_in_doubt.fast" if correction < 0 else "clock_in_doubt.slow"
         case "operator_not_qualified" if not details["person"]:
             return "operator_not_qualified.nobody"

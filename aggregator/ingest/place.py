@@ -249,6 +249,9 @@ class Placer:
                 "record_time": self._now,
                 "clock_state": int(header.clock.state),
                 "clock_uncertainty": header.clock.uncertainty,
+                "clock_floor": header.clock.floor,
+                "boot": header.boot,
+                "sealed_monotonic": header.sealed_monotonic,
                 "settings_hash": header.settings_hash,
                 "gaps": len(header.gaps),
             }

@@ -14,8 +14,9 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-from aggregator.model.clock_doubt import ClockDoubt, ClockStep
+from aggregator.model.clock_doubt import ClockStep
 from protocols.wire.header import ClockState, Epoch, GatewayId
+from protocols.wire.placement import Placement
 from protocols.wire.reading import Gap, Nanoseconds
 
 
@@ -31,7 +32,8 @@ class ChainSpan:
     """What is stored of one chain (gateway, epoch) around a time window.
 
     ``first`` to ``last`` are the bundles whose gateway times touch the window, or those sealed in
-    it where there are none with readings; ``before`` and ``after`` bracket them.
+    it where there are none with readings; ``before`` and ``after`` bracket them. Times are placed
+    ones where the clock was in doubt.
     """
 
     gateway: GatewayId
@@ -48,13 +50,13 @@ class ChainSpan:
     head: int  # number of the contiguous head
     sealed_from: Nanoseconds  # sealed time of ``before``, or first time of the epoch's first bundle
     sealed_through: Nanoseconds  # sealed time of the contiguous head
-    uncertainty: Nanoseconds  # greatest clock uncertainty of the bundles
+    uncertainty: Nanoseconds  # greatest of a synchronised clock in the bundles
     clock: ClockState  # worst clock state of the bundles
     settings: tuple[SettingsChange, ...]  # in order; the first is in force at ``first``
     gaps: tuple[Gap, ...]  # declared by the bundles
     readings: int  # of whatever signal, in the bundles first to last
     bundles: int  # stored, first to last
-    doubts: tuple[ClockDoubt, ...] = ()  # where the clock was not synchronised, in order
+    placements: tuple[Placement, ...] = ()  # of the bundles before to after that are in doubt
     steps: tuple[ClockStep, ...] = ()  # where the clock was set back, in order
 
 

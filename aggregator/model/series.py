@@ -7,7 +7,7 @@ and each of its readings can be traced to its bundle: ``numbers`` and ``position
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from protocols.wire.header import GatewayId
 from protocols.wire.reading import Kind, SignalName
 
 Integers = npt.NDArray[np.int64]
+
+UNBOUNDED: Final = 2**62
+"""How far a time may be wrong that nothing bounds: a number that sums of times do not overflow."""
 
 
 class SignalKey(NamedTuple):
@@ -30,7 +33,8 @@ class Series:
     """The readings of one signal; all arrays have one entry a reading, in order of ``times``.
 
     ``times`` is the source time where the source gave one that can be believed, else the gateway
-    time: the time that windows are cut on. ``values`` is float64, int64, uint64 or object (text,
+    time, placed where that clock was not synchronised: the time that windows are cut on.
+    ``values`` is float64, int64, uint64 or object (text,
     bytes, TagRead); where ``present`` is false there is no value and the entry means nothing.
     """
 
@@ -46,6 +50,7 @@ class Series:
     epoch_ids: tuple[bytes, ...]
     numbers: Integers  # bundle number in its epoch
     positions: Integers  # reading number in its epoch
+    doubts: Integers | None = None  # how far a time may be wrong that was placed, 0 for the others
 
     def __len__(self) -> int:
         return len(self.times)

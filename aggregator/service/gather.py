@@ -5,7 +5,7 @@ Everything is read in one transaction, so a record speaks of one state of the st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,6 +34,7 @@ from aggregator.service.record.circumstances import circumstances_of
 from aggregator.service.record.entries import entries_of
 from aggregator.service.record.master import limits_at, ordered, places_at, plant_at
 from aggregator.store.base import Transaction
+from aggregator.store.chains.clocks import BUNDLE_SPAN_MAX
 from aggregator.store.chains.evidence import chains, clock_told
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
@@ -78,7 +79,7 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
         return Gathered(inputs=inputs, chains=(), series={})
     guess = await _spans(tx, inputs, where)
     async with proving(tx, guess, inputs.parameters, context.workers) as begun:
-        inputs = await _with_readings(context, tx, inputs, where)
+        inputs = await _with_readings(context, tx, inputs, where, guess)
         inputs = await _with_circumstances(tx, inputs, where)
         found = await hold(tx, inputs, begun)
     named = {
@@ -147,9 +148,16 @@ async def _spans(tx: Transaction, inputs: Inputs, where: Located) -> list[ChainS
 
 
 async def _with_readings(
-    context: Context, tx: Transaction, inputs: Inputs, where: Located
+    context: Context,
+    tx: Transaction,
+    inputs: Inputs,
+    where: Located,
+    guess: Sequence[ChainSpan],
 ) -> Inputs:
-    """Add the readings of every signal that observed the lot, and the chains that prove them."""
+    """Add the readings of every signal that observed the lot, and the chains that prove them.
+
+    Readings that were placed may be of the lot if they are as near to it as they are uncertain.
+    """
     start = min(window.start.time for window in where.windows)
     end = max(window.end.time for window in where.windows)
     signals = observing(inputs.plant, where.windows)
@@ -157,13 +165,22 @@ async def _with_readings(
     first, last = where.stretches[0].start, max(where.stretches[-1].end, end)
     named = await identifying_series(context, tx, Interval(min(first, since), last))
     keys = sorted({spec.key for spec in signals} - named.keys())
-    series = named | await context.index.window(tx, keys, since, bounded(end) + 1)
+    reach = max((_reach(span) for span in guess), default=0)
+    series = named | await context.index.window(
+        tx, keys, max(since - reach, 0), bounded(end) + 1 + reach
+    )
     held: list[ChainSpan] = []
     for gateway in sorted({spec.key.gateway for spec in signals}):
         first, last = _gateway_times(series.values(), gateway, start, end)
         held += [await clock_told(tx, span) for span in await chains(tx, gateway, first, last)]
     plant = replace(inputs.plant, lots=await lots_called(tx, named.values()))
     return replace(inputs, plant=plant, series=series, chains=tuple(held))
+
+
+def _reach(span: ChainSpan) -> Nanoseconds:
+    """Return how far around a window readings are looked for that may be of it."""
+    doubts = (each.uncertainty for each in span.placements if each.uncertainty is not None)
+    return min(max(doubts, default=0), BUNDLE_SPAN_MAX)
 
 
 def _lookback(inputs: Inputs) -> Nanoseconds:

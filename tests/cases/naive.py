@@ -119,6 +119,28 @@ def exact_time(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
     return 0
 
 
+def gateway_wall_time(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Join on the time that the gateway's clock showed, whatever it was set to."""
+    return len(_inside(case, readings))
+
+
+def local_time(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Join on the time on the wall, which is an hour back when summer ends."""
+
+    def shown(time: int) -> int:
+        return time + (2 if time < _SUMMER_ENDS else 1) * 3_600 * SECOND
+
+    return sum(
+        shown(low) <= shown(each.time) < shown(high)
+        for each in readings
+        for low, high in _windows(case)
+    )
+
+
+_SUMMER_ENDS: Final = 1_792_890_000 * SECOND
+"""2026-10-25T01:00:00Z, in central Europe."""
+
+
 def silence_is_a_gap(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
     """Expect a reading every few seconds of a signal that is sent when it changes."""
     times = [each.time for each in _inside(case, readings) if each.status is not Status.BAD]
@@ -242,6 +264,8 @@ RULES: Final[Mapping[str, Rule]] = {
         double_width,
         good_rows,
         exact_time,
+        gateway_wall_time,
+        local_time,
         silence_is_a_gap,
         own_key_alone,
         whole_parent,

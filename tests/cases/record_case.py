@@ -1,7 +1,8 @@
 """A case of the batch record as a folder of data: what came, what is known, what must come out.
 
 ``case.json`` holds master data and facts, ``readings.csv`` the readings in the order in which they
-arrived, times in seconds after ``T0``. A case may name a naive rule and what it would say.
+arrived, times in seconds after ``T0``. A case may name a naive rule and what it would say. Where it
+lists ``bundles``, times are those of the gateway's clock, and the headers place them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ import numpy as np
 from aggregator.model.binding.descent import Descent, Portion
 from aggregator.model.binding.fact import Authority, Fact, FactKind
 from aggregator.model.binding.locate import Plant
+from aggregator.model.clock_doubt import clock_steps
 from aggregator.model.completeness import ChainSpan, SettingsChange
 from aggregator.model.lab_result import LabResult, ResultVerdict, ResultVersion
 from aggregator.model.master.equipment import (
@@ -40,11 +42,13 @@ from aggregator.model.master.recipe import (
     Sampling,
     SamplingContract,
 )
+from aggregator.model.placing import Moves, doubted
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.circumstances import Circumstances, UnitChange
 from aggregator.model.record.entry import Check, Entry
 from aggregator.model.series import Series, SignalKey
-from protocols.wire.header import ClockState, Epoch, GatewayId
+from protocols.wire.header import Clock, ClockState, Epoch, GatewayId
+from protocols.wire.placement import Stamp, placements
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, SignalName, Status, TagRead
 
 T0: Final = 1_795_000_000 * SECOND
@@ -85,6 +89,7 @@ def load_case(folder: Path) -> tuple[dict[str, Any], list[Arrived], Inputs]:
 
 def inputs_of(case: Mapping[str, Any], readings: Sequence[Arrived]) -> Inputs:
     signals = tuple(_signal(spec) for spec in case["signals"])
+    stamps = [_stamp(spec) for spec in case.get("bundles", [])]
     lots = tuple(_lot(each) for each in case.get("lots", [case["lot"]]))
     return Inputs(
         lot=Lot(key=_lot(case["lot"]), material="Sealed pouch"),
@@ -103,8 +108,14 @@ def inputs_of(case: Mapping[str, Any], readings: Sequence[Arrived]) -> Inputs:
         parameters=tuple(_parameter(spec) for spec in case["parameters"]),
         facts=tuple(_fact(each) for each in case.get("facts", [])),
         descents=tuple(_descent(each) for each in case.get("descents", [])),
-        series={spec.key: series_of(spec, readings) for spec in signals},
-        chains=(chain_of(case.get("chain", {})),),
+        series={spec.key: _placed(series_of(spec, readings), stamps) for spec in signals},
+        chains=(
+            replace(
+                chain_of(case.get("chain", {})),
+                placements=tuple(placements(stamps).values()),
+                steps=clock_steps(stamps),
+            ),
+        ),
         entries=tuple(_entry(each, case) for each in case.get("entries", [])),
         test_results=tuple(_result(each, case) for each in case.get("test_results", [])),
         circumstances=Circumstances(
@@ -170,6 +181,33 @@ def chain_of(spec: Mapping[str, Any]) -> ChainSpan:
         ),
         readings=900,
         bundles=9,
+    )
+
+
+def _placed(series: Series, stamps: Sequence[Stamp]) -> Series:
+    found = tuple(placements(stamps).values())
+    if not found:
+        return series
+    moves = Moves.of(found)
+    times = moves.times(series.times, series.gateway_times, series.numbers)
+    return doubted(replace(series, times=times), {EPOCH: moves})
+
+
+def _stamp(spec: Mapping[str, Any]) -> Stamp:
+    """Return what a header says: by its own clock, ``monotonic`` seconds after its boot."""
+    sealed = at(spec["sealed"])
+    return Stamp(
+        number=spec["number"],
+        boot=bytes([spec.get("boot", 1)]) * 16,
+        first_time=at(spec.get("first", spec["sealed"])),
+        last_time=sealed,
+        sealed_time=sealed,
+        sealed_monotonic=round(spec["monotonic"] * SECOND),
+        clock=Clock(
+            state=ClockState[spec.get("clock", "SYNCHRONISED")],
+            uncertainty=round(spec.get("uncertainty_s", 0.001) * SECOND),
+            floor=at(spec.get("floor", -1e6)),
+        ),
     )
 
 

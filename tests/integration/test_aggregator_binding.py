@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -316,13 +316,13 @@ async def test_a_pallet_brings_the_lot_in_the_box_on_it(plant: RecordedPlant) ->
 
 
 @pytest.mark.req(12)
-async def test_a_time_anchor_tells_of_the_records_before_it(plant: RecordedPlant) -> None:
+async def test_a_time_anchor_places_the_readings_before_it(plant: RecordedPlant) -> None:
     gateway, minute = plant.gateway, 60 * SECOND
     unset, exact = (
         Clock(state=state, uncertainty=1_000, floor=START)
         for state in (ClockState.UNSET, ClockState.SYNCHRONISED)
     )
-    link = said(TWO, 0, 600, kind=FactKind.ASSOCIATION, equipment=None, carrier=GRAI_LABEL)
+    link = said(TWO, 0, 9_000, kind=FactKind.ASSOCIATION, equipment=None, carrier=GRAI_LABEL)
     await facts.add(plant.context, OPERATOR, link, why="loaded")
     sealed = []
     for passed, wall, clock in ((1, 1, unset), (2, 2, unset), (3, 63, exact), (4, 64, exact)):
@@ -340,12 +340,15 @@ async def test_a_time_anchor_tells_of_the_records_before_it(plant: RecordedPlant
     await rebind(plant.context)
     (found,) = await clock_findings(plant)
     assert found["details"]["correction_ns"] is None
+    assert [when(each) for each in await windows(plant, "L-2")] == [(20, 24)]
     await plant.take(sealed[2:])
     assert await rebind(plant.context) == [TWO], "an anchor has no readings, and tells of theirs"
     (found,) = await clock_findings(plant)
     assert (found["details"]["first"], found["details"]["anchor"]) == (0, 2)
     assert found["details"]["correction_ns"] == 60 * minute
     assert "slow" in describe(found)
+    assert [when(each) for each in await windows(plant, "L-2")] == [(3_620, 3_624)]
+    assert await rebind(plant.context) == [], "and nothing is left to be looked at"
 
 
 @pytest.mark.req(12)
@@ -363,6 +366,14 @@ async def test_a_clock_that_was_set_back_is_told(plant: RecordedPlant) -> None:
     assert found["details"]["state"] == "set_back"
     assert found["details"]["step_ns"] == 80 * SECOND
     assert "set back" in describe(found)
+
+
+async def windows(plant: RecordedPlant, lot: str) -> Sequence[Window]:
+    return (await bindings(plant.context, QA, GTIN, lot)).windows
+
+
+def when(window: Window) -> tuple[int, int]:
+    return (window.start.time - START) // SECOND, (window.end.time - START) // SECOND
 
 
 async def clock_findings(plant: RecordedPlant, lot: str = "L-2") -> list[dict[str, Any]]:

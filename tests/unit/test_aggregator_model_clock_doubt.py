@@ -1,143 +1,124 @@
-"""Where a gateway's clock was in doubt, and how far it was off, by its sealed headers alone."""
+"""Where a gateway's clock was in doubt or set back, as a record tells it."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from aggregator.model.clock_doubt import (
-    DRIFT_PPM,
-    ClockDoubt,
-    clock_doubts,
-    clock_steps,
-    corrections,
-)
-from protocols.wire.header import Clock, ClockState, Header
+from aggregator.model.clock_doubt import ClockDoubt, clock_doubts, clock_steps, shown_twice
+from aggregator.model.placing import Moves, doubted
+from aggregator.model.series import UNBOUNDED
+from protocols.wire.placement import Stamp, placements
 from protocols.wire.reading import SECOND
-from tests.sealed import START, SealedGateway
+from tests.cases.record_case import EPOCH, T0, Arrived, inputs_of
+from tests.sealed import START
+from tests.unit.test_wire_placement import FREE, SYNC, UNSET, stamp
 
-UNSET, FREE, SYNC = ClockState.UNSET, ClockState.FREE_RUNNING, ClockState.SYNCHRONISED
-HOUR = 3_600 * SECOND
-
-
-def header(
-    number: int, state: ClockState, monotonic: float, wall: float, *, boot: int = 1, span: float = 0
-) -> Header:
-    """Return a header sealed ``monotonic`` seconds after its boot, at ``wall`` after START."""
-    _, drafted = SealedGateway().draft()
-    sealed = START + round(wall * SECOND)
-    return replace(
-        drafted,
-        number=number,
-        boot=bytes([boot]) * 16,
-        first_time=sealed - round(span * SECOND),
-        last_time=sealed,
-        sealed_time=sealed,
-        sealed_monotonic=round(monotonic * SECOND),
-        clock=Clock(state=state, uncertainty=2_000_000, floor=START),
-    )
+SIGNAL = "press-1/plate-temperature"
 
 
-def test_the_next_synchronised_bundle_of_the_boot_is_the_anchor() -> None:
-    chain = [
-        header(1, UNSET, 10, 10),
-        header(2, UNSET, 20, 20, span=5),
-        header(3, SYNC, 30, 3_630),
-        header(4, SYNC, 40, 9_000),
-    ]
-    first, second, *rest = corrections(chain)
-    assert first is not None
-    assert second is not None
-    assert (first.time, second.time) == (HOUR, HOUR)
-    assert (first.anchor, second.anchor) == (3, 3)
-    assert first.uncertainty == 2_000_000 + 20 * SECOND * DRIFT_PPM // 1_000_000
-    assert second.uncertainty == 2_000_000 + 15 * SECOND * DRIFT_PPM // 1_000_000
-    assert rest == [None, None]
+def doubts_of(*chain: Stamp) -> tuple[ClockDoubt, ...]:
+    return clock_doubts(placements(chain).values())
 
 
-def test_an_anchor_of_another_boot_tells_nothing() -> None:
-    chain = [header(1, UNSET, 10, 10), header(2, SYNC, 5, 3_600, boot=2)]
-    assert corrections(chain) == (None, None)
-    (doubt,) = clock_doubts(chain)
-    assert (doubt.first, doubt.last, doubt.correction) == (1, 1, None)
-
-
-def test_without_an_anchor_the_doubt_stays() -> None:
-    chain = [header(1, SYNC, 10, 10), header(2, FREE, 20, 20), header(3, FREE, 30, 30)]
-    assert clock_doubts(chain) == (
+def test_a_run_without_an_anchor_is_told_as_it_stands() -> None:
+    assert doubts_of(stamp(2, FREE, 20, 20, boot=2), stamp(3, FREE, 30, 30, boot=2)) == (
         ClockDoubt(
             state=FREE,
             first=2,
             last=3,
             start=START + 20 * SECOND,
             end=START + 30 * SECOND,
-            correction=None,
+            anchor=None,
+            shift=0,
+            uncertainty=None,
         ),
     )
 
 
 def test_the_uncertainty_of_a_run_holds_for_each_of_its_bundles() -> None:
     chain = [
-        header(1, FREE, 10, 10),
-        header(2, FREE, 20, 26),  # six seconds forward, by hand
-        header(3, SYNC, 30, 130),
+        stamp(1, FREE, 10, 10),
+        stamp(2, FREE, 20, 26),  # six seconds forward, by hand
+        stamp(3, SYNC, 30, 130),
     ]
-    (doubt,) = clock_doubts(chain)
-    each = corrections(chain)
-    assert doubt.correction is not None
-    assert doubt.correction.time == 94 * SECOND
-    for one in each[:2]:
-        assert one is not None
-        off = abs(one.time - doubt.correction.time)
-        assert off + one.uncertainty <= doubt.correction.uncertainty
+    (doubt,) = doubts_of(*chain)
+    assert (doubt.anchor, doubt.shift) == (3, 94 * SECOND)
+    assert (doubt.start, doubt.end) == (START + 110 * SECOND, START + 120 * SECOND)
+    each = [placed.uncertainty for placed in placements(chain).values()]
+    assert all(one is not None for one in each)
+    assert doubt.uncertainty == max(one for one in each if one is not None)
 
 
-def test_states_and_boots_are_doubts_of_their_own() -> None:
+def test_states_boots_and_anchors_are_doubts_of_their_own() -> None:
     chain = [
-        header(1, UNSET, 10, 10),
-        header(2, FREE, 20, 20),
-        header(3, FREE, 5, 30, boot=2),
-        header(5, FREE, 25, 50, boot=2),
+        stamp(0, SYNC, 1, 1),
+        stamp(1, UNSET, 10, 10),
+        stamp(2, FREE, 20, 20),
+        stamp(3, FREE, 900, 900),
+        stamp(4, SYNC, 1_000, 1_000),
+        stamp(5, FREE, 5, 1_030, boot=2),
+        stamp(7, FREE, 25, 1_050, boot=2),
     ]
-    assert [(each.first, each.last) for each in clock_doubts(chain)] == [
-        (1, 1),
-        (2, 2),
-        (3, 3),
-        (5, 5),
+    assert [(each.first, each.last, each.anchor) for each in doubts_of(*chain)] == [
+        (1, 1, 0),
+        (2, 2, 0),
+        (3, 3, 4),
+        (5, 5, None),
+        (7, 7, None),
     ]
 
 
+@pytest.mark.req(12)
 @pytest.mark.parametrize(
     ("later", "back"),
     [
-        (header(2, SYNC, 20, 20), None),
-        (header(2, SYNC, 20, 19.998), None),  # within what the clocks are uncertain by
-        (header(2, SYNC, 20, 15), 5 * SECOND),  # still later than the bundle before
-        (header(2, SYNC, 20, 4), 16 * SECOND),
-        (header(2, SYNC, 20, 25), None),  # forward is a gap, and no time comes twice
-        (header(2, SYNC, 1, 4, boot=2), None),  # another boot has another monotonic time
+        (stamp(2, SYNC, 20, 20), None),
+        (stamp(2, SYNC, 20, 19.998), None),  # within what the clocks are uncertain by
+        (stamp(2, SYNC, 20, 15), 5 * SECOND),  # still later than the bundle before
+        (stamp(2, SYNC, 20, 4), 16 * SECOND),
+        (stamp(2, SYNC, 20, 25), None),  # forward is a gap, and no time comes twice
+        (stamp(2, SYNC, 1, 4, boot=2), None),  # another boot has another monotonic time
     ],
 )
-def test_a_step_backward_opens_a_clock_epoch(later: Header, back: int | None) -> None:
-    found = clock_steps([header(1, SYNC, 10, 10), later])
+def test_a_step_backward_opens_a_clock_epoch(later: Stamp, back: int | None) -> None:
+    found = clock_steps([stamp(1, SYNC, 10, 10), later])
     assert [each.back for each in found] == ([] if back is None else [back])
     assert all(each.number == 2 and each.time == later.sealed_time for each in found)
+    assert all(each.shown == START + 10 * SECOND for each in found)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_placed_time_is_the_true_one_within_its_uncertainty(seed: int) -> None:
-    """A clock that is off by days and an oscillator that drifts, against the time that it was."""
-    chance = random.Random(seed)
-    off, drift = chance.randrange(-86_400, 86_400), chance.uniform(-DRIFT_PPM, DRIFT_PPM) / 1e6
-    true = sorted(chance.uniform(0, 100_000) for _ in range(12))
-    chain = [
-        header(number, UNSET, at * (1 + drift), at * (1 + drift) + off)
-        for number, at in enumerate(true[:-1])
-    ]
-    chain.append(header(11, SYNC, true[-1] * (1 + drift), true[-1]))
-    for at, bundle, correction in zip(true, chain, corrections(chain)[:-1], strict=False):
-        assert correction is not None
-        placed = bundle.sealed_time + correction.time
-        assert abs(placed - START - at * SECOND) <= correction.uncertainty + SECOND // 1000
+def test_times_that_a_synchronised_clock_showed_twice_are_doubted() -> None:
+    rows = [Arrived(signal=SIGNAL, time=T0 + at * SECOND, value=1.0) for at in (1, 6, 10, 11)]
+    case = {"lot": ["09506000134352", "L-1"], "signals": [{"signal": SIGNAL}], "parameters": []}
+    (series,) = inputs_of(case, rows).series.values()
+    (step,) = clock_steps([stamp(1, SYNC, 10, 10), stamp(2, SYNC, 20, 15)])
+    there = replace(step, shown=T0 + 10 * SECOND)
+    found = shown_twice(series, EPOCH, [there])
+    assert found.doubts is not None
+    assert found.doubts.tolist() == [0, 5 * SECOND, 5 * SECOND, 0]
+    assert shown_twice(series, bytes(16), [there]) is series, "another chain showed it once"
+    placed = replace(step, shown=None)
+    assert shown_twice(series, EPOCH, [placed]) is series, "an anchor has told them apart"
+
+
+def test_only_what_the_gateway_stamped_is_placed() -> None:
+    found = {
+        **placements([stamp(1, UNSET, 10, 10), stamp(2, FREE, 5, 20, boot=2)]),
+        **placements([stamp(3, UNSET, 10, 30), stamp(4, SYNC, 20, 140)]),
+    }
+    moves = Moves.of(list(found.values()))
+    gateway = np.array([START + at * SECOND for at in (9, 29, 29, 29)], np.int64)
+    times = np.array([*gateway[:2], START, gateway[3]], np.int64)
+    numbers = np.array([1, 3, 3, 9], np.int64)
+    placed = moves.times(times, gateway, numbers)
+    assert [(each - START) // SECOND for each in placed.tolist()] == [9, 129, 0, 29]
+    doubts = moves.doubts(placed, gateway, numbers)
+    known = found[3].uncertainty
+    assert doubts.tolist() == [UNBOUNDED, known, 0, 0]
+    rows = [Arrived(signal=SIGNAL, time=int(at), value=1.0) for at in times]
+    case = {"lot": ["09506000134352", "L-1"], "signals": [{"signal": SIGNAL}], "parameters": []}
+    (series,) = inputs_of(case, rows).series.values()
+    assert doubted(series, {bytes(16): moves}) is series, "no other epoch is placed"

@@ -17,10 +17,10 @@ from aggregator.model.binding.fact import FOREVER
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.master.equipment import SignalSpec, is_at
 from aggregator.model.master.lot import LotKey
-from aggregator.model.series import Series
+from aggregator.model.series import UNBOUNDED, Integers, Series
 from protocols.wire.reading import Nanoseconds
 
-RULE: Final = "window/2"
+RULE: Final = "window/3"
 """Id and version of this rule; a record names the one that it was made by."""
 
 
@@ -40,8 +40,8 @@ class Slice(NamedTuple):
     span: Span
     first: int
     stop: int
-    head: range
-    tail: range
+    head: Sequence[int]
+    tail: Sequence[int]
 
 
 class Unbound(NamedTuple):
@@ -90,6 +90,7 @@ def take(series: Series, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Se
     """Return the series of the given rows, in the order given."""
     return replace(
         series,
+        doubts=None if series.doubts is None else series.doubts[rows],
         times=series.times[rows],
         gateway_times=series.gateway_times[rows],
         values=series.values[rows],
@@ -146,16 +147,13 @@ def bind(
     """Bind the readings of ``series`` to the spans of a lot.
 
     ``uncertainty`` is that of the clock that stamped the readings; it counts only against bounds
-    that another clock stamped.
+    that another clock stamped. A reading that was placed has a doubt of its own.
     """
     series = in_order(series)
     times = series.times
     slices = []
     for span in when:
-        head, tail = (
-            _within(series, bound, _doubt(bound, spec, uncertainty))
-            for bound in (span.start, span.end)
-        )
+        head, tail = (_within(series, bound, spec, uncertainty) for bound in (span.start, span.end))
         first, stop = np.searchsorted(times, (span.start.time, span.end.time), side="left")
         slices.append(Slice(span, int(first), int(stop), head, tail))
     return Binding(series=series, slices=tuple(slices))
@@ -199,14 +197,37 @@ def nothing(spec: SignalSpec) -> Series:
     )
 
 
-def _doubt(bound: Bound, spec: SignalSpec, uncertainty: Nanoseconds) -> Nanoseconds:
-    return 0 if bound.clock == spec.clock_id else bound.uncertainty + uncertainty
-
-
-def _within(series: Series, bound: Bound, doubt: Nanoseconds) -> range:
+def _within(
+    series: Series, bound: Bound, spec: SignalSpec, uncertainty: Nanoseconds
+) -> Sequence[int]:
+    """Return the rows so near to a bound that the clocks do not decide."""
+    own = bound.clock == spec.clock_id
+    if series.doubts is not None:
+        return _placed_within(series, series.doubts, bound, uncertainty, own_clock=own)
+    doubt = 0 if own else bound.uncertainty + uncertainty
     if doubt <= 0 or not len(series):
         return range(0)
     first = np.searchsorted(series.times, bound.time - doubt, side="left")
     # An end that nobody has said stands at the greatest number there is: nothing is beyond it.
     stop = np.searchsorted(series.times, min(bound.time, 2**63 - 1 - doubt) + doubt, side="right")
     return range(int(first), int(stop))
+
+
+def _placed_within(
+    series: Series,
+    doubts: Integers,
+    bound: Bound,
+    uncertainty: Nanoseconds,
+    *,
+    own_clock: bool,
+) -> Sequence[int]:
+    """Return the rows near a bound where each reading has a doubt of its own.
+
+    What one clock stamped is apart from another by no more than it drifted between the two, and
+    that is the difference of both uncertainties: they count from the same anchor.
+    """
+    each = np.where(doubts > 0, doubts, uncertainty)
+    said = min(bound.uncertainty, UNBOUNDED)
+    doubt = np.abs(each - said) if own_clock else np.minimum(each, UNBOUNDED - said) + said
+    near = (doubt > 0) & (np.abs(series.times - bound.time) <= doubt)
+    return tuple(np.flatnonzero(near).tolist())

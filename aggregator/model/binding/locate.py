@@ -125,6 +125,8 @@ def survey(known: Known) -> Scene:
     carriers = presence(seen, known.rule.presence, through)
     for spec, dwells in carriers.dwells.items():
         doubt = uncertainty_of(known.chains, spec.key.gateway)
+        doubts = seen[spec].doubts
+        doubt = doubt if doubts is None else max(doubt, int(doubts.max(initial=0)))
         derived, strange = carrier_occupancy(dwells, spec, facts, doubt)
         facts += derived
         unknown += [(spec, dwell) for dwell in strange]

@@ -38,10 +38,10 @@ def lot_changes(
     An empty id is a fact too: the controller says that no lot is there. A BAD reading says
     nothing: where the same id follows, the run goes on; where another does, the run ended at the
     first BAD reading, and the time between belongs to nobody. The last fact has no end. ``series``
-    is in its one order (``binding.in_order``).
+    is in its one order (``binding.in_order``). A reading that was placed is as uncertain as that.
     """
-    runs: list[tuple[int, int | None, str]] = []  # start, end, text
-    doubtful: int | None = None  # time of the first BAD reading since the last valid one
+    runs: list[tuple[_At, _At | None, str]] = []  # start, end, text
+    doubtful: _At | None = None  # the first BAD reading since the last valid one
     for time, text in _texts(series):
         if text is None:
             doubtful = time if doubtful is None else doubtful
@@ -54,14 +54,14 @@ def lot_changes(
     return tuple(
         Fact(
             kind=FactKind.OCCUPANCY,
-            start=start,
-            end=end,
+            start=start.time,
+            end=None if end is None else end.time,
             authority=Authority.CONTROLLER,
             source=source_of(spec),
             equipment=spec.equipment,
-            lot=resolve(Said(text, spec.equipment, start, end)) if text else None,
+            lot=resolve(Said(text, spec.equipment, start.time, end and end.time)) if text else None,
             text=text,
-            uncertainty=uncertainty,
+            uncertainty=max(uncertainty, start.doubt, 0 if end is None else end.doubt),
             clock=spec.clock_id,
         )
         for start, end, text in runs
@@ -99,7 +99,14 @@ def resolver(lots: Iterable[LotKey], facts: Sequence[Fact]) -> Resolve:
     return resolve
 
 
-def _texts(series: Series) -> Iterator[tuple[int, str | None]]:
+class _At(NamedTuple):
+    """When a reading came, and how far that may be wrong where it was placed."""
+
+    time: Nanoseconds
+    doubt: Nanoseconds
+
+
+def _texts(series: Series) -> Iterator[tuple[_At, str | None]]:
     """Yield time and text wherever the text is another than before; None where it is BAD."""
     valid = series.present & (series.statuses != Status.BAD)
     texts = series.values.astype(object)  # a controller may count its lots by number
@@ -108,7 +115,8 @@ def _texts(series: Series) -> Iterator[tuple[int, str | None]]:
     changed[1:] = texts[1:] != texts[:-1]
     for row in np.flatnonzero(changed):
         text = texts[row]
-        yield int(series.times[row]), None if text is None else str(text).strip()
+        doubt = 0 if series.doubts is None else int(series.doubts[row])
+        yield _At(int(series.times[row]), doubt), None if text is None else str(text).strip()
 
 
 def source_of(spec: SignalSpec) -> str:

@@ -26,6 +26,7 @@ from aggregator.model.binding.locate import (
 )
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.binding.rule import Rule
+from aggregator.model.clock_doubt import shown_twice
 from aggregator.model.completeness import ChainSpan, Finding, check_completeness
 from aggregator.model.lab_result import ResultVersion
 from aggregator.model.master.equipment import SignalSpec
@@ -233,8 +234,12 @@ def _bound_parameters(
 
 def _bind(spec: SignalSpec, inputs: Inputs, windows: Sequence[Window]) -> Binding:
     through = horizon(inputs.chains, spec.key.gateway)
+    series = inputs.series.get(spec.key, nothing(spec))
+    for chain in inputs.chains:
+        if chain.steps and chain.gateway == spec.key.gateway:
+            series = shown_twice(series, chain.epoch, chain.steps)
     return bind(
-        inputs.series.get(spec.key, nothing(spec)),
+        series,
         tuple(_until(span, through, spec) for span in spans(windows, spec, inputs.lot.key)),
         spec,
         uncertainty_of(inputs.chains, spec.key.gateway),

@@ -29,6 +29,7 @@ from aggregator.service.binding.sightings import refresh
 from aggregator.service.binding.whereabouts import merged, offspring, plant_of
 from aggregator.service.context import Context
 from aggregator.store.base import Row, Transaction
+from aggregator.store.chains.clocks import settled
 from aggregator.store.segments.build import bundle_times
 from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import SECOND, Nanoseconds
@@ -208,17 +209,11 @@ async def _touched(
 async def _anchored(
     tx: Transaction, plant: Plant, bundles: Sequence[Row]
 ) -> dict[SignalSpec, list[Interval]]:
-    """Return the times, as they were sealed, that new time anchors tell more of."""
+    """Return the times that readings are moved to and from by what came of clocks in doubt."""
     if not bundles:
         return {}
-    low, high = bundles[0]["position"], bundles[-1]["position"]
-    found: dict[SignalSpec, list[Interval]] = {}
-    for row in await tx.fetch("rebinding.anchored", low=low, high=high):
-        times = Interval(row["start_time"], row["end_time"] + 1)
-        for spec in plant.signals:
-            if spec.key.gateway == row["gateway"]:
-                found.setdefault(spec, []).append(times)
-    return found
+    moved = await settled(tx, bundles[0]["position"], bundles[-1]["position"])
+    return {spec: moved[spec.key.gateway] for spec in plant.signals if spec.key.gateway in moved}
 
 
 async def _of_touched(

@@ -8,7 +8,7 @@ around them, however long the history before and behind is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from aggregator.model.binding.bind import in_order
@@ -26,6 +26,7 @@ from aggregator.service.facts import Touch, touch
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Row, Transaction
+from aggregator.store.chains.clocks import settled
 from aggregator.store.segments.build import open_bundles
 from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import Nanoseconds, TagRead
@@ -75,6 +76,13 @@ async def _advance(context: Context, tx: Transaction) -> None:
             await _name_again(context, tx, spec, times)
         else:
             await _see_again(context, tx, spec, times)
+    moved = await settled(tx, fresh[0]["position"], last)
+    for spec in specs:
+        for times in moved.get(spec.key.gateway, []):
+            if spec.role is SignalRole.LOT_ID:
+                await _name_again(context, tx, spec, times)
+            else:
+                await _see_again(context, tx, spec, await _forget(tx, spec, times))
     await tx.execute("sightings.advance", position=last + 1)
 
 
@@ -134,7 +142,7 @@ async def _position(tx: Transaction) -> int:
 
 
 async def _touched(
-    tx: Transaction, fresh: Iterable[Row], specs: list[SignalSpec]
+    tx: Transaction, fresh: Sequence[Row], specs: list[SignalSpec]
 ) -> list[tuple[SignalSpec, Interval]]:
     """Return of each signal the time that new bundles speak of: its readings' own, in them."""
     by_key = {spec.key: spec for spec in specs}
@@ -213,6 +221,18 @@ async def _see_again(context: Context, tx: Transaction, spec: SignalSpec, times:
         seen_at = Interval(stay.start, stay.start if stay.end is None else stay.end)
         for lot in sorted(await lots_in(tx, stay.carrier, seen_at)):
             await touch(tx, seen_at, equipment=None, lot=lot, why=Touch.READINGS)
+
+
+async def _forget(tx: Transaction, spec: SignalSpec, times: Interval) -> Interval:
+    """Forget the stays of a time that readings are moved to or from; return when they were."""
+    name, (start, end) = _name(spec), times
+    for row in await tx.fetch("sightings.touching", **name, low=start, high=end):
+        since, until = row["start_time"], row["end_time"]
+        await tx.execute("sightings.remove", **name, said=row["said"], start=since)
+        start, end = min(start, since), max(end, until)
+        for lot in sorted(await lots_in(tx, row["said"], Interval(since, until))):
+            await touch(tx, Interval(since, until), equipment=None, lot=lot, why=Touch.READINGS)
+    return Interval(start, end)
 
 
 async def _began(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Final, NamedTuple
 
-from aggregator.model.clock_doubt import clock_doubts, clock_steps
+from aggregator.model.clock_doubt import clock_steps
 from aggregator.model.completeness import ChainSpan, SettingsChange
 from aggregator.store.base import Row, Transaction
+from aggregator.store.chains.clocks import (
+    BUNDLE_SPAN_MAX,
+    doubted,
+    neighbours,
+    placed_between,
+    stamps_at,
+    touching,
+)
 from protocols.wire.bundle import split_bundle
-from protocols.wire.header import ClockState, Epoch, GatewayId, Header, decode_header
-from protocols.wire.reading import SECOND, Gap, Nanoseconds
+from protocols.wire.header import ClockState, Epoch, GatewayId, decode_header
+from protocols.wire.placement import Placement
+from protocols.wire.reading import Gap, Nanoseconds
 from protocols.wire.receipt import EpochState
 from protocols.wire.seal import peek
-
-BUNDLE_SPAN_MAX: Final = 86_400 * SECOND
-"""Longest time between a bundle's first and last reading that a look-up reckons with."""
 
 
 class StoredBundle(NamedTuple):
@@ -38,13 +43,16 @@ async def chains(
 ) -> list[ChainSpan]:
     """Return what is stored of each of a gateway's chains around ``[start, end)``, gateway time.
 
+    Gateway time is placed by time anchors where its clock was in doubt.
+
     A chain that ended before the window, or began after it, is left out; but where one ended
     within it, the opening of the next is there: it names the end, so nothing was cut off.
     """
     spans: list[ChainSpan] = []
     ended = False
+    placed = {each.epoch: each.placements for each in await doubted(tx, gateway, start, end)}
     for epoch in await tx.fetch("epochs.of_gateway", gateway=gateway):
-        run = await _run(tx, epoch["epoch_id"], start, end)
+        run = await _run(tx, epoch["epoch_id"], start, end, placed.get(epoch["epoch"], ()))
         if run is None and ended and await _is_open(tx, epoch):
             run = _OPENING
         if run is not None:
@@ -54,15 +62,36 @@ async def chains(
 
 
 async def clock_told(tx: Transaction, span: ChainSpan) -> ChainSpan:
-    """Return a span with what its headers tell of the clock where that was in doubt."""
-    headers = await _doubtful(tx, span)
-    return replace(
-        span,
-        doubts=clock_doubts([each for each in headers if each.number >= span.first]),
-        steps=tuple(
-            each for each in clock_steps(headers) if span.first <= each.number <= span.last
-        ),
-    )
+    """Return a span with where its clock was set back, judged at every bundle of it."""
+    epoch = await tx.fetch_one("epochs.by_key", gateway=span.gateway, epoch=span.epoch)
+    if epoch is None:
+        return span
+    run = {"epoch_id": epoch["epoch_id"], "first": span.first, "last": span.last}
+    pairs = [
+        await stamps_at(tx, epoch["epoch_id"], row["before"], row["number"])
+        for row in await tx.fetch("clocks.steps", **run)
+    ]
+    return replace(span, steps=tuple(step for pair in pairs for step in clock_steps(pair)))
+
+
+async def anchors(tx: Transaction, span: ChainSpan) -> tuple[StoredBundle, ...]:
+    """Return the synchronised bundles that place the outermost ones of a span, and lie outside.
+
+    At most one before it and one behind it: within it, those between decide.
+    """
+    epoch = await tx.fetch_one("epochs.by_key", gateway=span.gateway, epoch=span.epoch)
+    outermost = {each.stamp.number for each in span.placements}
+    found: list[StoredBundle] = []
+    if epoch is None or not outermost:
+        return ()
+    first = span.first if span.before is None else span.before
+    last = span.last if span.after is None else span.after
+    for number, side in ((first, 0), (last, 1)):
+        anchor = (await neighbours(tx, epoch["epoch_id"], number))[side]
+        if number in outermost and anchor is not None:
+            at = anchor.number
+            found += [each async for each in bundles(tx, span.gateway, span.epoch, at, at + 1)]
+    return tuple(found)
 
 
 async def bundles(
@@ -108,13 +137,17 @@ async def _is_open(tx: Transaction, epoch: Row) -> bool:
 
 
 async def _run(
-    tx: Transaction, epoch_id: int, start: Nanoseconds, end: Nanoseconds
+    tx: Transaction,
+    epoch_id: int,
+    start: Nanoseconds,
+    end: Nanoseconds,
+    placed: Sequence[Placement],
 ) -> tuple[int, int] | None:
     """Return the first and last bundle that say something of the window, None where none does.
 
     A bundle speaks of its readings, and of the time from the seal before it to its own.
     """
-    touching = await tx.fetch_one(
+    found = await tx.fetch_one(
         "bundles.touching",
         epoch_id=epoch_id,
         start=start,
@@ -122,23 +155,24 @@ async def _run(
         stop_longest=end + BUNDLE_SPAN_MAX,
     )
     sealed = await tx.fetch_one("bundles.sealed_between", epoch_id=epoch_id, start=start, stop=end)
-    numbers = [
-        row[name]
-        for row, names in ((touching, ("first", "last")), (sealed, ("first",)))
-        for name in names
-        if row is not None and row[name] is not None
-    ]
+    near = [each.stamp.number for each in touching(placed, start, end)]
+    times = {each.stamp.number: each.time(each.stamp.sealed_time) for each in placed}
+    touched = [*_numbers(found, "first", "last"), *near]
+    firsts = [*_numbers(sealed, "first"), *(n for n, time in times.items() if time >= start)]
+    lasts = [*_numbers(sealed, "last"), *(n for n, time in times.items() if time < end)]
+    numbers = [*touched, *(firsts and [min(firsts)])]
     if not numbers:
         return None  # the chain ended before the window
-    first, last = min(numbers), max(numbers)
-    if sealed is not None and sealed["last"] is not None:
-        last = max(last, sealed["last"])
-    touches = touching is not None and touching["first"] is not None
-    if not touches and first == 0:
+    first, last = min(numbers), max([*numbers, *lasts])
+    if not touched and first == 0:
         opening = await tx.fetch_one("bundles.one", epoch_id=epoch_id, number=0)
-        if opening is None or opening["sealed_time"] >= end:
+        if opening is None or (times[0] if 0 in times else opening["sealed_time"]) >= end:
             return None  # the chain began after the window
     return first, last
+
+
+def _numbers(row: Row | None, *names: str) -> list[int]:
+    return [row[name] for name in names if row is not None and row[name] is not None]
 
 
 async def _span(tx: Transaction, epoch: Row, first: int, last: int) -> ChainSpan:
@@ -155,6 +189,11 @@ async def _span(tx: Transaction, epoch: Row, first: int, last: int) -> ChainSpan
     one, other, start = ends[first], ends[last], ends[opening]
     if summary is None or one is None or other is None or start is None:
         raise LookupError(epoch_id)
+    placements = await placed_between(tx, epoch_id, opening, closing)
+    placed = {each.stamp.number: each for each in placements}
+    began = start["first_time"] if before is None else start["sealed_time"]
+    if opening in placed:
+        began = placed[opening].time(began) + (placed[opening].uncertainty or 0)
     return ChainSpan(
         gateway=epoch["gateway"],
         epoch=Epoch(epoch["epoch"]),
@@ -168,44 +207,16 @@ async def _span(tx: Transaction, epoch: Row, first: int, last: int) -> ChainSpan
         missing=await _missing(tx, epoch_id, opening, closing),
         forked=epoch["state"] == EpochState.CLOSED,
         head=epoch["head"],
-        sealed_from=start["first_time"] if before is None else start["sealed_time"],
-        sealed_through=epoch["sealed_through"],
+        sealed_from=began,
+        sealed_through=await _sealed_through(tx, epoch),
         uncertainty=summary["uncertainty"],
         clock=ClockState(summary["clock"]),
-        settings=await _settings(tx, epoch_id, first, last),
-        gaps=await _gaps(tx, epoch_id, first, closing),
+        settings=await _settings(tx, epoch_id, first, last, placed),
+        gaps=await _gaps(tx, epoch_id, first, closing, placed),
         readings=summary["readings"],
         bundles=summary["bundles"],
+        placements=placements,
     )
-
-
-async def _doubtful(tx: Transaction, span: ChainSpan) -> list[Header]:
-    """Return the headers that tell of the clock where it was in doubt, in order.
-
-    Those bundles, the one before each run of them, and the first behind it that is synchronised.
-    """
-    epoch = await tx.fetch_one("epochs.by_key", gateway=span.gateway, epoch=span.epoch)
-    if epoch is None:
-        return []
-    run_of = {"epoch_id": epoch["epoch_id"], "first": span.first, "stop": span.last + 1}
-    rows = await tx.fetch("bundles.clock_doubts", **run_of)
-    numbers = [row["number"] for row in rows]
-    ends = sorted(set(numbers) - {number - 1 for number in numbers})
-    wanted = {*numbers, *(number - 1 for number in numbers)}
-    for end in ends:
-        anchor = await tx.fetch_one("bundles.synchronised", epoch_id=epoch["epoch_id"], behind=end)
-        if anchor is not None:
-            wanted.add(anchor["number"])
-    found = []
-    for _, run in groupby(enumerate(sorted(wanted)), key=lambda each: each[1] - each[0]):
-        numbers = [number for _, number in run]
-        stored = bundles(tx, span.gateway, span.epoch, max(numbers[0], 0), numbers[-1] + 1)
-        found += [_header_of(each.data) async for each in stored]
-    return found
-
-
-def _header_of(data: bytes) -> Header:
-    return decode_header(peek(split_bundle(data).sealed_header).payload)
 
 
 async def _missing(tx: Transaction, epoch_id: int, first: int, last: int) -> tuple[range, ...]:
@@ -214,16 +225,35 @@ async def _missing(tx: Transaction, epoch_id: int, first: int, last: int) -> tup
 
 
 async def _settings(
-    tx: Transaction, epoch_id: int, first: int, last: int
+    tx: Transaction, epoch_id: int, first: int, last: int, placed: Mapping[int, Placement]
 ) -> tuple[SettingsChange, ...]:
     rows = await tx.fetch("bundles.settings_changes", epoch_id=epoch_id, first=first, stop=last + 1)
-    return tuple(SettingsChange(row["sealed_time"], row["settings_hash"]) for row in rows)
+    return tuple(
+        SettingsChange(_time(placed, row["number"], row["sealed_time"]), row["settings_hash"])
+        for row in rows
+    )
 
 
-async def _gaps(tx: Transaction, epoch_id: int, first: int, last: int) -> tuple[Gap, ...]:
+async def _gaps(
+    tx: Transaction, epoch_id: int, first: int, last: int, placed: Mapping[int, Placement]
+) -> tuple[Gap, ...]:
     """Return the gaps that bundles declare; one after the window may declare one within it."""
     rows = await tx.fetch("bundles.with_gaps", epoch_id=epoch_id, first=first, stop=last + 1)
     found: list[Gap] = []
     for row in rows:
-        found.extend(_header_of(row["bytes"]).gaps)
+        gaps = decode_header(peek(split_bundle(row["bytes"]).sealed_header).payload).gaps
+        placement = placed.get(row["number"])
+        found += gaps if placement is None else (placement.gap(gap) for gap in gaps)
     return tuple(found)
+
+
+async def _sealed_through(tx: Transaction, epoch: Row) -> Nanoseconds:
+    """Return the time up to which a chain is certainly sealed: that of its contiguous head."""
+    through: Nanoseconds = epoch["sealed_through"]
+    for placed in await placed_between(tx, epoch["epoch_id"], epoch["head"], epoch["head"]):
+        through = placed.time(through) - (placed.uncertainty or 0)
+    return through
+
+
+def _time(placed: Mapping[int, Placement], number: int, time: Nanoseconds) -> Nanoseconds:
+    return placed[number].time(time) if number in placed else time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -120,7 +120,8 @@ def _joined(arrays: Sequence[npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
 def chosen(series: Series, order: npt.NDArray[np.intp]) -> Series:
     """Return the readings at these places of a series, in this order."""
     arrays = {name: getattr(series, name)[order] for name in _ARRAYS}
-    return Series(key=series.key, kind=series.kind, epoch_ids=series.epoch_ids, **arrays)
+    doubts = None if series.doubts is None else series.doubts[order]
+    return replace(series, doubts=doubts, **arrays)
 
 
 def empty_series(key: SignalKey, kind: Kind) -> Series:

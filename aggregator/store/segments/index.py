@@ -2,18 +2,25 @@
 
 A record never waits for the index: what no segment covers is read from the bundles themselves, and
 the answer is the same. All numbers of a series come from verified bundles whose columns hold.
+Segments have the times as they were sealed: what a gateway stamped whose clock was not synchronised
+is placed when it is read, for the anchor may come long after.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from aggregator.model.gaps import merged
+from aggregator.model.placing import Moves
+from aggregator.model.placing import doubted as doubted_series
 from aggregator.model.series import Series, SignalKey
 from aggregator.store.base import Row, Transaction
+from aggregator.store.chains.clocks import doubted
 from aggregator.store.segments.assemble import (
     EpochPart,
     Joiner,
@@ -29,8 +36,9 @@ from aggregator.store.segments.build import (
     times_between,
 )
 from aggregator.store.segments.codec import Part, Shared, decode_column
+from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
-from protocols.wire.reading import Kind, Nanoseconds, SignalName
+from protocols.wire.reading import SECOND, Kind, Nanoseconds, SignalName
 
 
 class SignalRow(NamedTuple):
@@ -62,22 +70,33 @@ class ReadingIndex:
         has an empty series. Raises ConflictError where a signal changed between kinds that cannot
         be compared.
         """
+        moved = await _moved(tx, keys, start, end)
+        return await self._window(tx, keys, Interval(start, end), moved)
+
+    async def _window(
+        self,
+        tx: Transaction,
+        keys: Sequence[SignalKey],
+        times: Interval,
+        moved: Mapping[GatewayId, _Moved],
+    ) -> dict[SignalKey, Series]:
         silent: dict[SignalKey, Kind] = {}
-        stored: list[_StoredColumn] = []
+        stored: dict[tuple[int, int], _StoredColumn] = {}
         shared: dict[int, bytes] = {}
-        async for signal, columns in _columns(tx, keys, start, end):
+        async for signal, columns in _everywhere(tx, keys, times, moved):
             silent[signal.key] = signal.kind
-            stored += [
-                _StoredColumn(signal.key, row["epoch"], row["segment_id"], row["data"])
-                for row in columns
-            ]
-        for segment_id in {column.segment_id for column in stored}:
+            for row in columns:
+                stored[row["signal_id"], row["segment_id"]] = _StoredColumn(
+                    signal.key, row["epoch"], row["segment_id"], row["data"]
+                )
+        for segment_id in {column.segment_id for column in stored.values()}:
             segment = await tx.fetch_one("segments.shared", segment_id=segment_id)
             shared[segment_id] = b"" if segment is None else segment["shared"]
         tail = await self._tail_parts(tx, keys)
         for key, each in tail:
             silent.setdefault(key, each.part.kind)
-        found = await asyncio.to_thread(_read, stored, shared, tail, start, end)
+        moves = {gateway: each.moves for gateway, each in moved.items()}
+        found = await asyncio.to_thread(_read, stored.values(), shared, tail, times, moves)
         return {
             key: found[key] if key in found else empty_series(key, silent[key])
             for key in keys
@@ -100,7 +119,10 @@ class ReadingIndex:
         return sorted(found)
 
     async def latest(self, tx: Transaction, gateway: GatewayId) -> dict[SignalName, Series]:
-        """Return the newest reading of each signal of a gateway, as a series of one."""
+        """Return the newest reading of each signal of a gateway, as a series of one.
+
+        By the times as they were sealed: what came last is asked for, not when it was.
+        """
         newest: dict[SignalName, int] = {}
         for row in await tx.fetch("segments.latest", gateway=gateway):
             name = SignalName(row["signal"])
@@ -114,7 +136,8 @@ class ReadingIndex:
             return {}
         found = {}
         for name, time in newest.items():
-            series = await self.series(tx, SignalKey(gateway, name), time, time + 1)
+            signal = SignalKey(gateway, name)
+            series = (await self._window(tx, [signal], Interval(time, time + 1), {})).get(signal)
             if series is not None and len(series):
                 found[name] = chosen(series, np.array([len(series) - 1]))
         return found
@@ -201,6 +224,49 @@ class _StoredColumn(NamedTuple):
     data: bytes
 
 
+class _Moved(NamedTuple):
+    """How a gateway's bundles are placed, and when those were said to be that are in a window."""
+
+    moves: Mapping[bytes, Moves]  # by epoch
+    recorded: Sequence[tuple[Nanoseconds, Nanoseconds]]
+
+
+async def _moved(
+    tx: Transaction, keys: Sequence[SignalKey], start: Nanoseconds, end: Nanoseconds
+) -> dict[GatewayId, _Moved]:
+    """Return what was placed around a window, of the gateways whose clock was in doubt there."""
+    found: dict[GatewayId, _Moved] = {}
+    for gateway in dict.fromkeys(key.gateway for key in keys):
+        epochs = [each for each in await doubted(tx, gateway, start, end) if each.placements]
+        if epochs:
+            stamps = (placed.stamp for each in epochs for placed in each.placements)
+            found[gateway] = _Moved(
+                {each.epoch: Moves.of(each.placements) for each in epochs},
+                merged((each.first_time - _NEAR, each.last_time + _NEAR) for each in stamps),
+            )
+    return found
+
+
+async def _everywhere(
+    tx: Transaction,
+    keys: Sequence[SignalKey],
+    times: Interval,
+    moved: Mapping[GatewayId, _Moved],
+) -> AsyncIterator[tuple[_Signal, list[Row]]]:
+    """Yield the signals and their columns in the window, and where readings of it were sealed."""
+    async for found in _columns(tx, keys, *times):
+        yield found
+    for gateway, each in moved.items():
+        own = [key for key in keys if key.gateway == gateway]
+        for start, end in each.recorded:
+            async for found in _columns(tx, own, start, end):
+                yield found
+
+
+_NEAR: Final = 3_600 * SECOND
+"""Bundles no further apart are looked for at once."""
+
+
 async def _columns(
     tx: Transaction, keys: Sequence[SignalKey], start: Nanoseconds, end: Nanoseconds
 ) -> AsyncIterator[tuple[_Signal, list[Row]]]:
@@ -247,8 +313,8 @@ def _read(
     stored: Iterable[_StoredColumn],
     shared: Mapping[int, bytes],
     tail: Iterable[tuple[SignalKey, EpochPart]],
-    start: Nanoseconds,
-    end: Nanoseconds,
+    times: Interval,
+    moves: Mapping[GatewayId, Mapping[bytes, Moves]],
 ) -> dict[SignalKey, Series]:
     """Return the readings in the window of every signal that has one."""
     opened = {segment_id: Shared(data) for segment_id, data in shared.items()}
@@ -261,8 +327,17 @@ def _read(
     ]
     found: dict[SignalKey, list[EpochPart]] = {}
     for key, whole in [*parts, *tail]:
-        part = times_between(whole.part, start, end)
+        own = moves.get(key.gateway, {}).get(whole.epoch)
+        part = times_between(whole.part if own is None else _placed(whole.part, own), *times)
         if len(part):
             found.setdefault(key, []).append(EpochPart(epoch=whole.epoch, part=part))
     joiner = Joiner()
-    return {key: series_of(key, several, joiner) for key, several in found.items()}
+    series = {key: series_of(key, several, joiner) for key, several in found.items()}
+    return {
+        key: doubted_series(each, moves[key.gateway]) if key.gateway in moves else each
+        for key, each in series.items()
+    }
+
+
+def _placed(part: Part, moves: Moves) -> Part:
+    return replace(part, times=moves.times(part.times, part.gateway_times, part.numbers))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from aggregator.model.binding.fact import FOREVER
+from aggregator.model.clock_doubt import clock_doubts
 from aggregator.model.completeness import ChainSpan, Finding
 from aggregator.model.record.batch_record import Earlier, SealResult
 from aggregator.model.record.circumstances import RevokedKey
@@ -50,13 +51,13 @@ def chains(
 
 
 def _clock(span: ChainSpan) -> Iterator[Item]:
-    """Yield where a chain's clock was not synchronised, with its correction, and set back."""
+    """Yield where a chain's clock was not synchronised, how it was placed, and where set back."""
     epoch = {"epoch": span.epoch.hex()}
-    if not span.doubts and span.clock is not ClockState.SYNCHRONISED:
+    placed = [each for each in span.placements if span.first <= each.stamp.number <= span.last]
+    if not placed and span.clock is not ClockState.SYNCHRONISED:
         details = {**epoch, "state": span.clock.name.lower()}
         yield Item(kind=Kind.CLOCK, subject=span.gateway, details=details)
-    for doubt in span.doubts:
-        found = doubt.correction
+    for doubt in clock_doubts(placed):
         yield Item(
             kind=Kind.CLOCK,
             subject=span.gateway,
@@ -67,9 +68,9 @@ def _clock(span: ChainSpan) -> Iterator[Item]:
                 "state": doubt.state.name.lower(),
                 "first": doubt.first,
                 "last": doubt.last,
-                "anchor": None if found is None else found.anchor,
-                "correction_ns": None if found is None else found.time,
-                "uncertainty_ns": None if found is None else found.uncertainty,
+                "anchor": doubt.anchor,
+                "correction_ns": None if doubt.anchor is None else doubt.shift,
+                "uncertainty_ns": doubt.uncertainty,
             },
         )
     for step in span.steps:

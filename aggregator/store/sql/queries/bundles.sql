@@ -2,10 +2,10 @@
 -- What the header of a verified bundle says.
 INSERT INTO bundles (position, epoch_id, number, leaf, previous, kid, first_reading, readings,
     first_time, last_time, sealed_time, record_time, clock_state, clock_uncertainty,
-    settings_hash, gaps, wrong)
+    clock_floor, boot, sealed_monotonic, settings_hash, gaps, wrong)
 VALUES (:position, :epoch_id, :number, :leaf, :previous, :kid, :first_reading, :readings,
     :first_time, :last_time, :sealed_time, :record_time, :clock_state, :clock_uncertainty,
-    :settings_hash, :gaps, 0);
+    :clock_floor, :boot, :sealed_monotonic, :settings_hash, :gaps, 0);
 
 -- name: bundles.add_bytes
 -- A verified bundle, exactly as it came.
@@ -51,20 +51,23 @@ WHERE b.epoch_id = :epoch_id AND b.number >= :first AND b.number < :stop AND b.g
 ORDER BY b.number;
 
 -- name: bundles.touching
--- The first and last bundle with readings in a window of gateway time.
+-- The first and last bundle with readings in a window of gateway time, by a synchronised clock.
 SELECT MIN(number) AS first, MAX(number) AS last FROM bundles
-WHERE epoch_id = :epoch_id AND last_time >= :start AND last_time < :stop_longest
+WHERE epoch_id = :epoch_id AND clock_state = 2 AND last_time >= :start AND last_time < :stop_longest
     AND first_time < :stop;
 
 -- name: bundles.sealed_between
--- The first bundle sealed from a time on, and the last one sealed before another.
+-- The first bundle sealed from a time on by a synchronised clock, and the last one sealed before
+-- another.
 SELECT
-    (SELECT MIN(number) FROM bundles WHERE epoch_id = :epoch_id AND sealed_time =
+    (SELECT MIN(number) FROM bundles
+     WHERE epoch_id = :epoch_id AND clock_state = 2 AND sealed_time =
         (SELECT MIN(sealed_time) FROM bundles
-         WHERE epoch_id = :epoch_id AND sealed_time >= :start)) AS first,
-    (SELECT MAX(number) FROM bundles WHERE epoch_id = :epoch_id AND sealed_time =
+         WHERE epoch_id = :epoch_id AND clock_state = 2 AND sealed_time >= :start)) AS first,
+    (SELECT MAX(number) FROM bundles
+     WHERE epoch_id = :epoch_id AND clock_state = 2 AND sealed_time =
         (SELECT MAX(sealed_time) FROM bundles
-         WHERE epoch_id = :epoch_id AND sealed_time < :stop)) AS last;
+         WHERE epoch_id = :epoch_id AND clock_state = 2 AND sealed_time < :stop)) AS last;
 
 -- name: bundles.neighbours
 -- The nearest bundles stored before one number and after another.
@@ -75,22 +78,9 @@ SELECT
 -- name: bundles.summary
 -- What a run of bundles says together.
 SELECT COUNT(*) AS bundles, CAST(COALESCE(SUM(readings), 0) AS BIGINT) AS readings,
-    MAX(clock_uncertainty) AS uncertainty, MIN(clock_state) AS clock
+    MAX(CASE WHEN clock_state = 2 THEN clock_uncertainty ELSE 0 END) AS uncertainty,
+    MIN(clock_state) AS clock
 FROM bundles WHERE epoch_id = :epoch_id AND number >= :first AND number < :stop;
-
--- name: bundles.clock_doubts
--- The bundles of a run whose clock was not synchronised, or that were sealed at an earlier time than
--- the one before.
-SELECT number FROM (
-    SELECT number, clock_state, sealed_time, LAG(sealed_time) OVER (ORDER BY number) AS before
-    FROM bundles WHERE epoch_id = :epoch_id AND number >= :first - 1 AND number < :stop
-) AS neighbours
-WHERE number >= :first AND (clock_state < 2 OR sealed_time < before) ORDER BY number;
-
--- name: bundles.synchronised
--- The first bundle behind another whose clock was synchronised.
-SELECT number FROM bundles
-WHERE epoch_id = :epoch_id AND number > :behind AND clock_state = 2 ORDER BY number LIMIT 1;
 
 -- name: bundles.holes
 -- The numbers before and after each hole in a run of bundles.
@@ -101,7 +91,7 @@ SELECT before, number FROM (
 
 -- name: bundles.settings_changes
 -- Where the settings in force changed within a run of bundles; its first bundle is one.
-SELECT sealed_time, settings_hash FROM (
+SELECT number, sealed_time, settings_hash FROM (
     SELECT number, sealed_time, settings_hash,
         LAG(settings_hash) OVER (ORDER BY number) AS before
     FROM bundles WHERE epoch_id = :epoch_id AND number >= :first AND number < :stop

@@ -49,18 +49,3 @@ ORDER BY since, gtin, lot LIMIT :count;
 -- name: rebinding.caught_up
 -- A lot was assembled from all that had come by a mark.
 DELETE FROM overtaken WHERE gtin = :gtin AND lot = :lot AND mark <= :mark;
-
--- name: rebinding.anchored
--- The stretches whose clock was in doubt, up to one of some bundles in which it was synchronised.
-SELECT e.gateway, MIN(d.first_time) AS start_time, MAX(d.sealed_time) AS end_time
-FROM bundles a JOIN epochs e ON e.epoch_id = a.epoch_id
-    JOIN bundles p ON p.epoch_id = a.epoch_id AND p.number = (
-        SELECT MAX(b.number) FROM bundles b
-        WHERE b.epoch_id = a.epoch_id AND b.number < a.number
-    )
-    JOIN bundles d ON d.epoch_id = a.epoch_id AND d.number < a.number AND d.number > COALESCE((
-        SELECT MAX(s.number) FROM bundles s
-        WHERE s.epoch_id = a.epoch_id AND s.number < a.number AND s.clock_state = 2
-    ), -1)
-WHERE a.position BETWEEN :low AND :high AND a.clock_state = 2 AND p.clock_state < 2
-GROUP BY e.gateway, a.position;

@@ -38,7 +38,7 @@ VALUES (:segment_id, :signal_id, :readings, :first_time, :last_time, :data);
 
 -- name: segments.columns_between
 -- What segments hold of a signal in a window of time.
-SELECT c.segment_id, s.epoch_id, e.epoch, c.data
+SELECT c.signal_id, c.segment_id, s.epoch_id, e.epoch, c.data
 FROM segment_columns c JOIN segments s ON s.segment_id = c.segment_id
 JOIN epochs e ON e.epoch_id = s.epoch_id
 WHERE c.signal_id = :signal_id AND c.last_time >= :start AND c.first_time < :stop

@@ -50,6 +50,18 @@ WHERE gateway = :gateway AND signal = :signal AND said = :said
     AND end_time >= :low AND start_time <= :high
 ORDER BY start_time;
 
+-- name: sightings.touching
+-- The stays that a signal saw any part of in a time; none began longer before it than the longest
+-- stay is, so that no more than these are looked at.
+SELECT said, start_time, end_time FROM sightings
+WHERE gateway = :gateway AND signal = :signal AND end_time >= :low AND start_time <= :high
+    AND start_time >= :low - COALESCE((
+        SELECT end_time - start_time FROM sightings
+        WHERE gateway = :gateway AND signal = :signal
+        ORDER BY end_time - start_time DESC LIMIT 1
+    ), 0)
+ORDER BY start_time, said;
+
 -- name: sightings.within
 -- Sightings of a signal that began within a time.
 SELECT said, start_time, end_time FROM sightings
