@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aggregator.app import configure_log, make_store, open_context, run
-from aggregator.cli import master, record, shell, users, whole
+from aggregator.cli import config, master, record, shell, users, whole
 from aggregator.cli.shell import AsJson, SettingsFile, Why
 from aggregator.errors import AggregatorError
 from aggregator.service import gateways
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 gateway_app = typer.Typer(help="Register gateways, their keys and their epochs.")
 app.add_typer(gateway_app, name="gateway", no_args_is_help=True)
+gateway_app.add_typer(config.app, name="config", no_args_is_help=True)
 app.add_typer(master.app, name="master", no_args_is_help=True)
 app.add_typer(record.app, name="record", no_args_is_help=True)
 app.add_typer(users.app, name="user", no_args_is_help=True)

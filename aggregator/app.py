@@ -28,6 +28,7 @@ from aggregator.ingest.intake import Intake
 from aggregator.ingest.link import BrokerLink, take_messages
 from aggregator.ops.events.delivery import Delivery
 from aggregator.ops.rebinder import Rebinder
+from aggregator.ops.rollouts import Rollouts
 from aggregator.service.context import Context
 from aggregator.service.integration.receivers import keep_broker
 from aggregator.service.master.dictionary import adopt
@@ -125,6 +126,7 @@ async def _work(context: Context, stopped: asyncio.Event) -> None:
                 Checkpointer(store, keys, clock, settings.log).run(), name="checkpoints"
             ),
             group.create_task(Rebinder(context).run(), name="rebinder"),
+            group.create_task(Rollouts(context, link).run(), name="settings"),
             *_deliveries(group, context, link),
             group.create_task(_serve(context, stopped), name="web"),
         ]

@@ -41,6 +41,8 @@ PERSONAL: Final = {
     ("POST", "/reviews/{gtin}/{lot}/signatures"),
     ("POST", "/unended/{fact_id}"),
     ("POST", "/records/{gtin}/{lot}/entries"),
+    ("POST", "/gateways/settings"),
+    ("POST", "/gateways/settings/{rollout}/halt"),
     *(
         ("POST", f"/records/{{gtin}}/{{lot}}/entries/{{entry}}/{do}")
         for do in ("check", "corrections")

@@ -23,4 +23,14 @@ async def read_gateways(context: ContextOf, actor: Caller) -> dict[str, Any]:
 def shown(gateway: GatewayHealth) -> dict[str, Any]:
     """Return a gateway's health as the API shows it, with words for states."""
     sources = [asdict(source) | {"state": source.state.name.lower()} for source in gateway.sources]
-    return asdict(gateway) | {"state": gateway.state.name.lower(), "sources": sources}
+    words: dict[str, Any] = {
+        "state": gateway.state.name.lower(),
+        "sources": sources,
+        "settings": None,
+    }
+    if (said := gateway.settings) is not None:
+        words["settings"] = asdict(said) | {
+            "hash": said.hash.hex(),
+            "state": said.state.name.lower(),
+        }
+    return asdict(gateway) | words

@@ -56,6 +56,7 @@ class BrokerLink:
         self._arrived = asyncio.Event()
         self._client: Client | None = None
         self.connected = asyncio.Event()
+        self.connections = 0  # so far
         self.refused: set[int] = set()  # ids of messages of this connection that may not be sent
 
     async def run(self, on_connect: Callable[[], Awaitable[Sequence[OutgoingReceipt]]]) -> None:
@@ -70,6 +71,7 @@ class BrokerLink:
                     self._client, failures = connection.client, 0
                     self.refused.clear()
                     self.connected.set()
+                    self.connections += 1
                     metrics.CONNECTED.set(1)
                     _log.info("the broker is connected", version=connection.version.name)
                     lost = False
@@ -123,6 +125,13 @@ class BrokerLink:
                 topic(receipt.gateway, Channel.RECEIPT), receipt.data, qos=1, retain=True
             )
             metrics.RECEIPTS.inc()
+
+    def retain(self, name: str, data: bytes) -> bool:
+        """Give a message to the broker to keep; False without a connection."""
+        if self._client is None:
+            return False
+        self._client.publish(name, data, qos=1, retain=True)
+        return True
 
     async def send(self, messages: Sequence[tuple[str, bytes]], *, timeout_seconds: float) -> int:
         """Publish (topic, payload) pairs in order and return how many the broker has taken."""

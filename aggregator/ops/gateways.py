@@ -14,7 +14,7 @@ from aggregator.access.roles import Act, Actor, require
 from aggregator.service.context import Context
 from aggregator.store.base import Row
 from protocols.wire.errors import WireError
-from protocols.wire.life import Life, LifeKind, SourceHealth, SourceState, open_life
+from protocols.wire.life import Life, LifeKind, SettingsReport, SourceHealth, SourceState, open_life
 from protocols.wire.reading import SECOND, Nanoseconds
 from protocols.wire.receipt import EpochState
 from protocols.wire.seal import PublicKey
@@ -61,18 +61,44 @@ class GatewayHealth:
     version: str  # of the agent
     sources: tuple[SourceHealth, ...]
     quarantined: tuple[Quarantined, ...]
+    settings: SettingsReport | None  # as it said last; None where it does not say
+    wanted: WantedSettings | None  # what the aggregator gave it last; None: nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedSettings:
+    """The newest version of settings for a gateway, and what has become of it."""
+
+    version: int
+    state: str  # aggregator.model.rollout.VersionState
+    why: str
+    rollout: str
 
 
 async def health(context: Context, actor: Actor) -> list[GatewayHealth]:
     """Return every gateway's health, worst first, then by name."""
     require(actor, Act.READ_GATEWAYS)
+    return sorted(await every(context), key=lambda gateway: (-gateway.state, gateway.gateway))
+
+
+async def every(context: Context) -> list[GatewayHealth]:
+    """Return every gateway's health, by name."""
     async with context.store.read() as tx:
         rows = await tx.fetch("health.gateways")
         keys = await tx.fetch("health.keys")
         refused = await tx.fetch("health.quarantine")
+        given = {row["gateway"]: row for row in await tx.fetch("settings.newest")}
     now = context.clock.now()
-    found = [_health(row, _life(row, keys), _quarantined(row, refused), now) for row in rows]
-    return sorted(found, key=lambda gateway: (-gateway.state, gateway.gateway))
+    return [
+        _health(
+            row,
+            _life(row, keys),
+            _quarantined(row, refused),
+            _wanted(given.get(row["gateway"])),
+            now,
+        )
+        for row in rows
+    ]
 
 
 async def log_state(context: Context, actor: Actor) -> Row:
@@ -109,8 +135,20 @@ def _quarantined(row: Row, refused: list[Row]) -> tuple[Quarantined, ...]:
     )
 
 
+def _wanted(row: Row | None) -> WantedSettings | None:
+    if row is None:
+        return None
+    return WantedSettings(
+        version=row["version"], state=row["state"], why=row["why"], rollout=row["rollout"]
+    )
+
+
 def _health(
-    row: Row, life: Life | None, quarantined: tuple[Quarantined, ...], now: Nanoseconds
+    row: Row,
+    life: Life | None,
+    quarantined: tuple[Quarantined, ...],
+    wanted: WantedSettings | None,
+    now: Nanoseconds,
 ) -> GatewayHealth:
     heard = max(row["life_time"] or 0, row["head_time"] or 0)
     head = -1 if row["head"] is None else row["head"]
@@ -125,6 +163,8 @@ def _health(
         waiting=row["waiting"] or 0,
         behind=max(0, life.head - head) if life is not None and same_epoch else 0,
         quarantined=quarantined,
+        settings=None if life is None else life.settings,
+        wanted=wanted,
         **_said(life),
     )
 

@@ -22,6 +22,7 @@ from aggregator.model.signature import Meaning
 from aggregator.ops.gateways import GatewayState
 from aggregator.service.approval.sensitive import (
     AddReceiver,
+    ApplySettings,
     CreateAccount,
     ExportRecord,
     GiveToken,
@@ -41,6 +42,7 @@ WEB = Path(pages.__file__).parent
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in WEB.glob("templates/*.html")}
 SENSITIVE = (
     AddReceiver,
+    ApplySettings,
     CreateAccount,
     ExportRecord,
     GiveToken,

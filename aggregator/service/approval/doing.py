@@ -10,6 +10,7 @@ from aggregator.service.access import accounts, people, tokens
 from aggregator.service.access.accounts import Issued, Wanted
 from aggregator.service.approval.sensitive import (
     AddReceiver,
+    ApplySettings,
     CreateAccount,
     EndAccount,
     ExportRecord,
@@ -22,6 +23,7 @@ from aggregator.service.approval.sensitive import (
 )
 from aggregator.service.context import Context
 from aggregator.service.integration import receivers
+from aggregator.service.rollout.offer import approve_in
 from aggregator.store.base import Transaction
 
 
@@ -42,10 +44,10 @@ async def prepared(context: Context, act: Sensitive) -> Do | None:
     match act:
         case CreateAccount() | ResetAccount():
             return await _opening(context, act)
-        case EndAccount() | UnlockAccount() | SetRoles() | GiveToken() | AddReceiver():
-            return _changing(context, act)
         case ExportRecord() | OpenExchange():
             return None
+        case _:
+            return _changing(context, act)
 
 
 async def _opening(context: Context, act: CreateAccount | ResetAccount) -> Do:
@@ -64,7 +66,7 @@ async def _opening(context: Context, act: CreateAccount | ResetAccount) -> Do:
     return do
 
 
-_Change = EndAccount | UnlockAccount | SetRoles | GiveToken | AddReceiver
+_Change = EndAccount | UnlockAccount | SetRoles | GiveToken | AddReceiver | ApplySettings
 
 
 def _changing(context: Context, act: _Change) -> Do:
@@ -85,6 +87,8 @@ def _changing(context: Context, act: _Change) -> Do:
                 told = receivers.Wanted(name=act.name, url=act.url, types=frozenset(act.types))
                 _, text = await receivers.add_in(context, tx, by, told, why=why)
                 return Handed(token=text)
+            case ApplySettings():
+                await approve_in(context, tx, by, act.rollout, act.document, why=why)
         return Handed()
 
     return do

@@ -86,6 +86,16 @@ class AddReceiver(_Sensitive):
     types: Annotated[tuple[EventType, ...], Field(description="Types of events; none: all.")] = ()
 
 
+class ApplySettings(_Sensitive):
+    """Gateways take settings that were offered to them, those first that go first."""
+
+    kind: Literal["apply_settings"]
+    rollout: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    document: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Hash of the settings.")]
+    gateways: Annotated[tuple[str, ...], Field(min_length=1)]
+    canary: Annotated[tuple[str, ...], Field(description="Those that go first.")] = ()
+
+
 class CreateAccount(_Sensitive):
     """A new account."""
 
@@ -142,7 +152,8 @@ Sensitive = Annotated[
     | EndAccount
     | UnlockAccount
     | SetRoles
-    | GiveToken,
+    | GiveToken
+    | ApplySettings,
     Field(discriminator="kind"),
 ]
 PARSE: Final[TypeAdapter[Sensitive]] = TypeAdapter(Sensitive)
@@ -168,12 +179,16 @@ def asks(act: Sensitive) -> Act:
             return Act.APPROVE_EXPORT
         case AddReceiver():
             return Act.MANAGE_RECEIVERS
+        case ApplySettings():
+            return Act.MANAGE_GATEWAYS
         case _:
             return Act.MANAGE_ACCESS
 
 
 def decides(act: Sensitive) -> Act:
     """Return what the second person must be allowed to do."""
+    if isinstance(act, ApplySettings):
+        return Act.MANAGE_GATEWAYS
     return Act.APPROVE_EXPORT if isinstance(act, _OUT) else Act.APPROVE_ACCESS
 
 

@@ -1,0 +1,1 @@
+"""Settings for gateways: offered, approved, and followed until they are in force."""
