@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import json
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,13 +55,28 @@ def load(path: Path, overlay: Overlay | None = None, *, version: int = 0) -> Loa
     return Loaded(settings, load_sources(settings, path), version)
 
 
-def load_sources(settings: Settings, path: Path) -> tuple[Source, ...]:
-    """Return the sources of the settings file ``path``; SettingsFileError names every problem."""
+class SignalTable(NamedTuple):
+    """Signals as they stand in a file, a row a signal, not judged yet."""
+
+    place: str  # what names it in a message: the file, or a sheet of it
+    header: int  # number of the row that names the columns
+    columns: Sequence[str]
+    rows: Sequence[tuple[int, Sequence[str]]]  # number and cells
+
+
+def load_sources(
+    settings: Settings, path: Path, tables: Mapping[str, SignalTable] | None = None
+) -> tuple[Source, ...]:
+    """Return the sources of the settings file ``path``; SettingsFileError names every problem.
+
+    A source whose name is in ``tables`` has the signals there, whatever its ``signals_csv`` holds.
+    """
     found: list[Source] = []
     wrong: list[str] = []
     for at, source in enumerate(settings.source):
+        table = (tables or {}).get(source.name)
         try:
-            found.append(_load(source, f"{path}: source[{at}]", path.absolute().parent))
+            found.append(_load(source, f"{path}: source[{at}]", path.absolute().parent, table))
         except SettingsFileError as error:
             wrong += error.problems
     names = [source.name for source in found]
@@ -109,54 +124,57 @@ def dictionary_hash(sources: Sequence[Source]) -> bytes:
     return hashlib.sha256(dictionary(sources)).digest()
 
 
-def _load(source: SourceSettings, where: str, folder: Path) -> Source:
+def read_csv(path: Path) -> SignalTable:
+    """Return the rows of a CSV file; SettingsFileError where it cannot be read as one."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            columns = next(reader, [])
+            rows = [(reader.line_num, row) for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsFileError((f"{path}: cannot be read as CSV in UTF-8: {error}",)) from error
+    return SignalTable(place=str(path), header=1, columns=columns, rows=rows)
+
+
+def _load(source: SourceSettings, where: str, folder: Path, table: SignalTable | None) -> Source:
     try:
         spec = load_driver(source.driver)
     except SettingsError as error:
         raise SettingsFileError((f"{where}.driver: {error}; {error.hint}",)) from error
     data = root_paths(spec.settings, source.model_extra or {}, folder)
-    rows: list[int] = []
     if source.signals_csv is not None:
         if "signals" in data:
             raise SettingsFileError(
                 (f"{where}: has both signals and signals_csv; keep one of them",)
             )
-        data["signals"], rows = _read_csv(source.signals_csv, spec, where)
+        table = table or read_csv(source.signals_csv)
+        data["signals"] = _signals(table, spec, where)
     try:
         settings = spec.settings.model_validate(data)
     except ValidationError as error:
         named = f"{where} ({source.name})"
-        raise SettingsFileError(
-            tuple(_problems(named, error, spec.settings, source.signals_csv, rows))
-        ) from error
+        raise SettingsFileError(tuple(_problems(named, error, spec.settings, table))) from error
     return Source(name=source.name, spec=spec, settings=settings)
 
 
-def _read_csv(path: Path, spec: Spec, where: str) -> tuple[list[dict[str, str]], list[int]]:
-    """Return a mapping a row, empty cells left out, and the row numbers."""
+def _signals(table: SignalTable, spec: Spec, where: str) -> list[dict[str, str]]:
+    """Return a mapping a row, empty cells left out."""
     model = signal_model(spec)
     if model is None:
         raise SettingsFileError(
             (f"{where}.signals_csv: the driver {spec.name!r} takes no signals; remove it",)
         )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            wrong = list(_wrong_columns(path, columns, list(model.model_fields)))
-            signals, rows = [], []
-            for row in reader:
-                if None in row:
-                    wrong.append(f"{path}:{reader.line_num}: more cells than columns; quote commas")
-                    continue
-                cells = {name: (cell or "").strip() for name, cell in row.items()}
-                signals.append({name: cell for name, cell in cells.items() if cell})
-                rows.append(reader.line_num)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SettingsFileError((f"{path}: cannot be read as CSV in UTF-8: {error}",)) from error
+    wrong = list(_wrong_columns(table, list(model.model_fields)))
+    signals = []
+    for number, row in table.rows:
+        if len(row) > len(table.columns):
+            wrong.append(f"{table.place}:{number}: more cells than columns; quote commas")
+            continue
+        cells = {name: cell.strip() for name, cell in zip(table.columns, row, strict=False)}
+        signals.append({name: cell for name, cell in cells.items() if cell})
     if wrong:
         raise SettingsFileError(tuple(wrong))
-    return signals, rows
+    return signals
 
 
 def signal_model(spec: Spec) -> type[BaseModel] | None:
@@ -168,31 +186,28 @@ def signal_model(spec: Spec) -> type[BaseModel] | None:
     return None
 
 
-def _wrong_columns(path: Path, columns: Sequence[str], known: list[str]) -> Iterator[str]:
-    for column in columns:
+def _wrong_columns(table: SignalTable, known: list[str]) -> Iterator[str]:
+    for column in table.columns:
+        where = f"{table.place}:{table.header}:{column}"
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else f"use: {', '.join(known)}"
-            yield f"{path}:1:{column}: there is no such column; {remedy}"
-        elif columns.count(column) > 1:
-            yield f"{path}:1:{column}: the column stands there twice; remove one"
+            yield f"{where}: there is no such column; {remedy}"
+        elif table.columns.count(column) > 1:
+            yield f"{where}: the column stands there twice; remove one"
 
 
 def _problems(
-    where: str,
-    error: ValidationError,
-    model: type[BaseModel],
-    csv_path: Path | None,
-    rows: Sequence[int],
+    where: str, error: ValidationError, model: type[BaseModel], table: SignalTable | None
 ) -> Iterator[str]:
-    """Yield pydantic's problems, those of CSV rows by row and column."""
+    """Yield pydantic's problems, those of a table by row and column."""
     for found, text in zip(
         error.errors(include_url=False), problems(where, error, model), strict=True
     ):
         match found["loc"]:
-            case ("signals", int(at), *rest) if csv_path is not None and at < len(rows):
+            case ("signals", int(at), *rest) if table is not None and at < len(table.rows):
                 what = text.removeprefix(where).partition(": ")[2].partition(": ")[2]
-                yield f"{csv_path}:{rows[at]}:{rest[0] if rest else 'row'}: {what}"
+                yield f"{table.place}:{table.rows[at][0]}:{rest[0] if rest else 'row'}: {what}"
             case _:
                 yield text
 
