@@ -65,6 +65,7 @@ class Assembled:
     data: bytes
     gathered: Gathered
     mark: int  # everything that had been looked at by then is in it
+    heard: int  # the last entry of the audit trail by then; -1 for none
 
 
 async def assemble_record(context: Context, actor: Actor, gtin: str, lot: str) -> StoredRecord:
@@ -82,6 +83,8 @@ async def assemble_record(context: Context, actor: Actor, gtin: str, lot: str) -
         if row is not None and row["content_hash"] == content_hash(made.data):
             return stored_of(row)
         await _keep(context, tx, actor, made, row)
+        if row is None:
+            await _mark_remastered(context, tx, made)
         row = await tx.fetch_one("records.latest", gtin=key.gtin, lot=key.lot)
     if row is None:
         raise NotFoundError(f"there is no record of {key}")
@@ -93,10 +96,12 @@ async def assemble_now(context: Context, key: LotKey) -> Assembled:
     await refresh(context)
     async with context.store.read() as tx:
         state = await tx.fetch_one("rebinding.state")
+        said = await tx.fetch_one("audit.last")
         gathered = await gather(context, tx, key)
     record, data = await asyncio.to_thread(_assemble, gathered.inputs)
     mark = 0 if state is None else state["mark"]
-    return Assembled(record=record, data=data, gathered=gathered, mark=mark)
+    heard = -1 if said is None else said["sequence"]
+    return Assembled(record=record, data=data, gathered=gathered, mark=mark, heard=heard)
 
 
 async def get(
@@ -179,6 +184,20 @@ async def _keep(
         why="assembled from the evidence",
     )
     await audit.record(tx, entry, context.clock)
+
+
+async def _mark_remastered(context: Context, tx: Transaction, made: Assembled) -> None:
+    """List a first record as overtaken where master data have changed while it was made.
+
+    Whoever looked for the records that the change is about since, cannot have found this one.
+    """
+    changed = await tx.fetch_one("rebinding.mastered_since", sequence=made.heard)
+    state = await tx.fetch_one("rebinding.state")
+    if changed is not None and changed["changed"] and state is not None:
+        key, mark = made.record.lot.key, state["mark"]
+        if mark > made.mark:  # else nobody has looked yet
+            since = {"mark": mark, "since": context.clock.now(), "why": "master"}
+            await tx.execute("rebinding.mark", gtin=key.gtin, lot=key.lot, **since)
 
 
 def _raised(record: BatchRecord, before: Row | None) -> list[audit.JsonValue]:

@@ -25,9 +25,11 @@ from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.series import SignalKey
 from aggregator.service.binding.located import known_between
+from aggregator.service.binding.remastered import remastered
 from aggregator.service.binding.sightings import refresh
 from aggregator.service.binding.whereabouts import merged, offspring, plant_of
 from aggregator.service.context import Context
+from aggregator.service.genealogy import uses
 from aggregator.store.base import Row, Transaction
 from aggregator.store.chains.clocks import settled
 from aggregator.store.segments.build import bundle_times
@@ -45,6 +47,7 @@ class Why(StrEnum):
     FACT = "fact"
     GENEALOGY = "genealogy"
     TEST_RESULT = "test_result"
+    MASTER = "master"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ async def rebind(context: Context) -> list[LotKey]:
     Those of them that have a record are listed as overtaken from then on.
     """
     await refresh(context)
+    await _refresh_uses(context)
     found: set[LotKey] = set()
     while True:
         async with context.store.read() as tx:
@@ -109,12 +113,14 @@ class _Looked:
 
     state: _State
     touch: int | None  # the last of the facts' stretches, None where there was none
+    master: int | None  # the last of the versions of master data
     why: Mapping[LotKey, Why]
 
 
 _BUNDLES: Final = 256
 _FACTS: Final = 256
 _EDGES: Final = 1_024
+_VERSIONS: Final = 64
 _STAY_MAX: Final = 600 * SECOND  # a carrier that stays for days was there before; it is there now
 
 
@@ -125,15 +131,26 @@ async def _state(tx: Transaction) -> _State:
     return _State(position=row["position"], edges=row["edges"], mark=row["mark"])
 
 
+async def _refresh_uses(context: Context) -> None:
+    """Where master data have changed, take in what the newest records rest on."""
+    async with context.store.read() as tx:
+        changed = await tx.fetch("rebinding.touched_master", count=1)
+    if changed:
+        await uses.refresh(context)
+
+
 async def _look(context: Context, tx: Transaction, state: _State) -> _Looked:
     """Look at the next part of what came; it only reads, so that no bundle waits for it."""
     bundles = await tx.fetch("sightings.fresh", position=state.position, count=_BUNDLES)
     facts = await tx.fetch("rebinding.touched", count=_FACTS)
     edges = await tx.fetch("rebinding.edges", edges=state.edges, count=_EDGES)
+    versions = await tx.fetch("rebinding.touched_master", count=_VERSIONS)
     plant = await plant_of(tx)
     why = dict.fromkeys(await _of_bundles(context, tx, plant, bundles), Why.READINGS)
     why = await _of_touched(context, tx, plant, facts) | why
     why = dict.fromkeys(_of_edges(edges), Why.GENEALOGY) | why
+    for version in versions:
+        why = dict.fromkeys(await remastered(tx, version), Why.MASTER) | why
     for lot, reason in list(why.items()):
         why = dict.fromkeys(await offspring(tx, lot), reason) | why
     return _Looked(
@@ -143,6 +160,7 @@ async def _look(context: Context, tx: Transaction, state: _State) -> _Looked:
             mark=state.mark + 1,
         ),
         touch=facts[-1]["touch"] if facts else None,
+        master=versions[-1]["touch"] if versions else None,
         why=why,
     )
 
@@ -156,6 +174,8 @@ async def _keep(tx: Transaction, looked: _Looked, *, now: Nanoseconds) -> None:
         )
     if looked.touch is not None:
         await tx.execute("rebinding.looked", touch=looked.touch)
+    if looked.master is not None:
+        await tx.execute("rebinding.looked_master", touch=looked.master)
     await tx.execute(
         "rebinding.advance", position=state.position, edges=state.edges, mark=state.mark
     )

@@ -38,6 +38,7 @@ __all__ = [
     "PAGE_MAX",
     "Times",
     "Versioned",
+    "come_into_force",
     "get",
     "models",
     "models_at",
@@ -138,6 +139,8 @@ async def put_in(
         effective_from=added.effective_from,
         effective_to=added.effective_to,
     )
+    if not waits:
+        await come_into_force(tx, added)
     await _mention_lots(tx, document)
     await _touch_unit(tx, document, standing)
     entry = audit.Entry(
@@ -150,6 +153,12 @@ async def put_in(
     )
     await audit.record(tx, entry, context.clock)
     return added
+
+
+async def come_into_force(tx: Transaction, version: Versioned) -> None:
+    """Have the records found that a version is about, which is in force from now on."""
+    kind = version.document.kind.value
+    await tx.execute("rebinding.touch_master", kind=kind, key=version.key, version=version.version)
 
 
 async def get(

@@ -18,6 +18,7 @@ from aggregator.service.access.accounts import Proof, Session, prove
 from aggregator.service.access.rights import right
 from aggregator.service.context import Context
 from aggregator.service.master.documents import EntityKind
+from aggregator.service.master.master_data import come_into_force
 from aggregator.service.master.versions import PAGE_MAX, Versioned, VersionState, versioned
 from aggregator.store.base import Transaction
 
@@ -125,6 +126,8 @@ async def _decide(
         in_place_of=decided.in_place_of,
     )
     approved = decided.state is VersionState.APPROVED
+    if approved:
+        await come_into_force(tx, decided)
     entry = audit.Entry(
         who=session.actor.name,
         act=Act.APPROVE_MASTER.value if approved else "reject_master",

@@ -99,7 +99,7 @@ async def _measured(tx: Transaction, signal: SignalKey, times: Iterable[Validity
     item = Item(ItemKind.SIGNAL, f"{signal.gateway}/{signal.signal}")
     found = set()
     for edge in await edges_with(tx, item, EDGES_MAX):
-        lasted = Validity(start=edge.start, end=max(edge.start, edge.end or edge.start) + 1)
+        lasted = Validity(start=edge.start, end=max(edge.start + 1, edge.end or 0))
         if edge.kind is EdgeKind.USE and any(lasted.overlaps(each) for each in wanted):
             found |= {lot for part in edge.outputs if (lot := lot_of(part.item)) is not None}
     return found

@@ -10,7 +10,8 @@ UPDATE rebinding_state SET position = :position, edges = :edges, mark = :mark WH
 -- Whether anything came that has not been looked at.
 SELECT EXISTS (SELECT 1 FROM bundles WHERE position >= :position)
     OR EXISTS (SELECT 1 FROM genealogy_edges WHERE edge >= :edges)
-    OR EXISTS (SELECT 1 FROM touched) AS news;
+    OR EXISTS (SELECT 1 FROM touched)
+    OR EXISTS (SELECT 1 FROM touched_master) AS news;
 
 -- name: rebinding.touch
 -- A fact says something new of a stretch of time.
@@ -49,3 +50,30 @@ ORDER BY since, gtin, lot LIMIT :count;
 -- name: rebinding.caught_up
 -- A lot was assembled from all that had come by a mark.
 DELETE FROM overtaken WHERE gtin = :gtin AND lot = :lot AND mark <= :mark;
+
+-- name: rebinding.touch_master
+-- A version of master data comes into force.
+INSERT INTO touched_master (touch, kind, key, version)
+SELECT COALESCE(MAX(touch), 0) + 1, CAST(:kind AS TEXT), CAST(:key AS TEXT),
+    CAST(:version AS BIGINT)
+FROM touched_master;
+
+-- name: rebinding.touched_master
+-- The versions whose records have not been looked for.
+SELECT touch, kind, key, version FROM touched_master ORDER BY touch LIMIT :count;
+
+-- name: rebinding.looked_master
+-- Versions whose records have been found.
+DELETE FROM touched_master WHERE touch <= :touch;
+
+-- name: rebinding.begun
+-- The lots of a material whose records begin within a time, or do not know when.
+SELECT DISTINCT gtin, lot FROM record_versions
+WHERE gtin = :gtin AND (start_time IS NULL OR (start_time >= :start AND start_time < :stop));
+
+-- name: rebinding.mastered_since
+-- Whether master data have changed since an entry of the audit trail.
+SELECT EXISTS (
+    SELECT 1 FROM audit
+    WHERE sequence > :sequence AND act IN ('manage_master', 'approve_master')
+) AS changed;
