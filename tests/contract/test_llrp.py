@@ -237,6 +237,30 @@ async def test_a_carrier_arrives_and_leaves(portal: Portal) -> None:
         assert portal.present == ()
 
 
+async def test_presence_is_told_beside_the_raw_reads_and_outlives_a_cut(portal: Portal) -> None:
+    signals = [
+        {"name": "dock/in", "antenna": 1},
+        {"name": "dock/who", "reads": "presence", "antenna": 1},
+    ]
+    rules = {"leave_s": 1.0, "reads_min": 2}
+    async with opened(portal, signals=signals, presence=rules) as line:
+        portal.arrive(EPC, 1)
+        await line.until(event="enter")
+        portal.reader.drop()
+        await line.fails()
+        await line.driver.open()
+        raw = len(line.tags)
+        await line.until(tags=raw + 2)
+        portal.leave(EPC)
+        await line.until(event="leave")
+    said = [(r.signal, str(r.value)) for r in line.readings if r.signal == "dock/who"]
+    assert [text.split()[:3] for _, text in said] == [
+        [word, "urn:epc:id:sgtin:0614141.812345.6789", "antenna=1"] for word in ("enter", "leave")
+    ]
+    assert "stayed_ms=" in said[1][1]
+    assert len(line.tags) > raw
+
+
 async def test_our_rospec_is_asserted_once_and_kept(portal: Portal) -> None:
     async with opened(portal) as line:
         portal.observe(EPC, 1)

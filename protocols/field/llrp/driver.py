@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import Final
 
 from protocols.field.driver import (
@@ -30,11 +31,12 @@ from protocols.field.llrp.codec import (
 from protocols.field.llrp.framing import FormatError, Frame
 from protocols.field.llrp.inbox import Inbox
 from protocols.field.llrp.line import Line
+from protocols.field.llrp.presence import Moved, Presence
 from protocols.field.llrp.readings import Readings
 from protocols.field.llrp.repeats import Repeats
 from protocols.field.llrp.session import UNANSWERED, Action, Do, Event, Send, State, step
 from protocols.field.llrp.settings import LlrpSettings
-from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
+from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading, TagRead
 
 
 class LlrpDriver:
@@ -51,6 +53,7 @@ class LlrpDriver:
         self._settings = settings
         self._clock = clock
         self._readings = Readings(source, settings, clock)
+        self._presence = Presence(settings.presence)
         self._repeats = Repeats(settings.repeats_remembered_max)
         self._inbox = Inbox(settings.messages_queued_max)
         self._rospec = rospec(settings)
@@ -161,6 +164,8 @@ class LlrpDriver:
         dues = [(self._heard + patience, Event.SILENT), (self._check_at, Event.CHECK_DUE)]
         if limits.report_every > 1:
             dues.append((self._collect_at, Event.COLLECT_DUE))
+        if (leaves := self._presence.due()) is not None:
+            dues.append((leaves, Event.LEAVE_DUE))
         return dues
 
     def _due(self, event: Event) -> None:
@@ -174,6 +179,8 @@ class LlrpDriver:
             )
         elif event is Event.COLLECT_DUE:
             self._collect_at = now + self._settings.collect_s
+        elif event is Event.LEAVE_DUE:
+            self._moved(self._presence.unseen(now))
         self._apply(event)
 
     def _take(self, frame: Frame) -> None:
@@ -213,8 +220,18 @@ class LlrpDriver:
             if not (isinstance(part, TagReport) and self._repeats.seen(part))
         ]
         self._put(*readings)
+        if self._readings.presence_wanted:
+            now = self._clock.monotonic()
+            for reading in readings:
+                if isinstance(reading.value, TagRead):
+                    self._moved(self._presence.seen(reading.value, now))
+
+    def _moved(self, movements: Iterable[Moved]) -> None:
+        for moved in movements:
+            self._put(*self._readings.of_moved(moved))
 
     def _event(self, event: ReaderEvent) -> None:
+        self._put(*self._readings.of_clock(event))
         for notice, text in event.notices:
             if notice is Notice.WELCOME:
                 self._readings.greet(event)
@@ -289,6 +306,7 @@ class LlrpDriver:
 
     def _resume(self) -> None:
         """Declare what was missed until now."""
+        self._presence.resume(self._clock.monotonic())
         if self._gap_from is not None:
             gap = self._gap(self._gap_from, GapReason.SOURCE_DOWN)
             self._inbox.put(gaps=(gap,))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from protocols.field.driver import FieldClock
 from protocols.field.llrp.codec import ReaderEvent, Spoilt, TagReport
+from protocols.field.llrp.presence import Moved, Movement
 from protocols.field.llrp.settings import LlrpSettings, Reads
+from protocols.identifiers.epc import decode
+from protocols.identifiers.errors import EpcError
 from protocols.wire.limits import VALUE_BYTES_MAX
 from protocols.wire.reading import (
+    SECOND,
     Doubt,
     Kind,
     Nanoseconds,
@@ -41,7 +46,13 @@ class Readings:
         self._other = self._signals.get(0, SignalName(f"{source}/tag-reads"))
         events = (s.name for s in settings.signals if s.reads is Reads.EVENTS)
         self._events = SignalName(next(events, f"{source}/events"))
+        self._presence = {
+            signal.antenna: SignalName(signal.name)
+            for signal in settings.signals
+            if signal.reads is Reads.PRESENCE
+        }
         self._uptime_offset: Nanoseconds | None = None
+        self._ahead: Nanoseconds = 0  # of the reader's clock, as it was last told
 
     def greet(self, event: ReaderEvent) -> None:
         """Take the reader's first words as the measure of its uptime clock, if it has no other."""
@@ -80,6 +91,38 @@ class Readings:
             raw=report.raw if lacking else b"",
             skew_max=self._clock.skew_max(),
         )
+
+    @property
+    def presence_wanted(self) -> bool:
+        """Whether a signal reads presence."""
+        return bool(self._presence)
+
+    def of_moved(self, moved: Moved) -> Iterator[Reading]:
+        """Yield a carrier's movement as text, where a signal takes it: a word, who, and figures."""
+        signal = self._presence.get(moved.antenna, self._presence.get(0))
+        if signal is None:
+            return
+        text = f"{moved.movement} {_name_of(moved)} antenna={moved.antenna} reads={moved.reads}"
+        text += f" dbm={moved.rssi / 100:g}"
+        if moved.movement is Movement.LEAVE:
+            text += f" stayed_ms={moved.stayed // 1_000_000}"
+        yield judge(
+            signal=signal,
+            kind=Kind.TEXT,
+            value=text,
+            gateway_time=self._clock.gateway_time(),
+            source_time=moved.time,
+            skew_max=self._clock.skew_max(),
+        )
+
+    def of_clock(self, event: ReaderEvent) -> Iterator[Reading]:
+        """Yield how far the reader's clock is from the gateway's, where that changed."""
+        if event.utc_us is None:
+            return
+        ahead = event.utc_us * 1000 - self._clock.gateway_time()
+        if abs(ahead - self._ahead) >= _CLOCK_TOLD:
+            self._ahead = ahead
+            yield self.of_event(f"reader-clock ahead_ms={ahead // 1_000_000}")
 
     def of_spoilt(self, spoilt: Spoilt) -> Reading:
         """Return a BAD reading that keeps a tag report that cannot be read."""
@@ -120,3 +163,15 @@ class Readings:
             code=doubt,
             raw=raw[:VALUE_BYTES_MAX],
         )
+
+
+def _name_of(moved: Moved) -> str:
+    """Return the EPC's URI; one that no scheme reads as its octets and length."""
+    try:
+        return decode(moved.epc, moved.epc_bits).uri
+    except EpcError:
+        return f"epc:{moved.epc.hex()}/{moved.epc_bits}"
+
+
+_CLOCK_TOLD: Final = SECOND // 10
+"""Change of the reader's clock, in nanoseconds, that is worth an event: the network's share."""

@@ -46,6 +46,7 @@ class Event(Enum):
     KEEPALIVE = auto()  # the reader lives
     CHECK_DUE = auto()  # time to look at the ROSpecs again
     COLLECT_DUE = auto()  # time to fetch what a half-filled report holds
+    LEAVE_DUE = auto()  # time to see which carriers left
     SILENT = auto()  # nothing came for too long
     BROKEN = auto()  # the line ended, or brought what is no message
     LEAVE = auto()  # we want to go

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.field.driver import DriverSettings, SignalSettings
 from protocols.wire.reading import Kind
@@ -16,6 +17,7 @@ class Reads(StrEnum):
     """What a signal of a reader carries."""
 
     TAGS = "tags"  # tag reads of one read point
+    PRESENCE = "presence"  # who entered and left a read point, as text
     EVENTS = "events"  # what the reader says of itself, as text
 
 
@@ -36,7 +38,11 @@ class WhileAway(StrEnum):
 class LlrpSignal(SignalSettings):
     """One read point of the reader, or the reader's events."""
 
-    reads: Reads = Field(default=Reads.TAGS, description="tags: tag reads; events: reader events.")
+    reads: Reads = Field(
+        default=Reads.TAGS,
+        description="tags: tag reads; presence: who entered and left, made of them; events: reader "
+        "events.",
+    )
     antenna: int = Field(
         default=0,
         ge=0,
@@ -44,25 +50,48 @@ class LlrpSignal(SignalSettings):
         description="Antenna port of the read point; 0 takes every port no other signal takes.",
     )
     kind: Kind = Field(
-        default=Kind.TAG_READ, description="TAG_READ for tag reads, TEXT for events (set for you)."
+        default=Kind.TAG_READ, description="TAG_READ for tag reads, else TEXT (set for you)."
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _kind_of_events(cls, given: object) -> object:
+    def _kind_of_texts(cls, given: object) -> object:
         if isinstance(given, dict) and "kind" not in given:
-            events = given.get("reads") in (Reads.EVENTS, Reads.EVENTS.value)
-            return given | {"kind": Kind.TEXT if events else Kind.TAG_READ}
+            tags = given.get("reads", Reads.TAGS) == Reads.TAGS
+            return given | {"kind": Kind.TAG_READ if tags else Kind.TEXT}
         return given
 
     @model_validator(mode="after")
     def _kind_fits(self) -> Self:
-        wanted = Kind.TEXT if self.reads is Reads.EVENTS else Kind.TAG_READ
+        wanted = Kind.TAG_READ if self.reads is Reads.TAGS else Kind.TEXT
         if self.kind is not wanted:
             raise ValueError(f"signal {self.name!r} reads {self.reads}: its kind is {wanted.name}")
         if self.reads is Reads.EVENTS and self.antenna:
             raise ValueError(f"signal {self.name!r} reads events, which have no antenna")
         return self
+
+
+class PresenceSettings(BaseModel):
+    """When a carrier counts as being at a read point."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reads_min: int = Field(default=2, ge=1, le=1000, description="Reads before it enters.")
+    dbm_min: float = Field(
+        default=-70.0, ge=-128, le=0, description="Weakest signal, in dBm, with which it enters."
+    )
+    db_margin: float = Field(
+        default=6.0,
+        ge=0,
+        le=60,
+        description="By how many dB another antenna must hear it better before it changes place.",
+    )
+    leave_s: float = Field(
+        default=5.0, gt=0, le=86400, description="Seconds without a read after which it has left."
+    )
+    carriers_max: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Most carriers remembered at once."
+    )
 
 
 class LlrpSettings(DriverSettings):
@@ -86,6 +115,15 @@ class LlrpSettings(DriverSettings):
     )
     antennas: tuple[int, ...] = Field(
         default=(), description="Antenna ports to read with; empty: all that the reader has."
+    )
+    epc_prefixes: tuple[str, ...] = Field(
+        default=(),
+        max_length=4,
+        description="Hexadecimal beginnings of the EPCs that are read; empty: all. Few readers "
+        "take more than two.",
+    )
+    presence: PresenceSettings = Field(
+        default=PresenceSettings(), description="Rules for signals that read presence."
     )
     tx_power_index: int | None = Field(
         default=None,
@@ -152,8 +190,13 @@ class LlrpSettings(DriverSettings):
         for what, given in (("name", names), ("antenna", takes)):
             if len(set(given)) != len(given):
                 raise ValueError(f"two signals have the same {what}")
+        if not all(_PREFIX.fullmatch(prefix) for prefix in self.epc_prefixes):
+            raise ValueError("epc_prefixes are hexadecimal digits, for example 3034257b")
         if not all(1 <= antenna <= 65535 for antenna in self.antennas):
             raise ValueError("antennas are numbered from 1")
         if self.certificate_file is not None and self.key_file is None:
             raise ValueError("certificate_file needs key_file")
         return self
+
+
+_PREFIX: Final = re.compile(r"[0-9A-Fa-f]{1,124}")
