@@ -36,8 +36,8 @@ def change_of(handle: int, data: ua.DataValue) -> Change:
         value=value,
         raw=raw,
         code=data.StatusCode.value if data.StatusCode is not None else 0,
-        source_time=_nanoseconds(data.SourceTimestamp),
-        server_time=_nanoseconds(data.ServerTimestamp),
+        source_time=nanoseconds(data.SourceTimestamp),
+        server_time=nanoseconds(data.ServerTimestamp),
     )
 
 
@@ -92,7 +92,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL: Final = datetime(1601, 1, 1, tzinfo=UTC)  # the encoding's zero: no time was given
 
 
-def _nanoseconds(time: datetime | None) -> Nanoseconds | None:
+def nanoseconds(time: datetime | None) -> Nanoseconds | None:
+    """Return a time as asyncua decoded it; None for the encoding's zero, which says nothing."""
     if time is None:
         return None
     time = time if time.tzinfo is not None else time.replace(tzinfo=UTC)

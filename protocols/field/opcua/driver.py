@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -18,17 +17,15 @@ from asyncua import ua
 
 from protocols.field.driver import Delivery, DriverError, DriverSettings, FieldClock, SettingsError
 from protocols.field.opcua.address import parse_address
-from protocols.field.opcua.change import Change
-from protocols.field.opcua.convert import reading_of, refused_reading
 from protocols.field.opcua.notification import Notification
+from protocols.field.opcua.reception import Reception
 from protocols.field.opcua.refusal import RefusedError, code_name
 from protocols.field.opcua.requests import Item
 from protocols.field.opcua.sequence import Sequence
 from protocols.field.opcua.session import Session, Subscription
 from protocols.field.opcua.settings import OpcuaSettings
 from protocols.field.opcua.trust import Identity, load_identity
-from protocols.field.opcua.waiting import Waiting
-from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
+from protocols.wire.reading import Nanoseconds
 
 _log = structlog.get_logger(__name__)
 
@@ -45,20 +42,17 @@ class OpcuaDriver:
         self._source = source
         self._settings = settings
         self._clock = clock
-        self._signals = dict(enumerate(settings.signals, start=1))  # by client handle
-        self._waiting = Waiting(source, settings.queue_max)
+        self._reception = Reception(source, settings, clock)
+        self._waiting = self._reception.waiting
         self._session: Session | None = None
         self._subscription: Subscription | None = None
         self._sequence = Sequence()
         self._acks: list[tuple[int, int]] = []  # (subscription, sequence number)
-        self._refused: dict[int, int] = {}  # status code of what the server refuses, by handle
+        self._nodes: dict[int, ua.NodeId] = {}  # by client handle, at the present server
+        self._started: Nanoseconds | None = None  # when the server that was subscribed last began
         self._publishers = settings.publish_requests
         self._in_turn = asyncio.Lock()
-        self._initial: set[int] = set()  # handles whose first value has not come
-        self._seen: dict[int, Nanoseconds] = {}  # gateway time of the last value, by handle
         self._heard = 0.0  # when the server last said anything, monotonic
-        self._observed: Nanoseconds | None = None  # gateway time up to which nothing is missing
-        self._lost_since: Nanoseconds | None = None  # a gap that is not declared yet
         self._failure: DriverError | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -107,8 +101,7 @@ class OpcuaDriver:
     def _give_up_subscription(self) -> None:
         """Forget the subscription; from its last message on, nothing was observed."""
         self._subscription = None
-        if self._lost_since is None:
-            self._lost_since = self._observed
+        self._reception.lose_subscription()
 
     async def _resume(self) -> tuple[Session, Subscription] | None:
         """Go on with session and subscription; None where the server has them no longer."""
@@ -146,10 +139,10 @@ class OpcuaDriver:
             subscription = await session.subscribe()
             self._sequence = Sequence()
             self._acks = []
-            self._refused = {}
-            self._initial = set()
-            await self._monitor(session, subscription, tuple(self._signals))
-            self._begin_again()
+            self._nodes.clear()
+            self._reception.forget()
+            await self._monitor(session, subscription, tuple(self._reception.signals))
+            self._reception.begin_again(self._restarted(session))
         except BaseException:
             if self._session is session:
                 session.drop()  # closing it would delete the subscription that it took over
@@ -159,49 +152,32 @@ class OpcuaDriver:
         self._session, self._subscription = session, subscription
         return session, subscription
 
-    def _begin_again(self) -> None:
-        """Observe from now on; what lies before, since the last subscription, is a gap."""
-        now = self._clock.gateway_time()
-        if self._lost_since is not None:
-            self._declare_lost(self._lost_since, now)
-            self._lost_since = None
-        self._observed = now
+    def _restarted(self, session: Session) -> Nanoseconds | None:
+        """Return when the server was started, if that was since the last subscription."""
+        before, self._started = self._started, session.started
+        return None if before in (None, self._started) else self._started
 
     async def _monitor(
         self, session: Session, subscription: Subscription, handles: tuple[int, ...]
     ) -> None:
         """Monitor the signals; one that the server refuses becomes BAD, alone and once."""
-        nodes = await session.resolve([parse_address(self._signals[h].address) for h in handles])
-        codes = {h: node for h, node in zip(handles, nodes, strict=True) if isinstance(node, int)}
-        items = [
-            Item(handle=h, signal=self._signals[h], node=node)
-            for h, node in zip(handles, nodes, strict=True)
-            if not isinstance(node, int)
-        ]
+        reception = self._reception
+        addresses = [parse_address(reception.signals[handle].address) for handle in handles]
+        items = []
+        for handle, node in zip(handles, await session.resolve(addresses), strict=True):
+            if isinstance(node, int):
+                reception.refuse(handle, node)
+            else:
+                self._nodes[handle] = node
+                items.append(Item(handle=handle, signal=reception.signals[handle], node=node))
         # First values may come before the answer that says which items were accepted.
-        self._initial |= {item.handle for item in items}
+        reception.expect(item.handle for item in items)
         answers = await session.monitor(subscription, items)
         for item, code in zip(items, answers, strict=True):
             if code >> 30:
-                codes[item.handle] = code
-            elif self._refused.pop(item.handle, None) is not None:
-                _log.info("signal is there now", source=self._source, signal=item.signal.name)
-        for handle, code in codes.items():
-            if handle not in self._refused:
-                self._refuse(handle, code)
-
-    def _refuse(self, handle: int, code: int) -> None:
-        self._refused[handle] = code
-        signal = self._signals[handle]
-        _log.warning(
-            "server refuses a signal",
-            source=self._source,
-            signal=signal.name,
-            address=signal.address,
-            status=code_name(code),
-            hint="check the address, the user's rights and the deadband at the server",
-        )
-        self._waiting.add([refused_reading(signal, code, self._clock.gateway_time())])
+                reception.refuse(item.handle, code)
+            else:
+                reception.accept(item.handle)
 
     async def _keep(self, session: Session, subscription: Subscription) -> None:
         """Keep the line going until it is lost; leave the reason for ``read``."""
@@ -213,6 +189,7 @@ class OpcuaDriver:
         tasks.append(asyncio.create_task(self._renew(session)))
         tasks.append(asyncio.create_task(self._watch(subscription)))
         tasks.append(asyncio.create_task(self._retry(session, subscription)))
+        tasks.append(asyncio.create_task(self._reception.backfill.run(session, self._nodes)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             error = next(error for task in done if (error := task.exception()) is not None)
@@ -270,8 +247,8 @@ class OpcuaDriver:
         """Ask again for the signals that the server refused: its program may load later."""
         while True:
             await asyncio.sleep(self._settings.retry_s)
-            if self._refused:
-                await self._monitor(session, subscription, tuple(self._refused))
+            if self._reception.refused:
+                await self._monitor(session, subscription, tuple(self._reception.refused))
 
     async def _take(
         self, session: Session, subscription: Subscription, message: Notification
@@ -283,7 +260,7 @@ class OpcuaDriver:
         if ahead > 0:
             await self._fetch(session, subscription, ahead)
         if message.is_keepalive:  # a keep-alive, with the number of the next message
-            self._observed = self._clock.gateway_time()
+            self._reception.is_alive()
         elif ahead >= 0:
             self._sequence.take(number)
             self._deliver(subscription, message)
@@ -300,7 +277,7 @@ class OpcuaDriver:
 
     async def _fetch(self, session: Session, subscription: Subscription, count: int) -> None:
         """Fetch ``count`` messages that the server sent and we did not get; declare the rest."""
-        since = self._observed
+        since = self._reception.observed
         lost = max(0, count - _REPUBLISH_MAX)
         for _ in range(count - lost):
             number = self._sequence.expected
@@ -311,14 +288,12 @@ class OpcuaDriver:
             else:
                 self._deliver(subscription, message)
         if lost:
-            self._declare_lost(since, self._clock.gateway_time())
+            self._reception.lose(since, self._clock.gateway_time())
 
     def _deliver(self, subscription: Subscription, message: Notification) -> None:
         """Turn a message into readings, and acknowledge it."""
-        now = self._clock.gateway_time()
         self._acks.append((subscription.number, message.number))
-        self._observed = now
-        self._receive(message.changes, now)
+        self._reception.receive(message.changes)
         if message.ended is not None:
             self._give_up_subscription()
             raise RefusedError(
@@ -326,39 +301,6 @@ class OpcuaDriver:
                 hint="none needed: the driver subscribes anew",
                 code=message.ended,
             )
-
-    def _receive(self, changes: Iterable[Change], now: Nanoseconds) -> None:
-        """Judge the values of a message, and declare what the server's queues lost before them."""
-        skew_max = self._clock.skew_max()
-        signals, initial, seen = self._signals, self._initial, self._seen
-        readings: list[Reading] = []
-        gaps: list[Gap] = []
-        for change in changes:
-            handle = change.handle
-            signal = signals.get(handle)
-            if signal is None:
-                continue  # a number that we never gave is the server's own confusion
-            first = handle in initial
-            readings.append(reading_of(signal, change, now, skew_max, initial=first))
-            if first:
-                initial.discard(handle)
-            if change.code and change.overflowed:
-                start = seen.get(handle, now)
-                gaps.append(
-                    Gap(subject=signal.name, start=start, end=now, reason=GapReason.OVERRUN)
-                )
-            seen[handle] = now
-        self._waiting.add(readings, gaps)
-
-    def _declare_lost(self, since: Nanoseconds | None, now: Nanoseconds) -> None:
-        self._waiting.declare(
-            Gap(
-                subject=self._source,
-                start=now if since is None else since,
-                end=now,
-                reason=GapReason.SUBSCRIPTION_LOST,
-            )
-        )
 
 
 _REPUBLISH_MAX: Final = 10_000

@@ -14,6 +14,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from asyncua.ua.ua_binary import struct_from_binary
 
 from protocols.field.driver import DriverError
 from protocols.field.opcua.address import Address, PathAddress
+from protocols.field.opcua.change import nanoseconds
 from protocols.field.opcua.notification import (
     Notification,
     Published,
@@ -70,7 +72,8 @@ class Session:
         self.reached = False  # whether the last attempt to open a channel got as far as the server
         self._services = client.uaclient.session
         self._namespaces: list[str] = []
-        self._started: object = None  # the server's start time: another one is another server
+        # When the server was started, by its own clock: another time is another server.
+        self.started: Nanoseconds | None = None
         self._per_call: dict[int, int] = {}  # operation limit -> operations allowed in a request
 
     @classmethod
@@ -109,7 +112,7 @@ class Session:
                 await self._open_channel()
                 self._services.rebind_authentication_token()
                 await self._activate()
-            if await self._read_started() != self._started:
+            if await self._read_started() != self.started:
                 raise RefusedError(
                     "the server was restarted", hint="none needed: the driver connects anew", code=0
                 )
@@ -275,14 +278,15 @@ class Session:
 
     async def _learn(self) -> None:
         """Read what the server is: its start, its namespaces, its operation limits."""
-        self._started = await self._read_started()
+        self.started = await self._read_started()
         namespaces = await self._read_one(ua.ObjectIds.Server_NamespaceArray)
         self._namespaces = [str(uri) for uri in namespaces or []]
         for limit in (_LIMIT_TRANSLATE, _LIMIT_MONITOR):
             self._per_call[limit] = await self.operation_limit(limit)
 
-    async def _read_started(self) -> object:
-        return await self._read_one(ua.ObjectIds.Server_ServerStatus_StartTime)
+    async def _read_started(self) -> Nanoseconds | None:
+        time = await self._read_one(ua.ObjectIds.Server_ServerStatus_StartTime)
+        return nanoseconds(time) if isinstance(time, datetime) else None
 
     async def _read_one(self, node: int) -> Any:
         """Return the value of a standard node, one a request: no limit is lower than that."""

@@ -114,6 +114,13 @@ class OpcuaSettings(DriverSettings):
     retry_s: float = Field(
         default=60.0, ge=0.1, description="How often a signal that the server refused is tried."
     )
+    history_lag_s: float = Field(
+        default=30.0,
+        ge=0.0,
+        le=3600.0,
+        description="How long the server's history is asked for what an interruption cost, since "
+        "it may lag behind; 0: history is not read.",
+    )
     publish_requests: int = Field(
         default=3, ge=1, le=100, description="Publish requests kept waiting at the server."
     )

@@ -21,6 +21,7 @@ class Waiting:
         self._dropped_from: Nanoseconds = 0
         self._dropped_to: Nanoseconds = 0
         self._changed = asyncio.Event()
+        self._taken = asyncio.Event()
 
     def __bool__(self) -> bool:
         return bool(self._readings or self._gaps or self._dropped)
@@ -53,6 +54,12 @@ class Waiting:
         await self._changed.wait()
         self._changed.clear()
 
+    async def room(self) -> None:
+        """Wait until at least half of the room is free: for what can be had at leisure."""
+        while 2 * len(self._readings) > self._readings_max:
+            self._taken.clear()
+            await self._taken.wait()
+
     def take(self) -> Delivery:
         """Return all that waits, with a gap for what was dropped."""
         if self._dropped:
@@ -67,4 +74,5 @@ class Waiting:
             )
         delivery = Delivery(readings=tuple(self._readings), gaps=tuple(self._gaps))
         self._readings, self._gaps, self._dropped = [], [], 0
+        self._taken.set()
         return delivery

@@ -1,0 +1,1 @@
+"""What brings back, after an interruption, the values that the server kept."""

@@ -1,0 +1,141 @@
+"""What a source's subscription brings, judged; what it failed to bring, declared and fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+
+from protocols.field.driver import FieldClock
+from protocols.field.opcua.change import Change
+from protocols.field.opcua.convert import reading_of, refused_reading
+from protocols.field.opcua.keeping.backfill import Backfill
+from protocols.field.opcua.refusal import code_name
+from protocols.field.opcua.settings import OpcuaSettings
+from protocols.field.opcua.waiting import Waiting
+from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
+
+_log = structlog.get_logger(__name__)
+
+
+class Reception:
+    """The signals of a source and what came of them; it outlives lines and subscriptions."""
+
+    def __init__(self, source: str, settings: OpcuaSettings, clock: FieldClock) -> None:
+        self.signals = dict(enumerate(settings.signals, start=1))  # by client handle
+        self.waiting = Waiting(source, settings.queue_max)
+        self.backfill = Backfill(source, settings, clock, self.waiting)
+        self.refused: dict[int, int] = {}  # status code of what the server refuses, by handle
+        self._source = source
+        self._clock = clock
+        self._initial: set[int] = set()  # handles whose first value has not come
+        self._seen: dict[int, Reading] = {}  # the last one with a source time, by handle
+        self._observed: Nanoseconds | None = None  # gateway time up to which nothing is missing
+        self._lost_since: Nanoseconds | None = None  # a gap that is not declared yet
+
+    @property
+    def observed(self) -> Nanoseconds | None:
+        """Gateway time up to which nothing is missing; None before anything was observed."""
+        return self._observed
+
+    def is_alive(self) -> None:
+        """Note that the server has nothing to say."""
+        self._observed = self._clock.gateway_time()
+
+    def expect(self, handles: Iterable[int]) -> None:
+        """Note that the next value of these signals is their first one in the subscription."""
+        self._initial |= set(handles)
+
+    def forget(self) -> None:
+        """Forget what belonged to a subscription that is gone."""
+        self.refused.clear()
+        self._initial.clear()
+
+    def lose_subscription(self) -> None:
+        """Note that from the last message on nothing was observed."""
+        if self._lost_since is None:
+            self._lost_since = self._observed
+
+    def begin_again(self, restarted: Nanoseconds | None) -> None:
+        """Observe from now on, by a new subscription; what lies before is a gap.
+
+        ``restarted`` is when the server was started, if that was meanwhile.
+        """
+        now = self._clock.gateway_time()
+        if self._lost_since is not None:
+            self.lose(self._lost_since, now, restarted)
+            self._lost_since = None
+        self._observed = now
+
+    def lose(
+        self, since: Nanoseconds | None, until: Nanoseconds, restarted: Nanoseconds | None = None
+    ) -> None:
+        """Declare that nothing was observed in a time, and have history asked for it."""
+        since = until if since is None else since
+        self.waiting.declare(
+            Gap(
+                subject=self._source,
+                start=since,
+                end=until,
+                reason=GapReason.SUBSCRIPTION_LOST,
+            )
+        )
+        self.backfill.lost(self.signals, since, until, before=self._seen, restarted=restarted)
+
+    def receive(self, changes: Iterable[Change]) -> None:
+        """Judge the values of a message, and declare what the server's queues lost before them."""
+        now = self._observed = self._clock.gateway_time()
+        skew_max = self._clock.skew_max()
+        signals, initial, seen = self.signals, self._initial, self._seen
+        readings: list[Reading] = []
+        gaps: list[Gap] = []
+        for change in changes:
+            handle = change.handle
+            signal = signals.get(handle)
+            if signal is None:
+                continue  # a number that we never gave is the server's own confusion
+            first = handle in initial
+            reading = reading_of(signal, change, now, skew_max, initial=first)
+            readings.append(reading)
+            if first:
+                initial.discard(handle)
+            if change.code and change.overflowed:
+                gaps.append(self._overflow(handle, reading))
+            if reading.source_time is not None:
+                seen[handle] = reading
+        if self.backfill:
+            readings = self.backfill.sift(readings)
+        self.waiting.add(readings, gaps)
+
+    def refuse(self, handle: int, code: int) -> None:
+        """Make a signal that the server refuses BAD, alone and once."""
+        if handle in self.refused:
+            return
+        self.refused[handle] = code
+        signal = self.signals[handle]
+        _log.warning(
+            "server refuses a signal",
+            source=self._source,
+            signal=signal.name,
+            address=signal.address,
+            status=code_name(code),
+            hint="check the address, the user's rights and the deadband at the server",
+        )
+        self.waiting.add([refused_reading(signal, code, self._clock.gateway_time())])
+
+    def accept(self, handle: int) -> None:
+        """Note that the server monitors a signal; one that it had refused is there again."""
+        if self.refused.pop(handle, None) is not None:
+            signal = self.signals[handle].name
+            _log.info("signal is there now", source=self._source, signal=signal)
+
+    def _overflow(self, handle: int, after: Reading) -> Gap:
+        """Return the gap that the server's full queue left before a value."""
+        signal, before = self.signals[handle], self._seen.get(handle)
+        start = after.gateway_time if before is None else before.gateway_time
+        gap = Gap(
+            subject=signal.name, start=start, end=after.gateway_time, reason=GapReason.OVERRUN
+        )
+        if before is not None:
+            self.backfill.overflowed(handle, signal, gap, before, after)
+        return gap
