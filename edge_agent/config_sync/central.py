@@ -23,7 +23,7 @@ from edge_agent.config_sync.reload import Reloader, check_taken
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings_file import load_settings
 from edge_agent.sources import Loaded, Source, load
-from protocols.wire.command import CommandKind, SettingsCommand, open_command
+from protocols.wire.control.command import CommandKind, SettingsCommand, open_command
 from protocols.wire.errors import WireError
 from protocols.wire.life import SettingsState, SourceState
 from protocols.wire.seal import PublicKey

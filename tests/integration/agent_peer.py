@@ -28,7 +28,7 @@ from plant.running import Running
 from protocols.wire.bundle import check_columns, open_body, open_header, split_bundle
 from protocols.wire.chain import Chain, Link, Verdict, step
 from protocols.wire.checkpoint import Checkpoint, NoteKey, sign_checkpoint
-from protocols.wire.command import CommandKind, SettingsCommand, seal_command
+from protocols.wire.control.command import CommandKind, SettingsCommand, seal_command
 from protocols.wire.header import Epoch, GatewayId, Header
 from protocols.wire.life import Life, open_life
 from protocols.wire.reading import SECOND, Reading

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plant.process import ask, our_command
-from protocols.wire.command import CommandKind
+from protocols.wire.control.command import CommandKind
 from protocols.wire.header import Header
 from protocols.wire.life import SettingsReport, SettingsState
 from tests.integration.agent_peer import Plant, replay_source, until

@@ -18,6 +18,7 @@ from aggregator.model.genealogy.edge import EdgeKind
 from aggregator.model.genealogy.item import ItemKind
 from aggregator.model.record.batch_record import RecordState
 from aggregator.model.record.exceptions import ExceptionKind
+from aggregator.model.rollout import VersionState
 from aggregator.model.signature import Meaning
 from aggregator.ops.gateways import GatewayState
 from aggregator.service.approval.sensitive import (
@@ -66,6 +67,7 @@ def used() -> Iterator[str]:
     for said in (KINDS, STATES, EVIDENCE, CAME, BUTTONS):
         yield from said.values()
     yield from receivers.STATES
+    yield from (state.value.replace("_", " ") for state in VersionState if state != "in_force")
     yield from (kind.value.replace("_", " ") for kind in EntityKind)
     yield from (role.value for role in Role)
     for act in SENSITIVE:

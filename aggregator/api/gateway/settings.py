@@ -19,7 +19,7 @@ from aggregator.service.rollout import offer
 from aggregator.service.rollout.offer import HOLD_SECONDS_MAX
 from aggregator.service.rollout.rows import Rollout
 from aggregator.store.base import Row
-from protocols.wire.command import TRIAL_SECONDS_MAX
+from protocols.wire.control.command import TRIAL_SECONDS_MAX
 
 routes = APIRouter(prefix="/gateways", tags=["gateways"])
 

@@ -18,7 +18,7 @@ from aggregator.service.rollout import rows
 from aggregator.service.rollout.rows import Rollout
 from aggregator.store.base import Row, Transaction
 from protocols.settings import check_document
-from protocols.wire.command import TRIAL_SECONDS_MAX
+from protocols.wire.control.command import TRIAL_SECONDS_MAX
 
 SHOWN_MAX: Final = 200
 HOLD_SECONDS_MAX: Final = 7 * 86_400

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aggregator.errors import NotFoundError
 from aggregator.model.rollout import RolloutState, Version, VersionState
 from aggregator.store.base import Row, Transaction
-from protocols.wire.command import CommandKind, SettingsCommand, seal_command
+from protocols.wire.control.command import CommandKind, SettingsCommand, seal_command
 from protocols.wire.header import GatewayId
 from protocols.wire.reading import Nanoseconds
 from protocols.wire.seal import SealKey

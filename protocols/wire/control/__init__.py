@@ -1,0 +1,1 @@
+"""What the aggregator commands, and what keys hand over to keys."""
