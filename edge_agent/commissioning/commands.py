@@ -190,9 +190,14 @@ def discover_llrp(
 
 
 def import_signals(
-    signals: Annotated[Path, typer.Argument(help="CSV file of signals, a row a signal.")],
+    signals: Annotated[
+        Path, typer.Argument(help="CSV file or workbook (.xlsx) of signals, a row a signal.")
+    ],
     *,
     source: Annotated[str, typer.Option("--source", help="Source of the settings they are for.")],
+    sheet: Annotated[
+        str | None, typer.Option("--sheet", help="Sheet of the workbook, where several are filled.")
+    ] = None,
     settings: SettingsOption = DEFAULT_SETTINGS,
     preview: Annotated[bool, typer.Option("--preview", help="Show all and take nothing.")] = False,
     wait: Annotated[float, typer.Option("--wait", min=0.1, help="Seconds to wait.")] = 10.0,
@@ -206,7 +211,8 @@ def import_signals(
     was in its place is kept. A running agent takes it with its next start.
     """
     try:
-        loaded, candidate = importing.load_candidate(settings, source, signals)
+        table, data = importing.read_table(signals, sheet)
+        loaded, candidate = importing.load_candidate(settings, source, table)
         doubts = list(importing.doubts(candidate))
         clock = GatewayClock(KernelClock(synchronised=loaded.clock.synchronised))
         (looked,) = asyncio.run(live.look([candidate], clock, wait_s=wait))
@@ -218,7 +224,7 @@ def import_signals(
         if preview or not (well or force):
             _say("nothing was taken" if preview else "nothing was taken; --force takes it as it is")
             raise typer.Exit(0 if well else 1)
-        place, before = importing.install(loaded, source, signals)
+        place, before = importing.install(loaded, source, data)
         _say(f"{place}: taken; restart the agent", *([f"before: {before}"] if before else []))
     except (AgentError, FieldError) as error:
         fail(error)

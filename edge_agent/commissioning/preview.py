@@ -7,26 +7,42 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from edge_agent.commissioning.signals_file import write_new
+from edge_agent.commissioning.signals_file import as_csv, write_new
 from edge_agent.errors import CommissioningError, SettingsFileError
 from edge_agent.settings import Settings, SourceSettings
 from edge_agent.settings_file import load_settings
-from edge_agent.sources import Source, load_sources
+from edge_agent.sources import SignalTable, Source, load_sources, read_csv
 from protocols.ucum import is_known
 
 if TYPE_CHECKING:  # the driver is imported only where a source has it
     from protocols.field.modbus.settings import ModbusSettings
 
 
-def load_candidate(settings: Path, name: str, signals: Path) -> tuple[Settings, Source]:
-    """Return the settings, and the source as it would be with ``signals``, a CSV file.
+def read_table(signals: Path, sheet: str | None) -> tuple[SignalTable, bytes]:
+    """Return the rows of a CSV file or of a workbook's sheet, and the CSV that is put in place.
+
+    Raises SettingsFileError for all that is wrong, by file, sheet, row and column.
+    """
+    suffix = signals.suffix.lower()
+    if suffix == ".xlsx":
+        from edge_agent.commissioning.workbook import read_workbook
+
+        table = read_workbook(signals, sheet)
+        return table, as_csv(table)
+    if suffix in _OTHER_WORKBOOKS:
+        raise SettingsFileError(
+            (f"{signals}: such a workbook is not read",), hint="save it as .xlsx or as CSV"
+        )
+    if sheet is not None:
+        raise SettingsFileError((f"{signals}: --sheet goes with a workbook, .xlsx",))
+    return read_csv(signals), signals.read_bytes()
+
+
+def load_candidate(settings: Path, name: str, table: SignalTable) -> tuple[Settings, Source]:
+    """Return the settings, and the source as it would be with the signals of ``table``.
 
     Raises SettingsFileError for all that is wrong, by file, row and column.
     """
-    if signals.suffix.lower() in _WORKBOOKS:
-        raise SettingsFileError(
-            (f"{signals}: a workbook is not read",), hint="save the sheet as CSV in UTF-8"
-        )
     loaded = load_settings(settings)
     names = [source.name for source in loaded.source]
     if name not in names:
@@ -35,10 +51,11 @@ def load_candidate(settings: Path, name: str, signals: Path) -> tuple[Settings, 
             hint=f"use one of: {', '.join(names) or 'none is there yet; add a [[source]]'}",
         )
     replaced = tuple(
-        _with_signals(source, signals.absolute()) if source.name == name else source
+        _with_signals(source, table.place) if source.name == name else source
         for source in loaded.source
     )
-    sources = load_sources(loaded.model_copy(update={"source": replaced}), settings)
+    changed = loaded.model_copy(update={"source": replaced})
+    sources = load_sources(changed, settings, {name: table})
     return loaded, next(source for source in sources if source.name == name)
 
 
@@ -85,8 +102,8 @@ async def order_lines(source: Source) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def install(loaded: Settings, name: str, signals: Path) -> tuple[Path, Path | None]:
-    """Put the file where the source's ``signals_csv`` says; return it, and the one before it.
+def install(loaded: Settings, name: str, data: bytes) -> tuple[Path, Path | None]:
+    """Put the CSV file where the source's ``signals_csv`` says; return it, and the one before it.
 
     What stood there is kept beside it with a number. Raises CommissioningError.
     """
@@ -97,7 +114,6 @@ def install(loaded: Settings, name: str, signals: Path) -> tuple[Path, Path | No
             hint=f'set signals_csv = "{name}.csv" in it, and take its [[source.signals]] away',
         )
     try:
-        data = signals.read_bytes()
         before = None
         if place.exists():
             if place.read_bytes() == data:
@@ -114,7 +130,7 @@ def install(loaded: Settings, name: str, signals: Path) -> tuple[Path, Path | No
     return place, before
 
 
-_WORKBOOKS: Final = (".xlsx", ".xls", ".ods")
+_OTHER_WORKBOOKS: Final = (".xls", ".xlsm", ".xlsb", ".ods")
 _MEANT: Final = {  # what people write, in lower case, and UCUM's word for it
     "°c": "Cel",
     "degc": "Cel",
@@ -151,9 +167,10 @@ _MEANT: Final = {  # what people write, in lower case, and UCUM's word for it
 }
 
 
-def _with_signals(source: SourceSettings, signals: Path) -> SourceSettings:
+def _with_signals(source: SourceSettings, place: str) -> SourceSettings:
+    """Return the source as one whose signals stand in a file."""
     own = {name: value for name, value in (source.model_extra or {}).items() if name != "signals"}
-    given = {"name": source.name, "driver": source.driver, "signals_csv": signals}
+    given = {"name": source.name, "driver": source.driver, "signals_csv": Path(place)}
     return SourceSettings.model_validate({**own, **given})
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum, IntEnum
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from edge_agent.errors import CommissioningError
+from edge_agent.sources import SignalTable
 
 
 def write_signals(
@@ -25,11 +26,13 @@ def write_signals(
         raise CommissioningError(
             f"{path} is not written: no signal was found", hint="look at what the screen says"
         )
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(getattr(signal, column)) for column in columns] for signal in signals)
-    write_new(path, text.getvalue().encode(), force=force)
+    rows = ([_cell(getattr(signal, column)) for column in columns] for signal in signals)
+    write_new(path, _csv(columns, rows), force=force)
+
+
+def as_csv(table: SignalTable) -> bytes:
+    """Return a table of signals as the CSV file that says the same."""
+    return _csv(table.columns, (cells for _, cells in table.rows))
 
 
 def write_new(path: Path, data: bytes, *, force: bool, mode: int = 0o666) -> None:
@@ -47,6 +50,14 @@ def write_new(path: Path, data: bytes, *, force: bool, mode: int = 0o666) -> Non
         raise CommissioningError(
             f"{path} cannot be written: {error}", hint="give a path that you may write to"
         ) from error
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def _cell(value: object) -> str:

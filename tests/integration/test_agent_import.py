@@ -6,6 +6,7 @@ import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from plant.line import table
@@ -74,11 +75,49 @@ async def test_a_good_list_is_taken_and_the_one_before_is_kept(bench: Bench) -> 
     assert found["t"]["well"]
 
 
+def workbook(bench: Bench, text: str) -> Path:
+    """Write the rows of a CSV text as a person's workbook."""
+    book = openpyxl.Workbook()
+    book.active.title = "Signals"
+    for line in text.splitlines():
+        book.active.append([float(c) if c.isdecimal() else c or None for c in line.split(",")])
+    path = bench.folder / "new.xlsx"
+    book.save(path)
+    return path
+
+
+async def test_a_workbook_is_previewed_and_taken_like_a_csv_file(bench: Bench) -> None:
+    workbook(bench, GOOD)
+    xlsx = ("import", "new.xlsx", *command(bench)[2:])
+    said = await bench.run(*xlsx, "--preview")
+    assert said.code == 0, said.out + said.err
+    assert "    * CDAB" in said.out
+    assert not (bench.folder / "room.csv").exists()
+    said = await bench.run(*xlsx)
+    assert said.code == 0, said.out + said.err
+    assert (bench.folder / "room.csv").read_text(encoding="utf-8") == GOOD
+    code, found = await bench.found()
+    assert (code, found["p"]["well"]) == (0, True)
+
+
+async def test_what_is_wrong_in_a_workbook_is_named_by_sheet_row_and_column(bench: Bench) -> None:
+    workbook(bench, HEAD + "t,Cel,input,70000,int16,,\n,Pa,input,2,float23,CDAB,\n")
+    said = await bench.run("import", "new.xlsx", *command(bench)[2:])
+    assert said.code == 2
+    assert "new.xlsx[Signals]:2:address: Input should be less than" in said.err
+    assert "new.xlsx[Signals]:3:name: is missing" in said.err
+    assert "new.xlsx[Signals]:3:type: Input should be 'int16'" in said.err
+    said = await bench.run("import", "new.xlsx", *command(bench)[2:], "--sheet", "Signal")
+    assert (said.code, "use one of: Signals" in said.err) == (2, True)
+    said = await bench.run(*command(bench), "--sheet", "Signals")
+    assert (said.code, "--sheet goes with a workbook" in said.err) == (2, True)
+
+
 async def test_what_cannot_be_loaded_is_named_by_row_and_column(bench: Bench) -> None:
     (bench.folder / "new.csv").write_text(HEAD + "t,Cel,input,70000,int16,,\n", encoding="utf-8")
     said = await bench.run(*command(bench, "--preview"))
     assert (said.code, "new.csv:2:address" in said.err) == (2, True)
-    said = await bench.run("import", "x.xlsx", "--source", "room", "-s", str(bench.settings))
-    assert (said.code, "save the sheet as CSV" in said.err) == (2, True)
+    said = await bench.run("import", "x.ods", "--source", "room", "-s", str(bench.settings))
+    assert (said.code, "save it as .xlsx or as CSV" in said.err) == (2, True)
     said = await bench.run("import", "new.csv", "--source", "hall", "-s", str(bench.settings))
     assert (said.code, "use one of: room" in said.err) == (2, True)
