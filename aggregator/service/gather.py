@@ -11,11 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from aggregator.model.binding.fact import FOREVER
-from aggregator.model.binding.locate import Plant, observing
+from aggregator.model.binding.locate import observing
 from aggregator.model.completeness import ChainSpan
 from aggregator.model.master.lot import LotKey
-from aggregator.model.master.order import Job
 from aggregator.model.master.recipe import Sampling
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.batch_record import (
@@ -24,15 +22,15 @@ from aggregator.model.record.batch_record import (
     content_hash,
 )
 from aggregator.model.series import Series
-from aggregator.service.binding.located import Located, bounded, located
+from aggregator.service.binding.located import Located, begun, bounded
 from aggregator.service.binding.sightings import identifying_series
-from aggregator.service.binding.whereabouts import lots_called, plant_of
+from aggregator.service.binding.whereabouts import lots_called
 from aggregator.service.context import Context
 from aggregator.service.hold_evidence import HeldChain, hold, proving
 from aggregator.service.integration.results import versions_of
 from aggregator.service.record.circumstances import circumstances_of
 from aggregator.service.record.entries import entries_of
-from aggregator.service.record.master import limits_at, ordered, places_at, plant_at
+from aggregator.service.record.master import limits_at, ordered, places_at
 from aggregator.store.base import Transaction
 from aggregator.store.chains.clocks import BUNDLE_SPAN_MAX
 from aggregator.store.chains.evidence import chains, clock_told
@@ -56,10 +54,11 @@ class Gathered:
 async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
     """Return all that the record of a lot is made of; NotFoundError for a lot that is not known.
 
-    Master data are those in force when the lot was begun; of a lot without a window, the newest.
+    Master data are those in force when the lot was begun; of a lot that nothing speaks of, the
+    newest.
     """
     about = await ordered(tx, key)
-    plant, where, at = await _begun(context, tx, key, about.jobs)
+    plant, where, at = await begun(context, tx, key, jobs=about.jobs)
     cited = dict(about.cited)
     inputs = Inputs(
         lot=about.lot,
@@ -78,10 +77,10 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
     if not where.windows:
         return Gathered(inputs=inputs, chains=(), series={})
     guess = await _spans(tx, inputs, where)
-    async with proving(tx, guess, inputs.parameters, context.workers) as begun:
+    async with proving(tx, guess, inputs.parameters, context.workers) as started:
         inputs = await _with_readings(context, tx, inputs, where, guess)
         inputs = await _with_circumstances(tx, inputs, where)
-        found = await hold(tx, inputs, begun)
+        found = await hold(tx, inputs, started)
     named = {
         parameter: (f"{at:03}", data) for at, (parameter, data) in enumerate(found.series.items())
     }
@@ -94,19 +93,6 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
         chains=found.chains,
         series=dict(named.values()),
     )
-
-
-async def _begun(
-    context: Context, tx: Transaction, key: LotKey, jobs: tuple[Job, ...]
-) -> tuple[Plant, Located, Nanoseconds]:
-    """Return the plant as it was when the lot was begun, where the lot was by it, and when."""
-    now = await plant_of(tx)
-    where = await located(context, tx, key, now, jobs=jobs)
-    at = min((window.start.time for window in where.windows), default=FOREVER)
-    then = await plant_at(tx, now, at)
-    if then == now:
-        return now, where, at
-    return then, await located(context, tx, key, then, jobs=jobs), at
 
 
 async def _with_circumstances(tx: Transaction, inputs: Inputs, where: Located) -> Inputs:

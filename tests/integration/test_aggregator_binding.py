@@ -27,7 +27,7 @@ from aggregator.service.binding.coverage import coverage
 from aggregator.service.binding.located import known_between
 from aggregator.service.binding.rebind import Why, overtaken, rebind
 from aggregator.service.binding.sightings import refresh
-from aggregator.service.binding.whereabouts import plant_of
+from aggregator.service.binding.whereabouts import plant_at
 from aggregator.service.genealogy import edges
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind
@@ -161,7 +161,7 @@ async def test_what_is_said_of_a_stretch_is_what_is_said_of_it_in_the_whole(
     chance = random.Random(1)
     stretches = [sorted(chance.sample(range(160), 2)) for _ in range(12)]
     async with plant.context.store.read() as tx:
-        place = await plant_of(tx)
+        place = await plant_at(tx, START)
         whole = survey(await known_between(plant.context, tx, place, Interval(0, FOREVER)))
         assert {window.lot for window in whole.occupied.windows} == {ONE, TWO, CHILD}
         for low, high in stretches:

@@ -12,6 +12,8 @@ import pytest
 
 from aggregator.access.roles import Role
 from aggregator.service.assemble_record import assemble_record
+from aggregator.service.binding.bindings import bindings
+from aggregator.service.binding.coverage import coverage
 from aggregator.service.binding.rebind import Why, overtaken, rebind
 from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.master_data import Times
@@ -28,6 +30,8 @@ from tests.servers import Postgres, running_postgres
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 __all__ = ["cheap_passwords"]
+
+OTHER = f"{PRESS}-b"
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +231,47 @@ async def test_a_limit_that_changes_while_a_first_record_is_made_overtakes_it(
     assert await lots_overtaken(plant) == {"L-1": Why.MASTER}
     await assemble_record(context, QA, GTIN, "L-1")
     assert await lots_overtaken(plant) == {}
+
+
+async def move_lot_id(plant: RecordedPlant, **times: int) -> None:
+    """Say that the signal which names lots is another unit's."""
+    context, key = plant.context, "gw-01/press-1/lot-id"
+    await put(context, EntityKind.EQUIPMENT, {"path": OTHER})
+    said = (await approve_master.history(context, QA, EntityKind.SIGNAL, key))[0]
+    moved = said.document.model_dump(mode="json") | {"equipment": OTHER}
+    await put(context, EntityKind.SIGNAL, moved, said.version, Times(**times))
+
+
+async def test_a_lot_is_where_the_signals_of_its_time_say_and_not_those_to_come(
+    plant: RecordedPlant,
+) -> None:
+    before = await bindings(plant.context, QA, GTIN, "L-1")
+    assert {window.equipment for window in before.windows} == {PRESS}
+    await move_lot_id(plant, start=START + 65 * SECOND)  # while L-1 is made, before L-2 is
+    first = await bindings(plant.context, QA, GTIN, "L-1")
+    second = await bindings(plant.context, QA, GTIN, "L-2")
+    assert {window.equipment for window in first.windows} == {PRESS}
+    assert {window.equipment for window in second.windows} == {OTHER}
+    waits = await coverage(plant.context, QA, START, START + 60 * SECOND, place=PRESS)
+    assert "press-1/lot-id" in {each.signal.key.signal for each in waits}
+
+
+async def test_a_late_bundle_is_held_against_the_plant_of_its_time(plant: RecordedPlant) -> None:
+    await both_assembled(plant)
+    await move_lot_id(plant, start=START + 600 * SECOND)
+    await come_late(plant, 40)
+    assert await lots_overtaken(plant) == {"L-1": Why.READINGS}
+
+
+async def test_a_signal_that_names_lots_no_more_has_named_those_that_it_did(
+    plant: RecordedPlant,
+) -> None:
+    key = "gw-01/press-1/lot-id"
+    said = (await approve_master.history(plant.context, QA, EntityKind.SIGNAL, key))[0]
+    silent = said.document.model_dump(mode="json") | {"role": "variable"}
+    await put(
+        plant.context, EntityKind.SIGNAL, silent, said.version, Times(start=START + 900 * SECOND)
+    )
+    record = await assemble_record(plant.context, QA, GTIN, "L-1")
+    assert record.summary.state.value == "complete"
+    assert record.summary.readings > 100

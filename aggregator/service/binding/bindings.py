@@ -17,9 +17,8 @@ from aggregator.model.binding.locate import observing, uncertainty_of
 from aggregator.model.binding.occupancy import Conflict, Window
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import LotKey, check_lot_key
-from aggregator.service.binding.located import Located, come_by, located
+from aggregator.service.binding.located import Located, begun, come_by
 from aggregator.service.binding.sightings import refresh
-from aggregator.service.binding.whereabouts import plant_of
 from aggregator.service.context import Context
 from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Transaction
@@ -55,19 +54,18 @@ async def bindings(
 ) -> Bindings:
     """Return which readings belong to a lot; NotFoundError for a lot that is not known.
 
-    ``as_of`` asks what was known at that time of the aggregator's clock; master data are those of
-    today.
+    ``as_of`` asks what was known at that time of the aggregator's clock; master data are those
+    that are in force for the lot today.
     """
     require(actor, Act.READ_RECORDS)
     key = check_lot_key(gtin, lot)
     await refresh(context)
     then = FOREVER if as_of is None else as_of
     async with context.store.read() as tx:
-        plant = await plant_of(tx)
         row = await tx.fetch_one("master.current", kind=EntityKind.LOT.value, key=lot_key(key))
         if row is None:
             raise NotFoundError(f"there is no lot {key}", hint="put the lot first")
-        found = await located(context, tx, key, plant, as_of=then)
+        plant, found, _ = await begun(context, tx, key, as_of=then)
         signals = [
             await _bound(context, tx, spec, found, then) for spec in observing(plant, found.windows)
         ]

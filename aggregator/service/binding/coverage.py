@@ -20,7 +20,7 @@ from aggregator.model.master.equipment import SignalSpec, check_path, is_at
 from aggregator.model.series import Series
 from aggregator.service.binding.located import known_between
 from aggregator.service.binding.sightings import refresh
-from aggregator.service.binding.whereabouts import plant_of
+from aggregator.service.binding.whereabouts import plant_at
 from aggregator.service.context import Context
 from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import Nanoseconds
@@ -62,7 +62,7 @@ async def coverage(
         raise InvalidError("a time window starts before it ends", hint="times are nanoseconds")
     await refresh(context)
     async with context.store.read() as tx:
-        known = await known_between(context, tx, await plant_of(tx), Interval(start, end))
+        known = await known_between(context, tx, await plant_at(tx, start), Interval(start, end))
         specs = [
             spec
             for spec in known.plant.signals

@@ -20,7 +20,7 @@ from aggregator.model.master.order import Job
 from aggregator.model.series import Series
 from aggregator.service.binding.carriers import associations_between, units_called
 from aggregator.service.binding.sightings import identifying_series
-from aggregator.service.binding.whereabouts import descents_of, lots_called, whereabouts
+from aggregator.service.binding.whereabouts import descents_of, lots_called, plant_at, whereabouts
 from aggregator.service.context import Context
 from aggregator.service.facts import fact_of
 from aggregator.store.base import Transaction
@@ -39,6 +39,29 @@ class Located:
     given: tuple[Fact, ...]  # of them, those that are recorded
     conflicts: tuple[Conflict, ...]  # that touch the lot
     descents: tuple[Descent, ...]
+
+
+async def begun(
+    context: Context,
+    tx: Transaction,
+    key: LotKey,
+    *,
+    jobs: tuple[Job, ...] = (),
+    as_of: Nanoseconds = FOREVER,
+) -> tuple[Plant, Located, Nanoseconds]:
+    """Return the plant as it was when a lot was begun, where the lot was by it, and when that was.
+
+    Of a lot without a window, when anything first spoke of it; FOREVER where nothing does.
+    """
+    stretches = await whereabouts(tx, key, await descents_of(tx, key, as_of), as_of)
+    at = stretches[0].start if stretches else FOREVER
+    plant = await plant_at(tx, at)
+    where = await located(context, tx, key, plant, jobs=jobs, as_of=as_of)
+    first = min((window.start.time for window in where.windows), default=at)
+    then = plant if first == at else await plant_at(tx, first)
+    if then == plant:
+        return plant, where, first
+    return then, await located(context, tx, key, then, jobs=jobs, as_of=as_of), first
 
 
 async def located(

@@ -21,19 +21,19 @@ from aggregator.model.binding.locate import Plant, survey
 from aggregator.model.binding.occupancy import Occupied
 from aggregator.model.genealogy.descent import descents, portions
 from aggregator.model.genealogy.edge import HOLDING, from_document
-from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.series import SignalKey
 from aggregator.service.binding.located import known_between
 from aggregator.service.binding.remastered import remastered
 from aggregator.service.binding.sightings import refresh
-from aggregator.service.binding.whereabouts import merged, offspring, plant_of
+from aggregator.service.binding.whereabouts import merged, offspring, plant_at
 from aggregator.service.context import Context
 from aggregator.service.genealogy import uses
 from aggregator.store.base import Row, Transaction
 from aggregator.store.chains.clocks import settled
 from aggregator.store.segments.build import bundle_times
 from protocols.wire.dossier.series import Interval
+from protocols.wire.header import GatewayId
 from protocols.wire.reading import SECOND, Nanoseconds
 
 OVERTAKEN_MAX: Final = 1_000
@@ -145,9 +145,8 @@ async def _look(context: Context, tx: Transaction, state: _State) -> _Looked:
     facts = await tx.fetch("rebinding.touched", count=_FACTS)
     edges = await tx.fetch("rebinding.edges", edges=state.edges, count=_EDGES)
     versions = await tx.fetch("rebinding.touched_master", count=_VERSIONS)
-    plant = await plant_of(tx)
-    why = dict.fromkeys(await _of_bundles(context, tx, plant, bundles), Why.READINGS)
-    why = await _of_touched(context, tx, plant, facts) | why
+    why = dict.fromkeys(await _of_bundles(context, tx, bundles), Why.READINGS)
+    why = await _of_touched(context, tx, facts) | why
     why = dict.fromkeys(_of_edges(edges), Why.GENEALOGY) | why
     for version in versions:
         why = dict.fromkeys(await remastered(tx, version), Why.MASTER) | why
@@ -181,38 +180,31 @@ async def _keep(tx: Transaction, looked: _Looked, *, now: Nanoseconds) -> None:
     )
 
 
-async def _of_bundles(
-    context: Context, tx: Transaction, plant: Plant, bundles: Sequence[Row]
-) -> set[LotKey]:
+async def _of_bundles(context: Context, tx: Transaction, bundles: Sequence[Row]) -> set[LotKey]:
     """Return the lots that observing signals have new readings of."""
-    touched = await _touched(tx, plant, bundles)
-    for spec, times in (await _anchored(tx, plant, bundles)).items():
-        touched[spec] = merged([*touched.get(spec, []), *times])
+    touched, moved = await _touched(tx, bundles), await _moved(tx, bundles)
     found: set[LotKey] = set()
-    for stretch in merged(each for times in touched.values() for each in times):
+    for stretch in merged(each for times in (*touched.values(), *moved.values()) for each in times):
+        plant = await plant_at(tx, stretch.start)
         windows = (await _said(context, tx, plant, stretch)).windows
         for lot in {window.lot for window in windows}:
             own = [window for window in windows if window.lot == lot]
             if any(
                 each.start < span.end.time and span.start.time < each.end
-                for spec, times in touched.items()
+                for spec in plant.signals
                 for span in held(own, spec)
-                for each in times
+                for each in (*touched.get(spec.key, ()), *moved.get(spec.key.gateway, ()))
             ):
                 found.add(lot)
     return found
 
 
-async def _touched(
-    tx: Transaction, plant: Plant, bundles: Sequence[Row]
-) -> dict[SignalSpec, list[Interval]]:
+async def _touched(tx: Transaction, bundles: Sequence[Row]) -> dict[SignalKey, list[Interval]]:
     """Return the times, by the readings' own, that bundles are of, signal by signal."""
-    specs = {spec.key: spec for spec in plant.signals}
-    gateways = {key.gateway for key in specs}
-    found: dict[SignalSpec, list[Interval]] = {}
+    found: dict[SignalKey, list[Interval]] = {}
     of, data = [], []
     for row in bundles:
-        if row["gateway"] in gateways and row["readings"]:
+        if row["readings"]:
             stored = await tx.fetch_one("sightings.bundle", position=row["position"])
             if stored is not None:
                 of.append(row["gateway"])
@@ -220,25 +212,18 @@ async def _touched(
     opened = await asyncio.to_thread(lambda: list(map(bundle_times, data)))
     for gateway, times in zip(of, opened, strict=True):
         for name, (first, last) in times.items():
-            spec = specs.get(SignalKey(gateway, name))
-            if spec is not None:
-                found.setdefault(spec, []).append(Interval(first, last + 1))
-    return {spec: merged(times) for spec, times in found.items()}
+            found.setdefault(SignalKey(gateway, name), []).append(Interval(first, last + 1))
+    return {key: merged(times) for key, times in found.items()}
 
 
-async def _anchored(
-    tx: Transaction, plant: Plant, bundles: Sequence[Row]
-) -> dict[SignalSpec, list[Interval]]:
+async def _moved(tx: Transaction, bundles: Sequence[Row]) -> Mapping[GatewayId, list[Interval]]:
     """Return the times that readings are moved to and from by what came of clocks in doubt."""
     if not bundles:
         return {}
-    moved = await settled(tx, bundles[0]["position"], bundles[-1]["position"])
-    return {spec: moved[spec.key.gateway] for spec in plant.signals if spec.key.gateway in moved}
+    return await settled(tx, bundles[0]["position"], bundles[-1]["position"])
 
 
-async def _of_touched(
-    context: Context, tx: Transaction, plant: Plant, rows: Sequence[Row]
-) -> dict[LotKey, Why]:
+async def _of_touched(context: Context, tx: Transaction, rows: Sequence[Row]) -> dict[LotKey, Why]:
     """Return the lots that were named anew, and those that were where and while this was said."""
     found = {
         check_lot_key(row["gtin"], row["lot"]): Why(row["why"])
@@ -247,7 +232,7 @@ async def _of_touched(
     }
     placed = [row for row in rows if row["equipment"] is not None]
     for stretch in merged(Interval(row["start_time"], row["end_time"]) for row in placed):
-        said = await _said(context, tx, plant, stretch)
+        said = await _said(context, tx, await plant_at(tx, stretch.start), stretch)
         for row in placed:
             low, high, path = row["start_time"], row["end_time"], row["equipment"]
             lots = {

@@ -16,7 +16,7 @@ from aggregator.model.binding.fact import FOREVER
 from aggregator.model.binding.named import Said, lot_changes
 from aggregator.model.binding.presence import dwells
 from aggregator.model.master.carrier import called
-from aggregator.model.master.equipment import SignalRole, SignalSpec
+from aggregator.model.master.equipment import EquipmentPath, SignalRole, SignalSpec
 from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.master.read_point import PresenceRule
 from aggregator.model.series import Series, SignalKey
@@ -25,6 +25,7 @@ from aggregator.service.context import Context
 from aggregator.service.facts import Touch, touch
 from aggregator.service.master import master_data
 from aggregator.service.master.documents import EntityKind, lot_key
+from aggregator.service.master.versions import versioned
 from aggregator.store.base import Row, Transaction
 from aggregator.store.chains.clocks import settled
 from aggregator.store.segments.build import open_bundles
@@ -35,6 +36,9 @@ IDENTIFYING: Final = frozenset({SignalRole.LOT_ID, SignalRole.TAG_READS})
 
 STEP: Final = 64
 """Bundles of one step."""
+
+
+_ALL_TIME: Final = Interval(0, FOREVER)
 
 
 class Sighting(NamedTuple):
@@ -63,7 +67,7 @@ async def _advance(context: Context, tx: Transaction) -> None:
     fresh = await tx.fetch("sightings.fresh", position=position, count=STEP + 1)
     if not fresh:
         return
-    specs = await identifying(tx)
+    specs = await identifying(tx, _ALL_TIME)
     last, touched = fresh[:STEP][-1]["position"], list[tuple[SignalSpec, Interval]]()
     if position == 0 and len(fresh) > STEP:  # the index is made from nothing: as a whole
         newest = await tx.fetch_one("sightings.last", position=last)
@@ -86,10 +90,20 @@ async def _advance(context: Context, tx: Transaction) -> None:
     await tx.execute("sightings.advance", position=last + 1)
 
 
-async def identifying(tx: Transaction) -> list[SignalSpec]:
-    """Return the signals that name lots or see carriers."""
-    signals = await master_data.models(tx, EntityKind.SIGNAL)
-    return [spec for spec in signals if isinstance(spec, SignalSpec) and spec.role in IDENTIFYING]
+async def identifying(tx: Transaction, times: Interval) -> list[SignalSpec]:
+    """Return the signals that name lots or see carriers at any time of a stretch.
+
+    Each by its version of then that waits longest for a carrier's next read.
+    """
+    kind = EntityKind.SIGNAL
+    said = await master_data.models_at(tx, kind, times.start)
+    start, stop = times
+    rows = await tx.fetch("master.came_into_force", kind=kind.value, start=start, stop=stop)
+    found: dict[SignalKey, SignalSpec] = {}
+    for spec in (*said, *(versioned(row).document.model() for row in rows)):
+        if isinstance(spec, SignalSpec) and spec.role in IDENTIFYING:
+            found[spec.key] = max(found.get(spec.key, spec), spec, key=patience_of)
+    return [found[key] for key in sorted(found)]
 
 
 async def seen(tx: Transaction, said: str) -> list[Sighting]:
@@ -121,7 +135,7 @@ async def identifying_series(
     """
     found = {}
     start, end = times
-    for spec in await identifying(tx):
+    for spec in await identifying(tx, times):
         since = await _began(tx, spec, start, end)
         if spec.role is SignalRole.TAG_READS:
             since = max(since, start - min(start, stay_max))
@@ -197,7 +211,7 @@ async def _name_again(context: Context, tx: Transaction, spec: SignalSpec, times
             await touch(
                 tx,
                 Interval(since, until),
-                equipment=spec.equipment,
+                equipment=await _place(tx, spec, since),
                 lot=lot,
                 why=Touch.READINGS,
             )
@@ -246,6 +260,14 @@ async def _began(
         row = await tx.fetch_one("sightings.earliest", **_name(spec), **reach)
     since = None if row is None else row["start_time"]
     return start if since is None else min(start, int(since))
+
+
+async def _place(tx: Transaction, spec: SignalSpec, at: Nanoseconds) -> EquipmentPath:
+    """Return where a signal was at a time."""
+    name = f"{spec.key.gateway}/{spec.key.signal}"
+    found = await master_data.version_at(tx, EntityKind.SIGNAL, name, at)
+    then = None if found is None else found.document.model()
+    return then.equipment if isinstance(then, SignalSpec) else spec.equipment
 
 
 def patience_of(spec: SignalSpec) -> Nanoseconds:

@@ -24,7 +24,7 @@ from aggregator.service import facts
 from aggregator.service.access.accounts import Proof, Session, prove
 from aggregator.service.binding.located import bounded, known_between
 from aggregator.service.binding.sightings import refresh
-from aggregator.service.binding.whereabouts import plant_of
+from aggregator.service.binding.whereabouts import plant_at
 from aggregator.service.context import Context
 from aggregator.service.facts import fact_of
 from aggregator.store.base import Transaction
@@ -52,7 +52,7 @@ async def unended(context: Context, actor: Actor) -> list[Shown]:
         if not rows:
             return []
         given = [fact_of(row) for row in rows]
-        plant = await plant_of(tx)
+        plant = await plant_at(tx, context.clock.now())
         since = min(fact.start for fact in given)
         known = await known_between(context, tx, plant, Interval(since, FOREVER))
         activity = {

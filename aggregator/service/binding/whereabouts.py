@@ -73,10 +73,10 @@ async def offspring(tx: Transaction, key: LotKey) -> set[LotKey]:
     return found - {key}
 
 
-async def plant_of(tx: Transaction) -> Plant:
-    """Return equipment and signals as the master data are now, without any lot."""
-    equipment = await master_data.models(tx, EntityKind.EQUIPMENT)
-    signals = await master_data.models(tx, EntityKind.SIGNAL)
+async def plant_at(tx: Transaction, at: Nanoseconds) -> Plant:
+    """Return equipment and signals as the master data say of a time, without any lot."""
+    equipment = await master_data.models_at(tx, EntityKind.EQUIPMENT, at)
+    signals = await master_data.models_at(tx, EntityKind.SIGNAL, at)
     return Plant(
         equipment=tuple(each for each in equipment if isinstance(each, Equipment)),
         signals=tuple(each for each in signals if isinstance(each, SignalSpec)),

@@ -12,9 +12,8 @@ from typing import TypeVar
 
 from aggregator.errors import NotFoundError
 from aggregator.model.binding.fact import FOREVER
-from aggregator.model.binding.locate import Plant
 from aggregator.model.binding.occupancy import Window
-from aggregator.model.master.equipment import Equipment, SignalSpec
+from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import Lot, LotKey, Unit, UnitId
 from aggregator.model.master.order import Job, WorkOrder
 from aggregator.model.master.recipe import ParameterSpec
@@ -108,17 +107,6 @@ async def places_at(
         async for each in versions_at(tx, EntityKind.SIGNAL, at, prefix=f"{gateway}/"):
             if each.key in saw:
                 cited[each.name] = each.version
-
-
-async def plant_at(tx: Transaction, plant: Plant, at: Nanoseconds) -> Plant:
-    """Return the plant as it was at a time, with the lots that ``plant`` knows."""
-    equipment = versions_at(tx, EntityKind.EQUIPMENT, at)
-    signals = versions_at(tx, EntityKind.SIGNAL, at)
-    return Plant(
-        equipment=tuple([model_of(Equipment, each) async for each in equipment]),
-        signals=tuple([model_of(SignalSpec, each) async for each in signals]),
-        lots=plant.lots,
-    )
 
 
 def model_of(kind: type[M], found: Versioned, cited: Cited | None = None) -> M:
