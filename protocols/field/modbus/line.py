@@ -82,7 +82,7 @@ class Line:
         decoder = _Undecoded(False)
         client.ctx.framer = _Serial(decoder) if self._settings.rtu else _Numbered(decoder)
         client.ctx.call_create = self._noting(client.ctx.call_create)
-        client.ctx.callback_disconnected = self._disconnected  # type: ignore[method-assign]
+        client.ctx.callback_disconnected = self._disconnected  # type: ignore[method-assign]  # hook
         client.ctx.max_buffer_size = _RECEIVED_MAX
         client.set_max_no_responses(_NEVER)
         self._client = client
