@@ -52,7 +52,7 @@ def verify(data: bytes, policy: Policy) -> Report:
 def _subject(read: ReadDossier) -> str:
     said = read.dossier.statement
     bundles = sum(map(len, read.dossier.chains))
-    return f"lot {said.lot} of {said.gtin}: {bundles} bundles of {len(said.chains)} chains"
+    return f"lot {said.lot} of {said.gtin}: {bundles} bundles, chains: {len(said.chains)}"
 
 
 def _check_form(data: bytes, read: ReadDossier) -> Check:

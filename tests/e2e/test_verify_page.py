@@ -436,6 +436,7 @@ async def test_a_person_verifies_with_two_files(tmp_path: Path) -> None:
         await page.select_option("#language", "zh")
         assert (await page.inner_text("#verdict")).startswith("验证未通过 (NOT VERIFIED)")
         assert "每条链均无中断" in await page.inner_text("#checks")
+        assert "数据包为 116.0 GOOD" in await page.inner_text("#altered-list")
         assert await page.get_attribute("html", "lang") == "zh-CN"
         await page.set_input_files("#dossier-file", folder / "true.dossier")
         assert await page.inner_text("#verdict") == "", "what was said is not of this dossier"
@@ -443,3 +444,16 @@ async def test_a_person_verifies_with_two_files(tmp_path: Path) -> None:
     policy = read_policy(folder.joinpath("policy.toml").read_bytes())
     report = verify(folder.joinpath("altered-reading.dossier").read_bytes(), policy)
     assert json.loads(saved.read_text(encoding="utf-8")) == report.to_json()
+
+
+async def test_what_was_found_is_told_in_chinese_too() -> None:
+    """Of the frozen dossiers, altered in every way that has a vector, no line stays English."""
+    policy = dossier_vectors.FOLDER.joinpath("policy.toml").read_text(encoding="utf-8")
+    script = """([report]) => [
+        report.subject, ...report.altered.map(tellAltered),
+        ...report.checks.flatMap((each) => [each.evidence, ...each.findings]),
+    ].filter((text) => text && !/[\u4e00-\u9fff]/.test(inChinese(text)))"""
+    async with verify_page() as opened:
+        for path in VECTORS:
+            report = verify(path.read_bytes(), read_policy(policy.encode())).to_json()
+            assert await opened.page.evaluate(script, [report]) == [], path.name

@@ -45,6 +45,7 @@ _SCRIPTS: Final = (
     "document",
     "record",
     "report",
+    "chinese",
     "chains",
     "readings",
     "signatures",

@@ -22,13 +22,13 @@ const LABELS = {
     broken: "This page failed, and so proves nothing:",
   },
   zh: {
-    title: "验证证据包",
-    lead: "用证据包离线证明批记录。本页面无需网络,不向任何地方发送数据。",
+    title: "验证证据档案",
+    lead: "用证据档案离线证明批记录。本页面无需网络，不向任何地方发送数据。",
     policy: "1. 信任策略",
-    policyHelp: "所信任的密钥,应事先从工厂质量部门取得,绝不取自证据包本身。",
+    policyHelp: "所信任的密钥，应事先从工厂质量部门取得，绝不取自证据档案本身。",
     policyPaste: "或粘贴于此 (TOML)",
-    dossier: "2. 证据包",
-    dossierHelp: "选择文件,或将文件拖放到本页任意位置。",
+    dossier: "2. 证据档案",
+    dossierHelp: "选择文件，或将文件拖放到本页任意位置。",
     run: "验证",
     working: "正在验证 …",
     check: "检查项",
@@ -36,10 +36,10 @@ const LABELS = {
     evidence: "依据",
     saveJson: "保存报告 (JSON)",
     saveText: "保存报告 (文本)",
-    needs: "请先选择信任策略和证据包。",
-    more: "条未列出;保存的 JSON 报告含全部",
+    needs: "请先选择信任策略和证据档案。",
+    more: "条未列出；保存的 JSON 报告含全部",
     took: "秒",
-    broken: "本页面出错,因此不能证明任何事:",
+    broken: "本页面出错，因此不能证明任何事：",
   },
 };
 
@@ -126,13 +126,14 @@ function tell(text, verdict = "") {
 function showReport() {
   const { report, language } = page;
   const words = WORDS[language];
-  tell(`${words[report.verdict]}  ${report.subject}`, report.verdict);
+  const told = language === "zh" ? inChinese : (text) => text;
+  tell(`${words[report.verdict]}  ${told(report.subject)}`, report.verdict);
   find("checks").replaceChildren(
     ...report.checks.map((check) => {
       const row = document.createElement("tr");
       row.className = check.outcome.replace(" ", "-");
-      const evidence = make("td", check.evidence);
-      for (const finding of check.findings) evidence.append(make("p", finding, "finding"));
+      const evidence = make("td", told(check.evidence));
+      for (const finding of check.findings) evidence.append(make("p", told(finding), "finding"));
       row.append(
         make("td", String(check.number)),
         make("td", words[check.outcome].trim(), "outcome"),
@@ -142,7 +143,7 @@ function showReport() {
       return row;
     }),
   );
-  const listed = report.altered.slice(0, FINDINGS_MAX).map((each) => make("li", tellAltered(each)));
+  const listed = report.altered.slice(0, FINDINGS_MAX).map((each) => make("li", told(tellAltered(each))));
   const more = report.altered.length - FINDINGS_MAX;
   if (more > 0) listed.push(make("li", `… ${more} ${LABELS[language].more}`));
   find("altered").hidden = !report.altered.length;

@@ -4,20 +4,20 @@ const FINDINGS_MAX = 20;
 const [PASSED, FAILED, UNDECIDED] = ["passed", "failed", "not decidable"];
 
 const TITLES = [
-  ["The file is a dossier in its one form", "文件为唯一规定形式的证据包"],
-  ["The aggregator sealed the manifest", "清单由汇聚端密封"],
+  ["The file is a dossier in its one form", "文件为唯一规定形式的证据档案"],
+  ["The aggregator sealed the manifest", "清单由汇聚端封印"],
   ["Every member is the one that the manifest names", "各成员与清单所列一致"],
   ["The log signed the checkpoint", "检查点由日志签名"],
-  ["A valid gateway key is named for every bundle", "每个数据束均有有效的网关密钥"],
-  ["Every sealed header opens under its key", "每个密封头可由其密钥打开"],
-  ["Every body has the hash of its header", "每个数据体与其头部散列一致"],
+  ["A valid gateway key is named for every bundle", "每个数据包均有有效的网关密钥"],
+  ["Every sealed header opens under its key", "每个封印的头部均可由其密钥打开"],
+  ["Every body has the hash of its header", "每个数据体与其头部哈希一致"],
   ["Every column leads to the root of its header", "每一列均可追溯至头部的根"],
   ["Every chain is unbroken", "每条链均无中断"],
   ["Nothing was cut off at either side of the lot", "批次两端均无截断"],
   ["The gaps declared are those of the manifest", "声明的缺口与清单一致"],
-  ["Every bundle is in the log", "每个数据束均在日志中"],
+  ["Every bundle is in the log", "每个数据包均在日志中"],
   ["The record is of this lot and names its series", "批记录属于本批次并列明其序列"],
-  ["The record's readings are those of the bundles", "批记录的读数与数据束一致"],
+  ["The record's readings are those of the bundles", "批记录的读数与数据包一致"],
   ["The record's figures follow from its readings", "批记录的数值由其读数得出"],
   ["The signatures are of this record", "电子签名属于本批记录"],
 ];
@@ -38,7 +38,7 @@ const WORDS = {
     [PASSED]: "通过    ",
     [FAILED]: "未通过  ",
     [UNDECIDED]: "无法判定",
-    ALTERED: "被更改的读数:",
+    ALTERED: "被更改的读数：",
   },
 };
 

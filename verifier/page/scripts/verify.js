@@ -35,7 +35,7 @@ async function verifyDossier(data, policy) {
     checkSignatures(dossier, checkpoint),
   ];
   const bundles = chains.flat().length;
-  const subject = `lot ${dossier.lot} of ${dossier.gtin}: ${bundles} bundles of ${chains.length} chains`;
+  const subject = `lot ${dossier.lot} of ${dossier.gtin}: ${bundles} bundles, chains: ${chains.length}`;
   return makeReport(subject, checks, readings.altered);
 }
 
