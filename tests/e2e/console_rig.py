@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
 
 import uvicorn
 from playwright.async_api import Page, expect
@@ -13,6 +16,9 @@ from aggregator.service.context import Context
 from aggregator.site import create_app
 from plant.ports import free_port
 from tests.personal import Person
+
+PICTURES: Final = os.environ.get("LOTPROOF_TEST_PICTURES", "")
+"""Folder for pictures of the pages, for people to look at."""
 
 
 @contextlib.asynccontextmanager
@@ -40,3 +46,21 @@ async def log_in(page: Page, base: str, who: Person) -> None:
     await page.get_by_label("One-time code").fill(who.code())
     await page.get_by_role("button", name="Log in").click()
     await expect(page.locator(".actor")).to_have_text(who.user)
+
+
+async def log_in_by_id(page: Page, base: str, who: Person) -> None:
+    """Log in whatever the page's language is."""
+    await page.goto(f"{base}/login")
+    await page.locator("#user").fill(who.user)
+    await page.locator("#password").fill(who.password)
+    await page.locator("#code").fill(who.code())
+    await page.locator("form[action='/login/person'] button").click()
+    await expect(page.locator(".actor")).to_have_text(who.user)
+
+
+async def look(page: Page, name: str) -> None:
+    """Hold a page against the width of the window; keep a picture where one is wanted."""
+    wide, seen = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= seen, f"{name} is {wide} pixels wide in a window of {seen}"
+    if PICTURES:
+        await page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from pathlib import Path
-from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,23 +13,12 @@ from playwright.async_api import Page, expect
 from aggregator.access import second_factor
 from tests.approving_plant import Site, site_of
 from tests.e2e.browser import Browser, browsing
-from tests.e2e.console_rig import log_in, served
+from tests.e2e.console_rig import log_in, log_in_by_id, look, served
 from tests.personal import Person, cheap_passwords
 from tests.recorded_plant import GTIN
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 __all__ = ["cheap_passwords"]
-
-PICTURES: Final = os.environ.get("LOTPROOF_TEST_PICTURES", "")
-"""Folder for pictures of the pages, for people to look at."""
-
-
-async def look(page: Page, name: str) -> None:
-    """Hold a page against the width of the window; keep a picture where one is wanted."""
-    wide, seen = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert wide <= seen, f"{name} is {wide} pixels wide in a window of {seen}"
-    if PICTURES:
-        await page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
 
 
 async def log_out(page: Page) -> None:
@@ -185,16 +172,6 @@ async def test_the_pages_fit_a_phone_in_both_languages(
             heading = await page.locator("h1").first.inner_text()
             assert heading.isascii() is (locale == "en-GB"), heading
         assert complaints(browser) == []
-
-
-async def log_in_by_id(page: Page, base: str, who: Person) -> None:
-    """Log in whatever the page's language is."""
-    await page.goto(f"{base}/login")
-    await page.locator("#user").fill(who.user)
-    await page.locator("#password").fill(who.password)
-    await page.locator("#code").fill(who.code())
-    await page.locator("form[action='/login/person'] button").click()
-    await expect(page.locator(".actor")).to_have_text(who.user)
 
 
 def complaints(browser: Browser) -> list[str]:
