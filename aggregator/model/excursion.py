@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from aggregator.model.binding.bind import Binding, Slice
 from aggregator.model.master.recipe import Limits
-from aggregator.model.series import Integers, Series
+from aggregator.model.once import Once
+from aggregator.model.series import Integers, Mask, Series, Statuses
 from protocols.wire.reading import Kind, Nanoseconds, Status
 
-Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.uint64]
 NUMERIC: Final = frozenset({Kind.INT, Kind.UINT, Kind.FLOAT32, Kind.FLOAT64})
 
@@ -76,24 +76,35 @@ class Valid(NamedTuple):
     values: Numbers
 
 
-def valid_readings(series: Series, first: int, stop: int) -> Valid:
+def valid_readings(series: Series, first: int, stop: int, once: Once | None = None) -> Valid:
     """Return the valid readings from row ``first`` to before row ``stop``, none of another kind."""
     if series.kind not in NUMERIC:
         return Valid(np.empty(0, dtype=np.int64), np.empty(0))
-    times, values = series.times[first:stop], series.values[first:stop]
-    valid = series.present[first:stop] & (series.statuses[first:stop] != Status.BAD)
-    if not valid.all():
-        times, values = times[valid], values[valid]
-    return Valid(times, values)  # type: ignore[arg-type] # its kind is numeric
+    times, valid = (once or Once()).of(
+        _valid, series.times, series.present, series.statuses, first, stop
+    )
+    values = series.values[first:stop]
+    return Valid(times, values if valid is None else values[valid])  # type: ignore[arg-type] # its kind is numeric
 
 
-def excursions(binding: Binding, limits: tuple[Limit, ...]) -> tuple[Excursion, ...]:
+def _valid(
+    times: Integers, present: Mask, statuses: Statuses, first: int, stop: int
+) -> tuple[Integers, Mask | None]:
+    """Return the times of the valid readings, and which these are; None: all of them."""
+    own = times[first:stop]
+    valid = present[first:stop] & (statuses[first:stop] != Status.BAD)
+    return (own, None) if valid.all() else (own[valid], valid)
+
+
+def excursions(
+    binding: Binding, limits: tuple[Limit, ...], once: Once | None = None
+) -> tuple[Excursion, ...]:
     """Return the excursions of a binding's readings, in order of limit and time.
 
     A BAD reading does not end an excursion: that the value had come back is not known.
     """
     held = [part for part in binding.slices if part.stop > part.first]
-    valid = [valid_readings(binding.series, part.first, part.stop) for part in held]
+    valid = [valid_readings(binding.series, part.first, part.stop, once) for part in held]
     return tuple(
         found
         for limit in limits

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +19,14 @@ from aggregator.model.excursion import Valid, valid_readings
 from aggregator.model.gaps import Missing, merged
 from aggregator.model.master.equipment import SignalRole
 from aggregator.model.master.recipe import Aggregation, ParameterSpec, SamplingContract
-from aggregator.model.series import Integers, Series
+from aggregator.model.once import Once
+from aggregator.model.series import Integers, Series, Statuses
 from protocols.wire.reading import Nanoseconds, Status
 
 Number = float | int
 Result = Number | None
+Floats = npt.NDArray[np.float64]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +48,27 @@ class Figures:
     covered: Nanoseconds  # of it, with a known value
 
 
-def figures(binding: Binding, contract: SamplingContract, missing: Sequence[Missing]) -> Figures:
+def figures(
+    binding: Binding,
+    contract: SamplingContract,
+    missing: Sequence[Missing],
+    once: Once | None = None,
+) -> Figures:
     """Return the figures of the readings within the binding's spans."""
+    once = once or Once()
     series = binding.series
     parts = binding.slices
-    counts = np.zeros(3, dtype=np.int64)
-    for part in parts:
-        counts += np.bincount(series.statuses[part.first : part.stop], minlength=3)
-    valid = [valid_readings(series, part.first, part.stop) for part in parts]
-    times = np.concatenate([np.empty(0, dtype=np.int64), *(each.times for each in valid)])
-    values = np.concatenate([each.values for each in valid]) if valid else np.empty(0)
-    mean, covered = _mean(series, parts, valid, contract, missing)
+    counts = count_statuses(binding, once)
+    valid = [valid_readings(series, part.first, part.stop, once) for part in parts]
+    times = _joined([each.times for each in valid])
+    values = _joined([each.values for each in valid])
+    mean, covered = _mean(series, parts, valid, _Owed(contract, missing, once))
     low, high = (int(values.argmin()), int(values.argmax())) if len(values) else (None, None)
     return Figures(
         readings=binding.readings,
-        good=int(counts[Status.GOOD]),
-        uncertain=int(counts[Status.UNCERTAIN]),
-        bad=int(counts[Status.BAD]),
+        good=counts[Status.GOOD],
+        uncertain=counts[Status.UNCERTAIN],
+        bad=counts[Status.BAD],
         min=None if low is None else values[low].item(),
         min_time=None if low is None else int(times[low]),
         max=None if high is None else values[high].item(),
@@ -71,6 +79,19 @@ def figures(binding: Binding, contract: SamplingContract, missing: Sequence[Miss
         window=sum(part.span.end.time - part.span.start.time for part in parts),
         covered=covered,
     )
+
+
+def count_statuses(binding: Binding, once: Once) -> tuple[int, ...]:
+    """Return how many readings of a binding have each status, in order of its numbers."""
+    rows = tuple((part.first, part.stop) for part in binding.slices)
+    return once.of(_count_statuses, binding.series.statuses, rows)
+
+
+def _count_statuses(statuses: Statuses, rows: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+    counts = np.zeros(len(Status), dtype=np.int64)
+    for first, stop in rows:
+        counts += np.bincount(statuses[first:stop], minlength=len(Status))
+    return tuple(counts.tolist())
 
 
 def aggregate(binding: Binding, found: Figures, spec: ParameterSpec, role: SignalRole) -> Result:
@@ -126,54 +147,68 @@ def _of_each(binding: Binding, rule: Aggregation) -> float | None:
     return reference + float(np.cumsum(values - reference)[-1]) / len(values)
 
 
+class _Owed(NamedTuple):
+    """By what time is covered."""
+
+    contract: SamplingContract
+    missing: Sequence[Missing]
+    once: Once
+
+
 def _mean(
-    series: Series,
-    parts: Sequence[Slice],
-    valid: Sequence[Valid],
-    contract: SamplingContract,
-    missing: Sequence[Missing],
+    series: Series, parts: Sequence[Slice], valid: Sequence[Valid], owed: _Owed
 ) -> tuple[float | None, Nanoseconds]:
-    holes = merged((gap.start, gap.end) for gap in missing)
-    held = [
-        _held(_carried(series, part, contract), own, part, holes)
-        for part, own in zip(parts, valid, strict=True)
-    ]
-    values = np.concatenate([np.empty(0), *(own for own, _ in held)])
-    weights = np.concatenate([np.empty(0, dtype=np.int64), *(own for _, own in held)])
-    covered = int(weights.sum())
+    holes = tuple(merged((gap.start, gap.end) for gap in owed.missing))
+    known, weights, covered = [], [], 0
+    for part, own in zip(parts, valid, strict=True):
+        carried = _carried(series, part, owed)
+        start, end = part.span.start.time, part.span.end.time
+        since = None if carried is None else start
+        weighed, length = owed.once.of(_weights, own.times, since, end, holes)
+        values = own.values.astype(np.float64, copy=False)
+        known.append(values if carried is None else np.concatenate(([float(carried)], values)))
+        weights.append(weighed)
+        covered += length
     if not covered:
         return None, 0
-    reference = float(values[0])
+    moments = _joined(known)
+    reference = float(moments[0])
+    moments = moments - reference
+    moments *= _joined(weights)
     # cumsum adds one by one in order; sum may not, and its last digit may differ by machine.
-    moment = np.cumsum((values - reference) * weights.astype(np.float64))[-1]
-    return reference + float(moment) / covered, covered
+    return reference + float(np.cumsum(moments, out=moments)[-1]) / covered, covered
 
 
-def _held(
-    carried: Number | None, valid: Valid, part: Slice, holes: Sequence[tuple[int, int]]
-) -> tuple[npt.NDArray[np.float64], Integers]:
-    """Return each value known in the span and for how many nanoseconds, gaps taken out."""
-    since, values = valid.times, valid.values.astype(np.float64)
-    if carried is not None:
-        since = np.concatenate(([part.span.start.time], since))
-        values = np.concatenate(([float(carried)], values))
-    if not len(values):
-        return values, np.empty(0, dtype=np.int64)
-    until = np.append(since[1:], part.span.end.time)
-    weights = until - since
+def _weights(
+    times: Integers, start: Nanoseconds | None, end: Nanoseconds, holes: tuple[tuple[int, int], ...]
+) -> tuple[Floats, Nanoseconds]:
+    """Return for how many nanoseconds each value is known, gaps taken out, and all of these.
+
+    The values are those of ``times``, and before them one that is carried in at ``start``.
+    """
+    since = times if start is None else np.concatenate(([start], times))
+    until = np.append(since[1:], end)
+    weights = until - since if len(since) else np.empty(0, np.int64)
     for gap_start, gap_end in holes:
         first = int(np.searchsorted(until, gap_start, side="right"))
         stop = int(np.searchsorted(since, gap_end, side="left"))
         shared = np.minimum(until[first:stop], gap_end) - np.maximum(since[first:stop], gap_start)
         weights[first:stop] -= np.maximum(shared, 0)
-    return values, weights
+    return weights.astype(np.float64), int(weights.sum())
 
 
-def _carried(series: Series, part: Slice, contract: SamplingContract) -> Number | None:
+def _joined(arrays: Sequence[npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
+    """Return arrays as one; a single one as it is."""
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate(arrays) if arrays else np.empty(0)  # type: ignore[return-value] # nothing is of no type
+
+
+def _carried(series: Series, part: Slice, owed: _Owed) -> Number | None:
     """Return the value that was known when the span began, if one was."""
-    before = valid_readings(series, 0, part.first)
+    before = valid_readings(series, 0, part.first, owed.once)
     if not len(before.times):
         return None
-    age = part.span.start.time - int(before.times[-1])
-    known = contract.gap_max is None or age <= contract.gap_max
+    age, most = part.span.start.time - int(before.times[-1]), owed.contract.gap_max
+    known = most is None or age <= most
     return before.values[-1].item() if known else None

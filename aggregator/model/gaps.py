@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aggregator.model.binding.bind import Binding, Slice, Span
+from aggregator.model.binding.bind import Binding, Span
 from aggregator.model.completeness import Proven
 from aggregator.model.master.recipe import Sampling, SamplingContract
-from aggregator.model.series import Integers, Series, SignalKey
+from aggregator.model.once import Once
+from aggregator.model.series import Integers, Mask, SignalKey, Statuses
 from protocols.wire.reading import MENDABLE, Gap, GapReason, Nanoseconds, Status
 
 
@@ -45,17 +46,12 @@ class Missing(NamedTuple):
     causes: tuple[Cause, ...]
 
 
-def valid_times(series: Series) -> Integers:
-    """Return the times of all readings with a value that is not BAD, of whatever kind."""
-    times: Integers = series.times[series.present & (series.statuses != Status.BAD)]
-    return times
-
-
 def gaps(
     binding: Binding,
     contract: SamplingContract,
     proven: Sequence[Proven],
     declared: Iterable[Gap],
+    once: Once | None = None,
 ) -> tuple[Missing, ...]:
     """Return the gaps of a binding's spans, in order.
 
@@ -64,19 +60,43 @@ def gaps(
     """
     series = binding.series
     own = narrowed(gap for gap in declared if concerns(gap, series.key))
-    times = valid_times(series)
-    bad = series.times[~series.present | (series.statuses == Status.BAD)]
+    return (once or Once()).of(
+        _gaps,
+        series.times,
+        series.present,
+        series.statuses,
+        tuple(part.span for part in binding.slices),
+        _By(contract, tuple(proven), tuple(own)),
+    )
+
+
+class _By(NamedTuple):
+    """What a signal's times are held against."""
+
+    contract: SamplingContract
+    proven: tuple[Proven, ...]
+    declared: tuple[Gap, ...]
+
+
+def _gaps(
+    times: Integers,
+    present: Mask,
+    statuses: Statuses,
+    spans: tuple[Span, ...],
+    by: _By,
+) -> tuple[Missing, ...]:
+    contract, proven, declared = by
+    lacking = ~present | (statuses == Status.BAD)
+    valid, bad = times[~lacking], times[lacking]
     found: list[Missing] = []
-    for part in binding.slices:
-        stretches = merged(
-            [
-                *_silences(times, part.span, contract),
-                *(_unknown(series, part, times, proven, contract)),
-            ]
-        )
+    for span in spans:
+        unknown: list[tuple[int, int]] = []
+        if contract.sampling is Sampling.ON_CHANGE:
+            unknown = [*_unknown(valid, span, proven), *_bad_stretches(times, lacking, span)]
+        stretches = merged([*_silences(valid, span, contract), *unknown])
         for start, end in stretches:
-            found.append(Missing(start, end, _causes(start, end, bad, proven, own)))
-        found += _declared_alone(part.span, stretches, own)
+            found.append(Missing(start, end, _causes(start, end, bad, proven, declared)))
+        found += _declared_alone(span, stretches, declared)
     return tuple(sorted(found))
 
 
@@ -147,17 +167,9 @@ def _silences(times: Integers, span: Span, contract: SamplingContract) -> Iterat
         yield max(int(edges[at]), start), int(edges[at + 1])
 
 
-def _unknown(
-    series: Series,
-    part: Slice,
-    times: Integers,
-    proven: Sequence[Proven],
-    contract: SamplingContract,
-) -> Iterator[tuple[int, int]]:
-    """Yield when an on-change value is not known: before the first, while BAD, without a chain."""
-    if contract.sampling is not Sampling.ON_CHANGE:
-        return
-    start, end = part.span.start.time, part.span.end.time
+def _unknown(times: Integers, span: Span, proven: Sequence[Proven]) -> Iterator[tuple[int, int]]:
+    """Yield when a value sent on change is not known: before the first one, without a chain."""
+    start, end = span.start.time, span.end.time
     before = int(np.searchsorted(times, start, side="right"))
     if before == 0:
         yield start, min(int(times[0]), end) if len(times) else end
@@ -170,16 +182,16 @@ def _unknown(
             break
     if reached < end:
         yield reached, end
-    yield from _bad_stretches(series, start, end)
 
 
-def _bad_stretches(series: Series, start: int, end: int) -> Iterator[tuple[int, int]]:
-    bad = ~series.present | (series.statuses == Status.BAD)
-    padded = np.concatenate(([False], bad, [False]))
+def _bad_stretches(times: Integers, lacking: Mask, span: Span) -> Iterator[tuple[int, int]]:
+    """Yield when the newest reading was BAD."""
+    start, end = span.start.time, span.end.time
+    padded = np.concatenate(([False], lacking, [False]))
     edges = np.flatnonzero(padded[1:] != padded[:-1])
     for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        until = int(series.times[stop]) if stop < len(series) else end
-        since = int(series.times[first])
+        until = int(times[stop]) if stop < len(times) else end
+        since = int(times[first])
         if since < end and until > start:
             yield max(since, start), min(until, end)
 

@@ -16,6 +16,8 @@ from protocols.wire.header import GatewayId
 from protocols.wire.reading import Kind, SignalName
 
 Integers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Statuses = npt.NDArray[np.int8]
 
 UNBOUNDED: Final = 2**62
 """How far a time may be wrong that nothing bounds: a number that sums of times do not overflow."""

@@ -17,6 +17,7 @@ from aggregator.model.binding.fact import FOREVER
 from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.master.equipment import SignalSpec, is_at
 from aggregator.model.master.lot import LotKey
+from aggregator.model.once import Once
 from aggregator.model.series import UNBOUNDED, Integers, Series
 from protocols.wire.reading import Nanoseconds
 
@@ -66,16 +67,15 @@ class Binding:
         return sum(part.stop - part.first for part in self.slices)
 
 
-def in_order(series: Series) -> Series:
+def in_order(series: Series, once: Once | None = None) -> Series:
     """Return the series in its one order, each reading once.
 
     By time, then epoch, then place in the epoch; a reading is the same where epoch and place are.
     """
+    if (once or Once()).of(_rises, series.times):
+        return series
     rank = np.argsort(np.argsort([epoch.hex() for epoch in series.epoch_ids]))
     epochs = rank[series.epochs] if len(series.epoch_ids) else series.epochs
-    steps = np.diff(series.times)
-    if (steps > 0).all():
-        return series
     order = np.lexsort((series.positions, epochs, series.times))
     same = np.zeros(len(order), dtype=bool)
     same[1:] = (
@@ -84,6 +84,10 @@ def in_order(series: Series) -> Series:
         & (np.diff(series.positions[order]) == 0)
     )
     return take(series, order[~same])
+
+
+def _rises(times: Integers) -> bool:
+    return bool((times[1:] > times[:-1]).all())
 
 
 def take(series: Series, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Series:
@@ -142,14 +146,18 @@ def _seen(window: Window, spec: SignalSpec) -> Span:
 
 
 def bind(
-    series: Series, when: Sequence[Span], spec: SignalSpec, uncertainty: Nanoseconds
+    series: Series,
+    when: Sequence[Span],
+    spec: SignalSpec,
+    uncertainty: Nanoseconds,
+    once: Once | None = None,
 ) -> Binding:
     """Bind the readings of ``series`` to the spans of a lot.
 
     ``uncertainty`` is that of the clock that stamped the readings; it counts only against bounds
     that another clock stamped. A reading that was placed has a doubt of its own.
     """
-    series = in_order(series)
+    series = in_order(series, once)
     times = series.times
     slices = []
     for span in when:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from aggregator.model.binding.bind import Binding, Span, Unbound, bind, nothing, spans, unbound
 from aggregator.model.binding.descent import Descent
 from aggregator.model.binding.fact import FOREVER, Fact
@@ -28,11 +26,13 @@ from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.binding.rule import Rule
 from aggregator.model.clock_doubt import shown_twice
 from aggregator.model.completeness import ChainSpan, Finding, check_completeness
+from aggregator.model.figures import count_statuses
 from aggregator.model.lab_result import ResultVersion
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import Lot, UnitId
 from aggregator.model.master.order import Job, JobId, WorkOrder
 from aggregator.model.master.recipe import ParameterName, ParameterSpec
+from aggregator.model.once import Once
 from aggregator.model.record.batch_record import (
     BatchRecord,
     ChainResult,
@@ -60,7 +60,7 @@ from aggregator.model.record.parameters import Judged, judge
 from aggregator.model.record.sections import phases, sections, windows_of
 from aggregator.model.series import Series, SignalKey
 from protocols.wire.dossier.series import Interval
-from protocols.wire.reading import Nanoseconds, Status
+from protocols.wire.reading import Nanoseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +102,10 @@ class Inputs:
 
 def bound(inputs: Inputs) -> dict[SignalSpec, Binding]:
     """Return the readings of a lot, signal by signal: those that its record counts."""
-    where = locate(inputs.lot.key, inputs.known)
+    where, once = locate(inputs.lot.key, inputs.known), Once()
     return {
-        spec: _bind(spec, inputs, where.windows) for spec in observing(inputs.plant, where.windows)
+        spec: _bind(spec, inputs, where.windows, once)
+        for spec in observing(inputs.plant, where.windows)
     }
 
 
@@ -174,13 +175,16 @@ class _Found:
 
 
 def _find(inputs: Inputs, where: Whereabouts) -> _Found:
-    signals = observing(inputs.plant, where.windows)
-    bindings = {spec.key: _bind(spec, inputs, where.windows) for spec in signals}
-    judged = _bound_parameters(inputs, where, bindings)
+    signals, once = observing(inputs.plant, where.windows), Once()
+    bindings = {spec.key: _bind(spec, inputs, where.windows, once) for spec in signals}
+    judged = _bound_parameters(inputs, where, bindings, once)
     by = Judged(
-        chains=inputs.chains, circumstances=inputs.circumstances, references=inputs.references
+        chains=inputs.chains,
+        circumstances=inputs.circumstances,
+        references=inputs.references,
+        once=once,
     )
-    counts = tuple(_count(bindings[spec.key], spec, where) for spec in signals)
+    counts = tuple(_count(bindings[spec.key], spec, where, once) for spec in signals)
     return _Found(
         bindings=bindings,
         judged={spec.parameter: binding for spec, _, binding in judged},
@@ -218,7 +222,7 @@ def _check(inputs: Inputs, where: Whereabouts, found: _Found) -> Ledger:
 
 
 def _bound_parameters(
-    inputs: Inputs, where: Whereabouts, bindings: Mapping[SignalKey, Binding]
+    inputs: Inputs, where: Whereabouts, bindings: Mapping[SignalKey, Binding], once: Once
 ) -> list[tuple[ParameterSpec, SignalSpec, Binding]]:
     """Return each parameter whose signal observed the lot, with the readings it is judged by."""
     signals = {spec.key: spec for spec in inputs.plant.signals}
@@ -227,12 +231,12 @@ def _bound_parameters(
         if spec.signal in bindings:
             binding, windows = bindings[spec.signal], windows_of(spec, where.windows, facts)
             if windows != where.windows:
-                binding = _bind(signals[spec.signal], inputs, windows)
+                binding = _bind(signals[spec.signal], inputs, windows, once)
             found.append((spec, signals[spec.signal], binding))
     return found
 
 
-def _bind(spec: SignalSpec, inputs: Inputs, windows: Sequence[Window]) -> Binding:
+def _bind(spec: SignalSpec, inputs: Inputs, windows: Sequence[Window], once: Once) -> Binding:
     through = horizon(inputs.chains, spec.key.gateway)
     series = inputs.series.get(spec.key, nothing(spec))
     for chain in inputs.chains:
@@ -243,6 +247,7 @@ def _bind(spec: SignalSpec, inputs: Inputs, windows: Sequence[Window]) -> Bindin
         tuple(_until(span, through, spec) for span in spans(windows, spec, inputs.lot.key)),
         spec,
         uncertainty_of(inputs.chains, spec.key.gateway),
+        once,
     )
 
 
@@ -253,12 +258,8 @@ def _until(span: Span, through: Nanoseconds, spec: SignalSpec) -> Span:
     return Span(span.start, Bound(max(through, span.start.time), clock=spec.clock_id))
 
 
-def _count(binding: Binding, spec: SignalSpec, where: Whereabouts) -> SignalCount:
-    statuses = np.zeros(len(Status), dtype=np.int64)
-    for part in binding.slices:
-        rows = binding.series.statuses[part.first : part.stop]
-        statuses += np.bincount(rows, minlength=len(Status))
-    good, uncertain, bad = statuses.tolist()
+def _count(binding: Binding, spec: SignalSpec, where: Whereabouts, once: Once) -> SignalCount:
+    good, uncertain, bad = count_statuses(binding, once)
     return SignalCount(
         signal=spec,
         readings=binding.readings,

@@ -12,6 +12,7 @@ from aggregator.model.figures import aggregate, figures, increase
 from aggregator.model.gaps import gaps
 from aggregator.model.master.equipment import SignalRole, SignalSpec
 from aggregator.model.master.recipe import Criticality, Limits, ParameterName, ParameterSpec
+from aggregator.model.once import Once
 from aggregator.model.record.batch_record import ParameterResult, SeriesReference
 from aggregator.model.record.circumstances import Circumstances
 from aggregator.model.record.instruments import instruments
@@ -26,6 +27,7 @@ class Judged:
     chains: Sequence[ChainSpan]
     circumstances: Circumstances
     references: Mapping[ParameterName, SeriesReference]
+    once: Once
 
 
 def judge(
@@ -36,8 +38,8 @@ def judge(
     limits = limits_of(spec.limits, binding.series.kind)
     gateway, spans = spec.signal.gateway, tuple(part.span for part in binding.slices)
     declared = [gap for span in by.chains if span.gateway == gateway for gap in span.gaps]
-    missing = gaps(binding, spec.sampling, proven(by.chains, gateway), declared)
-    found = figures(binding, spec.sampling, missing)
+    missing = gaps(binding, spec.sampling, proven(by.chains, gateway), declared, by.once)
+    found = figures(binding, spec.sampling, missing, by.once)
     critical = spec.criticality is Criticality.CRITICAL
     return ParameterResult(
         spec=spec,
@@ -47,7 +49,7 @@ def judge(
         limits=limits,
         figures=found,
         increase=increase(binding)[0] if signal.role is SignalRole.COUNTER else None,
-        excursions=excursions(binding, limits),
+        excursions=excursions(binding, limits, by.once),
         result=aggregate(binding, found, spec, signal.role),
         gaps=missing,
         stuck=stuck(binding, missing, spec.stuck_after),

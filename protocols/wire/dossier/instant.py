@@ -19,7 +19,7 @@ def format_time(time: Nanoseconds) -> str:
         raise MalformedError("a time is past the year 9999") from None
     if time < 0:
         raise MalformedError("a time is before 1970")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:09}Z"
+    return f"{moment.isoformat()[:19]}.{fraction:09}Z"
 
 
 def parse_time(text: str) -> Nanoseconds:
