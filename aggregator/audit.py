@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from aggregator.clock import Clock
 from aggregator.errors import EvidenceError, InvalidError
@@ -20,6 +23,7 @@ from aggregator.store.base import Row, Transaction
 from aggregator.store.log import EntryKind, append_entry
 
 FIRST_PREVIOUS: Final = bytes(32)
+_CALL: Final[ContextVar[Call | None]] = ContextVar("call", default=None)
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
@@ -33,6 +37,26 @@ class Entry:
     before: JsonValue = None  # None where there was nothing
     after: JsonValue = None  # None where there is nothing any more
     why: str  # the reason that the actor gave
+
+
+class Call(NamedTuple):
+    """A call that is made once, whose acts say so: by who makes it and the key that it has."""
+
+    caller: str
+    key: str
+
+
+@contextmanager
+def made_by(call: Call) -> Iterator[None]:
+    """Let every act of the caller within the block be that call's, for good once it is committed.
+
+    So a process that ends between the act and its answer leaves a call that is not made again.
+    """
+    token = _CALL.set(call)
+    try:
+        yield
+    finally:
+        _CALL.reset(token)
 
 
 async def record(tx: Transaction, entry: Entry, clock: Clock) -> int:
@@ -68,6 +92,9 @@ async def record(tx: Transaction, entry: Entry, clock: Clock) -> int:
         previous=previous,
         hash=hashlib.sha256(data).digest(),
     )
+    call = _CALL.get()
+    if call is not None and call.caller == entry.who:
+        await tx.execute("answers.acted", caller=call.caller, key=call.key)
     told = happenings(entry.act, entry.what, entry.before, entry.after)
     await outbox.tell(tx, told, now=now)
     return sequence

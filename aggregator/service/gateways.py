@@ -5,8 +5,8 @@ from __future__ import annotations
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.service.context import Context
-from aggregator.store.base import Row
 from aggregator.store import registry
+from aggregator.store.base import Row
 from aggregator.store.chains import evidence
 from protocols.wire.seal import PublicKey
 

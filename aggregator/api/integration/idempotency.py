@@ -1,7 +1,8 @@
 """Idempotency-Key: a POST or PUT that is sent again is answered as before, and done once.
 
 As draft-ietf-httpapi-idempotency-key-header-07 has it: the same key with another call is 422, with
-a call that is under way 409. Keys belong to the caller who sent them.
+a call that is under way 409. Keys belong to the caller who sent them. A call whose act was
+committed, and whose answer was lost with the process that made it, is 409 from then on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aggregator import audit
 from aggregator.access.roles import Actor
 from aggregator.api import problems
 from aggregator.caller import actor_of
@@ -90,7 +92,8 @@ class IdempotentCalls:
     async def _made(self, request: Request, actor: Actor, key: str, body: bytes) -> Response:
         answer = None
         try:
-            answer = await _call(self._app, request, body)
+            with audit.made_by(audit.Call(actor.name, key)):
+                answer = await _call(self._app, request, body)
         finally:
             keep = (
                 answer is not None

@@ -12,7 +12,8 @@ from aggregator.access import wrapping
 from aggregator.access.roles import Actor
 from aggregator.errors import ConflictError, InvalidError
 from aggregator.service.context import Context
-from protocols.wire.reading import SECOND
+from aggregator.store.base import Row
+from protocols.wire.reading import SECOND, Nanoseconds
 
 KEY_CHARACTERS_MAX: Final = 255
 UNDER_WAY_SECONDS: Final = 120
@@ -32,7 +33,7 @@ async def begin(context: Context, actor: Actor, key: str, request: bytes) -> Ans
     """Return what the same call was answered before; None where it is to be made now.
 
     ``request`` is all that makes a call the same. Raises InvalidError where the key was used for
-    another call, ConflictError where the same call is under way.
+    another call, ConflictError where the same call is under way, or was made and its answer lost.
     """
     if not 1 <= len(key) <= KEY_CHARACTERS_MAX or not key.isprintable():
         raise InvalidError(
@@ -51,7 +52,12 @@ async def begin(context: Context, actor: Actor, key: str, request: bytes) -> Ans
         if row is not None and row["status"] is not None:
             body = wrapping.unwrap(row["body"], context.keys.access, _label(actor, key))
             return Answer(status=row["status"], headers=json.loads(row["headers"]), body=body)
-        if row is not None and now - row["started_time"] < UNDER_WAY_SECONDS * SECOND:
+        if row is not None and row["acted"] and not _is_fresh(row, now):
+            raise ConflictError(
+                "the call was made, and its answer is lost",
+                hint="read what it changed; with another key it would be made again",
+            )
+        if row is not None and _is_fresh(row, now):
             raise ConflictError("the same call is under way", hint="wait, then ask again")
         await tx.execute(
             "answers.start",
@@ -65,7 +71,10 @@ async def begin(context: Context, actor: Actor, key: str, request: bytes) -> Ans
 
 
 async def finish(context: Context, actor: Actor, key: str, answer: Answer | None) -> None:
-    """Keep what the call was answered; None: nothing that should be said again."""
+    """Keep what the call was answered; None: nothing that should be said again.
+
+    Without an answer the call may be made again, but for one whose act is committed.
+    """
     async with context.store.write() as tx:
         if answer is None:
             await tx.execute("answers.drop", caller=actor.name, key=key)
@@ -78,6 +87,11 @@ async def finish(context: Context, actor: Actor, key: str, answer: Answer | None
             headers=json.dumps(dict(answer.headers)),
             body=wrapping.wrap(answer.body, context.keys.access, _label(actor, key)),
         )
+
+
+def _is_fresh(row: Row, now: Nanoseconds) -> bool:
+    """Tell whether a call that has no answer may still get one."""
+    return bool(now - row["started_time"] < UNDER_WAY_SECONDS * SECOND)
 
 
 def _label(actor: Actor, key: str) -> str:
