@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aggregator.access.accounts import Account
+from aggregator.access.accounts import Account, PasswordState
 from aggregator.access.roles import Actor, Role
 from aggregator.access.tokens import TokenKind
 from aggregator.app import open_context
@@ -57,9 +57,11 @@ def ls_command(settings: SettingsFile = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows))
         return
+    if not rows:
+        typer.echo("nobody has an account yet; `user add` makes one")
     for row in rows:
         roles = ", ".join(row["roles"])
-        typer.echo(f"{row['user']}  {row['printed_name']}  {roles}  {row['state']}")
+        typer.echo(f"{row['user']}  {row['printed_name']}  {roles}  {_told(row)}")
 
 
 @app.command("reset")
@@ -142,6 +144,14 @@ def _print_issued(issued: Issued) -> None:
     typer.echo(f"account   {issued.account.user} ({issued.account.printed_name})")
     typer.echo(f"password  {issued.password}  (to be changed at the first login)")
     typer.echo(f"codes     {issued.enrolment}")
+
+
+def _told(row: dict[str, Any]) -> str:
+    """Return what an account's state means for its person."""
+    if row["state"] == "in force":
+        first = row["password"] == PasswordState.ISSUED.value
+        return "waits for the first login" if first else "can log in"
+    return "is locked" if row["state"] == "locked" else "has ended"
 
 
 def _shown(account: Account, now: int) -> dict[str, Any]:

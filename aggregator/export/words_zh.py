@@ -118,14 +118,14 @@ CHINESE: Final[Words] = {
     "failed_test": "测得 {found}；要求：{specification}（结果 {result}，版本 {version}）",
     "counter_reset": "只增的计数值下降",
     "clock_in_doubt": "网关时钟状态：{state}",
-    "clock_in_doubt.slow": "网关时钟状态：{state}；据第 {anchor} 包的时间锚点，"
+    "clock_in_doubt.slow": "网关时钟状态：{state}；据第 {anchor} 个数据包的时间锚点，"
     "时钟慢 {correction}，误差不超过 {uncertainty}",
-    "clock_in_doubt.fast": "网关时钟状态：{state}；据第 {anchor} 包的时间锚点，"
+    "clock_in_doubt.fast": "网关时钟状态：{state}；据第 {anchor} 个数据包的时间锚点，"
     "时钟快 {correction}，误差不超过 {uncertainty}",
     "clock_in_doubt.bounded": "网关时钟状态：{state}；本次启动中没有数据包表明其偏差；"
-    "据前后封存的数据包，不超过 {uncertainty}",
+    "据前后封印的数据包，不超过 {uncertainty}",
     "clock_in_doubt.unknown": "网关时钟状态：{state}；本次启动中没有数据包表明其偏差",
-    "clock_in_doubt.set_back": "第 {first} 包之前，网关时钟被回拨 {step}",
+    "clock_in_doubt.set_back": "第 {first} 个数据包之前，网关时钟被回拨 {step}",
     "chain": "{flaw}",
     "epoch_unapproved": "纪元 {epoch} 未经批准",
     "seal_not_verified": "纪元 {epoch} 的数据包 {number}：{reason}",
