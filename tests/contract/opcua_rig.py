@@ -46,6 +46,7 @@ class OpcuaRig(Rig):
         self.nodes: dict[str, Any] = {}
         self.counted = 0
         self.items_a_call: list[int] = []
+        self.earlier: list[str] = []  # namespaces that the server numbers before ours
         self.changes: dict[str, object] = {}  # settings other than the usual ones
 
     def settings(self) -> OpcuaSettings:
@@ -86,6 +87,8 @@ class OpcuaRig(Rig):
         server.set_endpoint("opc.tcp://127.0.0.1:0")
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         _mend_transfer(server.iserver.subscription_service)
+        for uri in self.earlier:
+            await server.register_namespace(uri)
         index = await server.register_namespace(URI)
         limit = ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall
         await server.get_node(ua.NodeId(limit)).write_value(ITEMS_A_CALL_MAX, ua.VariantType.UInt32)

@@ -163,6 +163,28 @@ async def test_a_signal_that_comes_later_is_found(rig: OpcuaRig) -> None:
         assert len([r for r in line.of("absent") if r.status is Status.BAD]) == 1
 
 
+async def test_namespaces_that_a_restarted_server_numbers_anew_are_found_again(
+    rig: OpcuaRig,
+) -> None:
+    async with line_of(rig) as line:
+        await line.until(lambda: line.of("temperature"), "no first value")
+        assert line.of("offset")[-1].status is Status.GOOD
+        await rig.stop()
+        await line.until(lambda: line.errors, "the stop was not noticed")
+        rig.earlier = ["urn:acme:other", "urn:acme:another"]
+        since = len(line.readings)
+        await rig.start()
+        await line.catch_up()
+        await line.until(lambda: line.of("offset", since), "nothing was said of the index")
+        await rig.write("Temperature", 55.5)
+        await line.until(
+            lambda: line.of("temperature", since)[-1].value == 55.5, "the path was not found"
+        )
+        # What is addressed by index is another thing now, and is alone in that.
+        assert line.of("offset", since)[-1].status is Status.BAD
+        assert line.of("running", since)[-1].status is Status.BAD
+
+
 async def test_a_deadband_keeps_small_changes_away(rig: OpcuaRig) -> None:
     banded = OpcuaSignal(name="banded", address=f"nsu={URI};s=Temperature", deadband=1.0)
     rig.changes = {"signals": (*rig.signals(), banded)}

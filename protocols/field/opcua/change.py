@@ -41,6 +41,19 @@ def change_of(handle: int, data: ua.DataValue) -> Change:
     )
 
 
+def plain_of(value: object) -> tuple[object, bytes]:
+    """Return a part of a value in Python's own types; what has none there, with a form of it."""
+    if isinstance(value, ua.Variant):
+        return _plain(value)
+    if isinstance(value, ua.LocalizedText):
+        return value.Text, b""
+    if isinstance(value, bool | float | str | bytes) or value is None:
+        return value, b""
+    if isinstance(value, int):
+        return int(value), b""
+    return value, repr(value).encode(errors="replace")[:VALUE_BYTES_MAX]
+
+
 _INFO_TYPE: Final = 0b11 << 10
 _DATA_VALUE: Final = 0b01 << 10
 _OVERFLOW: Final = 1 << 7

@@ -170,6 +170,7 @@ class OpcuaDriver:
             else:
                 self._nodes[handle] = node
                 items.append(Item(handle=handle, signal=reception.signals[handle], node=node))
+        await reception.learn(session, {item.handle: item.node for item in items})
         # First values may come before the answer that says which items were accepted.
         reception.expect(item.handle for item in items)
         answers = await session.monitor(subscription, items)

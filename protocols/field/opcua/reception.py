@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
+from asyncua import ua
 
 from protocols.field.driver import FieldClock
-from protocols.field.opcua.change import Change
+from protocols.field.opcua.change import Change, plain_of
 from protocols.field.opcua.convert import reading_of, refused_reading
 from protocols.field.opcua.keeping.backfill import Backfill
 from protocols.field.opcua.refusal import code_name
-from protocols.field.opcua.settings import OpcuaSettings
+from protocols.field.opcua.session import Session
+from protocols.field.opcua.settings import OpcuaSettings, Trigger
+from protocols.field.opcua.values.part import parse_part, pick
+from protocols.field.opcua.values.structures import Structures
 from protocols.field.opcua.waiting import Waiting
 from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
 
@@ -26,6 +30,13 @@ class Reception:
         self.waiting = Waiting(source, settings.queue_max)
         self.backfill = Backfill(source, settings, clock, self.waiting)
         self.refused: dict[int, int] = {}  # status code of what the server refuses, by handle
+        self.structures = Structures()
+        self._parts = {
+            handle: parse_part(signal.part)
+            for handle, signal in self.signals.items()
+            if signal.part
+        }
+        self._shown: dict[int, tuple[object, int]] = {}  # value and code of a part, by handle
         self._source = source
         self._clock = clock
         self._initial: set[int] = set()  # handles whose first value has not come
@@ -86,7 +97,7 @@ class Reception:
         """Judge the values of a message, and declare what the server's queues lost before them."""
         now = self._observed = self._clock.gateway_time()
         skew_max = self._clock.skew_max()
-        signals, initial, seen = self.signals, self._initial, self._seen
+        signals, initial, seen, parts = self.signals, self._initial, self._seen, self._parts
         readings: list[Reading] = []
         gaps: list[Gap] = []
         for change in changes:
@@ -95,6 +106,10 @@ class Reception:
             if signal is None:
                 continue  # a number that we never gave is the server's own confusion
             first = handle in initial
+            if handle in parts:
+                change = self._part(change)  # noqa: PLW2901 -- the rest of it is nobody's signal
+                if self._stands(change) and not first:
+                    continue
             reading = reading_of(signal, change, now, skew_max, initial=first)
             readings.append(reading)
             if first:
@@ -106,6 +121,15 @@ class Reception:
         if self.backfill:
             readings = self.backfill.sift(readings)
         self.waiting.add(readings, gaps)
+
+    async def learn(self, session: Session, nodes: Mapping[int, ua.NodeId]) -> None:
+        """Ask for the structures whose fields are signals."""
+        wanted = {
+            nodes[handle]
+            for handle, part in self._parts.items()
+            if handle in nodes and any(isinstance(step, str) for step in part)
+        }
+        await self.structures.learn(session, wanted)
 
     def refuse(self, handle: int, code: int) -> None:
         """Make a signal that the server refuses BAD, alone and once."""
@@ -128,6 +152,28 @@ class Reception:
         if self.refused.pop(handle, None) is not None:
             signal = self.signals[handle].name
             _log.info("signal is there now", source=self._source, signal=signal)
+
+    def _part(self, change: Change) -> Change:
+        """Return the change of a value as one of the part that the signal is."""
+        part = self._parts[change.handle]
+        try:
+            found = pick(change.value, part, self.structures.decode)
+        except LookupError:
+            return change  # the whole is none of the signal's kinds, and is told so
+        value, raw = plain_of(found)
+        return change._replace(value=value, raw=raw)
+
+    def _stands(self, change: Change) -> bool:
+        """Tell whether only other parts of the value changed; remember what this one is."""
+        shown, self._shown[change.handle] = (
+            self._shown.get(change.handle),
+            (
+                change.value,
+                change.code,
+            ),
+        )
+        by_value = self.signals[change.handle].trigger is Trigger.VALUE
+        return by_value and not change.overflowed and shown == (change.value, change.code)
 
     def _overflow(self, handle: int, after: Reading) -> Gap:
         """Return the gap that the server's full queue left before a value."""

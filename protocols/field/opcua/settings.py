@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from protocols.field.driver import DriverSettings, SignalSettings
 from protocols.field.opcua.address import parse_address
+from protocols.field.opcua.values.part import parse_part
 from protocols.wire.reading import Kind
 
 
@@ -43,6 +44,14 @@ class OpcuaSignal(SignalSettings):
             "the root (`/Objects/nsu=urn:acme:press;Press/2:Temperature`)."
         ),
     )
+    part: str = Field(
+        default="",
+        max_length=1024,
+        description=(
+            "The part of the value that the signal is: an element of an array (`[3]`, from 0), a "
+            "field of a structure (`.speed`), or both (`.zones[2].temperature`)."
+        ),
+    )
     sampling_s: float = Field(
         default=0.2, ge=0.0, le=3600.0, description="Interval at which the server looks."
     )
@@ -65,12 +74,20 @@ class OpcuaSignal(SignalSettings):
         parse_address(address)
         return address
 
+    @field_validator("part")
+    @classmethod
+    def _part_reads(cls, part: str) -> str:
+        parse_part(part)
+        return part
+
     @model_validator(mode="after")
     def _options_fit_the_kind(self) -> Self:
         if self.kind is Kind.TAG_READ:
             raise ValueError("an OPC UA variable is not a tag read; choose another kind")
         if self.deadband and self.kind not in _NUMERIC:
             raise ValueError(f"a deadband needs a number, and {self.name!r} is {self.kind.name}")
+        if self.deadband and self.part:
+            raise ValueError("a server knows no deadband of a part of a value")
         return self
 
 

@@ -1,0 +1,1 @@
+"""Values that are made of others: elements of arrays, fields of structures."""
