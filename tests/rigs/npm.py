@@ -1,0 +1,41 @@
+"""Packages of npm that tests use: installed once for a lock, each against its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from tests.arch.sources import ROOT
+
+_PLACE: Final = ROOT / "out" / "npm"
+_SECONDS: Final = 240.0
+
+
+def node_modules(folder: Path) -> Path:
+    """Return the ``node_modules`` of the package.json and package-lock.json in a folder.
+
+    Without optional dependencies, and without running any script of a package.
+    """
+    files = [folder / "package.json", folder / "package-lock.json"]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    place = _PLACE / digest
+    if not place.exists():
+        draft = _PLACE / f"{digest}.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        for file in files:
+            shutil.copy(file, draft)
+        ended = subprocess.run(
+            ["npm", "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"],
+            cwd=draft,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, f"npm ci: {ended.stderr[-2000:]}"
+        draft.rename(place)
+    return place / "node_modules"
