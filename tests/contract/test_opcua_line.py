@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from asyncua import ua
 
 from plant.network import Proxy
+from protocols.field.opcua.requests import Item, monitored_item
 from protocols.field.opcua.settings import OpcuaSignal, Trigger
 from protocols.wire.reading import Doubt, GapReason, Kind, Status
 from tests.contract.driver_contract import HostClock, Line, line_of
@@ -203,6 +205,38 @@ async def test_a_constant_value_is_confirmed_where_that_is_wanted(rig: OpcuaRig)
             await rig.write("Temperature", 20.0)
         await line.until(lambda: len(line.of("timed")) == 4, "a confirmation is missing")
         assert len(line.of("temperature")) == 1
+
+
+async def test_silence_is_proved_by_a_heartbeat(rig: OpcuaRig) -> None:
+    beating = OpcuaSignal(name="beating", address=f"nsu={URI};s=Temperature", heartbeat_s=0.5)
+    rig.changes = {"signals": (*rig.signals(), beating)}
+    async with line_of(rig) as line:
+        await line.until(lambda: len(line.of("beating")) >= 4, "a heartbeat is missing")
+        _, *beats = line.of("beating")
+        times = [beat.gateway_time for beat in beats]
+        assert {beat.source_time for beat in beats} == {None}, "when it changed was told before"
+        assert {beat.value for beat in beats} == {20.0}
+        assert {beat.status for beat in beats} == {Status.GOOD}
+        assert all(later - earlier >= 400_000_000 for earlier, later in pairwise(times))
+        assert len(line.of("temperature")) == 1
+        await rig.proxy.stall()
+        held = len(line.of("beating"))
+        await asyncio.sleep(1.0)  # the length of two heartbeats
+        assert len(line.of("beating")) == held, "nobody looked, and yet it was said to be so"
+        await rig.proxy.restore()
+        await line.until(lambda: len(line.of("beating")) > held, "no heartbeat came again")
+
+
+def test_a_deadband_is_absolute_or_in_percent() -> None:
+    def asked(**options: float) -> Any:
+        signal = OpcuaSignal.model_validate({"name": "a", "address": "i=1", **options})
+        return monitored_item(Item(handle=1, signal=signal, node=ua.NodeId(1))).RequestedParameters
+
+    absolute, percent = asked(deadband=0.5).Filter, asked(deadband_percent=2.0).Filter
+    assert (absolute.DeadbandType, absolute.DeadbandValue) == (ua.DeadbandType.Absolute, 0.5)
+    assert (percent.DeadbandType, percent.DeadbandValue) == (ua.DeadbandType.Percent, 2.0)
+    with pytest.raises(ValueError, match="one of them"):
+        asked(deadband=0.5, deadband_percent=2.0)
 
 
 @pytest.mark.parametrize(

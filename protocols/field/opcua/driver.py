@@ -17,6 +17,7 @@ from asyncua import ua
 
 from protocols.field.driver import Delivery, DriverError, DriverSettings, FieldClock, SettingsError
 from protocols.field.opcua.address import parse_address
+from protocols.field.opcua.keeping.heartbeat import keep_heartbeats
 from protocols.field.opcua.notification import Notification
 from protocols.field.opcua.reception import Reception
 from protocols.field.opcua.refusal import RefusedError, code_name
@@ -190,6 +191,8 @@ class OpcuaDriver:
         tasks.append(asyncio.create_task(self._renew(session)))
         tasks.append(asyncio.create_task(self._watch(subscription)))
         tasks.append(asyncio.create_task(self._retry(session, subscription)))
+        beats = keep_heartbeats(self._reception, session, self._nodes, self._clock)
+        tasks.append(asyncio.create_task(beats))
         tasks.append(asyncio.create_task(self._reception.backfill.run(session, self._nodes)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)

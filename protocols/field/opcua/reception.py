@@ -39,6 +39,7 @@ class Reception:
         self._shown: dict[int, tuple[object, int]] = {}  # value and code of a part, by handle
         self._source = source
         self._clock = clock
+        self._confirmed: dict[int, Nanoseconds] = {}  # gateway time of the last heartbeat
         self._initial: set[int] = set()  # handles whose first value has not come
         self._seen: dict[int, Reading] = {}  # the last one with a source time, by handle
         self._observed: Nanoseconds | None = None  # gateway time up to which nothing is missing
@@ -121,6 +122,21 @@ class Reception:
         if self.backfill:
             readings = self.backfill.sift(readings)
         self.waiting.add(readings, gaps)
+
+    def last_heard(self, handle: int) -> Nanoseconds:
+        """Return the gateway time of a signal's last reading, 0 where there was none."""
+        seen = self._seen.get(handle)
+        reported = 0 if seen is None else seen.gateway_time
+        return max(reported, self._confirmed.get(handle, 0))
+
+    def confirm(self, change: Change) -> None:
+        """Take a value that was read, and not reported: it is so now, whenever it changed last."""
+        now = self._confirmed[change.handle] = self._clock.gateway_time()
+        if change.handle in self._parts:
+            change = self._part(change)
+        change = change._replace(source_time=None)
+        signal, skew_max = self.signals[change.handle], self._clock.skew_max()
+        self.waiting.add([reading_of(signal, change, now, skew_max)])
 
     async def learn(self, session: Session, nodes: Mapping[int, ua.NodeId]) -> None:
         """Ask for the structures whose fields are signals."""

@@ -35,12 +35,14 @@ def monitored_item(item: Item) -> ua.MonitoredItemCreateRequest:
     wanted.SamplingInterval = signal.sampling_s * 1000
     wanted.QueueSize = signal.queue_max
     wanted.DiscardOldest = True
-    if signal.deadband or signal.trigger is not Trigger.VALUE:
+    deadband = signal.deadband or signal.deadband_percent
+    if deadband or signal.trigger is not Trigger.VALUE:
         chosen = ua.DataChangeFilter()
         chosen.Trigger = _TRIGGERS[signal.trigger]
-        if signal.deadband:
-            chosen.DeadbandType = int(ua.DeadbandType.Absolute)
-            chosen.DeadbandValue = signal.deadband
+        if deadband:
+            kind = ua.DeadbandType.Absolute if signal.deadband else ua.DeadbandType.Percent
+            chosen.DeadbandType = int(kind)
+            chosen.DeadbandValue = deadband
         wanted.Filter = chosen
     return request
 

@@ -58,6 +58,19 @@ class OpcuaSignal(SignalSettings):
     deadband: float = Field(
         default=0.0, ge=0.0, description="Smallest change to send, absolute; 0 sends every change."
     )
+    deadband_percent: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=100.0,
+        description="Smallest change to send, in percent of the variable's EURange.",
+    )
+    heartbeat_s: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=86_400.0,
+        description="Longest silence: a value that does not change is read after so long and told "
+        "again, so that silence is proved; 0: never.",
+    )
     trigger: Trigger = Field(
         default=Trigger.VALUE, description="Send on a new value, or on a new source time too."
     )
@@ -84,9 +97,11 @@ class OpcuaSignal(SignalSettings):
     def _options_fit_the_kind(self) -> Self:
         if self.kind is Kind.TAG_READ:
             raise ValueError("an OPC UA variable is not a tag read; choose another kind")
-        if self.deadband and self.kind not in _NUMERIC:
+        if (self.deadband or self.deadband_percent) and self.kind not in _NUMERIC:
             raise ValueError(f"a deadband needs a number, and {self.name!r} is {self.kind.name}")
-        if self.deadband and self.part:
+        if self.deadband and self.deadband_percent:
+            raise ValueError("a deadband is absolute or in percent; give one of them")
+        if (self.deadband or self.deadband_percent) and self.part:
             raise ValueError("a server knows no deadband of a part of a value")
         return self
 
