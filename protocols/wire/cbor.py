@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any, Final
 
 from protocols.wire.errors import LimitError, MalformedError
@@ -44,7 +45,6 @@ TYPED_ARRAYS: Final = frozenset({64, 69, 70, 71, 72, 77, 78, 79, 85, 86})
 """RFC 8746: unsigned and signed integers of 8 to 64 bits and floats of 32 and 64, little-endian."""
 
 _TAGS: Final = TYPED_ARRAYS | {COSE_SIGN1}
-_UINT64_MAX: Final = 2**64 - 1
 
 
 def encode(item: Item) -> bytes:
@@ -52,6 +52,21 @@ def encode(item: Item) -> bytes:
     out = bytearray()
     _encode(item, out)
     return bytes(out)
+
+
+def encode_integer(number: int) -> bytes:
+    """Return the encoding of ``number``; MalformedError where 64 bits are too few."""
+    return _head(0, number) if number >= 0 else _head(1, -1 - number)
+
+
+def encode_typed_array(tag: int, content: bytes) -> bytes:
+    """Return the encoding of a typed array with one of the tags of ``TYPED_ARRAYS``."""
+    return _TYPED[tag] + _head(2, len(content)) + content
+
+
+def encode_array(elements: Sequence[bytes]) -> bytes:
+    """Return the encoding of an array whose elements are encoded already."""
+    return array_head(len(elements)) + b"".join(elements)
 
 
 def decode(data: bytes, *, items_max: int = CBOR_ITEMS_MAX, booleans: bool = True) -> Item:
@@ -70,9 +85,7 @@ def decode(data: bytes, *, items_max: int = CBOR_ITEMS_MAX, booleans: bool = Tru
 
 def array_head(count: int) -> bytes:
     """Return the head of an array of ``count`` items, for who writes these one by one."""
-    out = bytearray()
-    _head(4, count, out)
-    return bytes(out)
+    return _head(4, count)
 
 
 def byte_string_at(data: bytes, at: int) -> tuple[int, int]:
@@ -93,22 +106,15 @@ def byte_string_at(data: bytes, at: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _head(major: int, argument: int, out: bytearray) -> None:
+def _head(major: int, argument: int) -> bytes:
     if argument < 24:
-        out.append(major << 5 | argument)
-    elif argument < 0x100:
-        out += bytes((major << 5 | 24, argument))
-    elif argument < 0x10000:
-        out.append(major << 5 | 25)
-        out += argument.to_bytes(2, "big")
-    elif argument < 0x1_0000_0000:
-        out.append(major << 5 | 26)
-        out += argument.to_bytes(4, "big")
-    elif argument <= _UINT64_MAX:
-        out.append(major << 5 | 27)
-        out += argument.to_bytes(8, "big")
-    else:
-        raise MalformedError("an integer is wider than 64 bits")
+        return _SHORT_HEADS[major << 5 | argument]
+    if argument < 0x100:
+        return bytes((major << 5 | 24, argument))
+    for info, head, highest in _LONG_HEADS:
+        if argument <= highest:
+            return head.pack(major << 5 | info, argument)
+    raise MalformedError("an integer is wider than 64 bits")
 
 
 def _encode(item: Any, out: bytearray) -> None:
@@ -118,22 +124,22 @@ def _encode(item: Any, out: bytearray) -> None:
         if 0 <= item < 24:
             out.append(item)
         else:
-            _encode_integer(item, out)
+            out += encode_integer(item)
     elif kind is bytes:
-        _head(2, len(item), out)
+        out += _head(2, len(item))
         out += item
     elif kind is Tagged:
-        _head(6, item.tag, out)
+        out += _head(6, item.tag)
         _encode(item.content, out)
     elif kind is list or kind is tuple:
-        _head(4, len(item), out)
+        out += _head(4, len(item))
         for element in item:
             _encode(element, out)
     elif item is None:
         out.append(0xF6)
     elif kind is str:
         text = _utf8(item)
-        _head(3, len(text), out)
+        out += _head(3, len(text))
         out += text
     else:
         _encode_other(item, out)
@@ -145,7 +151,7 @@ def _encode_other(item: object, out: bytearray) -> None:
         case bool():
             out.append(0xF5 if item else 0xF4)
         case int():
-            _encode_integer(int(item), out)
+            out += encode_integer(int(item))
         case bytes():
             _encode(bytes(item), out)
         case str():
@@ -156,13 +162,6 @@ def _encode_other(item: object, out: bytearray) -> None:
             _encode(list(item), out)
         case _:
             raise MalformedError(f"the format has no place for a {type(item).__name__}")
-
-
-def _encode_integer(number: int, out: bytearray) -> None:
-    if number >= 0:
-        _head(0, number, out)
-    else:
-        _head(1, -1 - number, out)
 
 
 def _utf8(text: str) -> bytes:
@@ -181,7 +180,7 @@ def _encode_map(item: Mapping[object, object], out: bytearray) -> None:
         _encode(key, pair)
         pairs.append((bytes(pair), value))
     pairs.sort(key=lambda pair: pair[0])
-    _head(5, len(pairs), out)
+    out += _head(5, len(pairs))
     for encoded, value in pairs:
         out += encoded
         _encode(value, out)
@@ -295,3 +294,12 @@ class _Decoder:
 _LONG: Final = "a CBOR head is longer than it needs to be"
 _NULL: Final[Mapping[int, bool | None]] = {22: None}
 _SIMPLE: Final[Mapping[int, bool | None]] = {20: False, 21: True, 22: None}
+
+_SHORT_HEADS: Final = tuple(bytes((initial,)) for initial in range(0x100))
+_LONG_HEADS: Final = (
+    (25, Struct(">BH"), 0xFFFF),
+    (26, Struct(">BI"), 0xFFFF_FFFF),
+    (27, Struct(">BQ"), 0xFFFF_FFFF_FFFF_FFFF),
+)
+_TYPED: Final = {tag: _head(6, tag) for tag in TYPED_ARRAYS}
+NULL: Final = encode(None)

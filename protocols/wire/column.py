@@ -9,14 +9,17 @@ with and without a source time stand in two columns.
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple, TypeAlias
 
 from protocols.wire import cbor
 from protocols.wire.errors import LimitError, MalformedError
 from protocols.wire.limits import (
+    COLUMNS_PER_BUNDLE_MAX,
     READINGS_PER_BUNDLE_MAX,
     SIGNAL_NAME_BYTES_MAX,
     VALUE_BYTES_MAX,
@@ -79,10 +82,9 @@ class Column:
 
 def encode_columns(readings: Iterable[Reading]) -> list[bytes]:
     """Return the columns of ``readings``, by the order in which their signals first appear."""
-    groups: dict[tuple[str, Kind, bool], list[Reading]] = {}
+    groups: defaultdict[tuple[str, Kind, bool], list[Reading]] = defaultdict(list)
     for reading in readings:
-        key = (reading.signal, reading.kind, reading.source_time is None)
-        groups.setdefault(key, []).append(reading)
+        groups[reading[0], reading[1], reading[4] is None].append(reading)
     known: _Known = {}
     return [_encode(group, known) for group in groups.values()]
 
@@ -96,36 +98,42 @@ def encode_column(readings: Sequence[Reading]) -> bytes:
 
 
 # Signals that are read together have the same times: their form is made once.
-_Known: TypeAlias = dict[tuple[int, ...], list[cbor.Item]]
+_Known: TypeAlias = dict[tuple[int, ...], bytes]
 
 
 def _encode(readings: Sequence[Reading], known: _Known) -> bytes:
     signals, kinds, found, gateway_times, source_times, statuses, codes, sent = zip(
         *readings, strict=True
     )
-    signal, kind, count = signals[0], kinds[0], len(readings)
-    if not is_signal_name(signal):
-        raise LimitError(f"{signal[:40]!r} is not the name of a signal")
+    signal, count = signals[0], len(readings)
     values = [value for value in found if value is not None]
     absent = [at for at, value in enumerate(found) if value is None] if len(values) < count else []
     raws = {at: raw for at, raw in enumerate(sent) if raw} if any(sent) else None
     if raws and max(map(len, raws.values())) > VALUE_BYTES_MAX:
         raise LimitError(f"a raw value of {signal!r} is over {VALUE_BYTES_MAX} bytes")
-    fields: list[cbor.Item] = [
-        signal,
-        int(kind),
-        count,
+    parts = (
+        _name(signal),
+        cbor.encode_integer(kinds[0]),
+        cbor.encode_integer(count),
         _times(gateway_times, known),
-        None if source_times[0] is None else _times(source_times, known),
-        encode_values(kind, values),
-        integers(absent) if absent else None,
-        _runs(statuses, codes) if any(statuses) or any(codes) else None,
-        raws,
-    ]
-    return cbor.encode(fields)
+        cbor.NULL if source_times[0] is None else _times(source_times, known),
+        encode_values(kinds[0], values),
+        integers(absent) if absent else cbor.NULL,
+        cbor.encode(_runs(statuses, codes)) if any(statuses) or any(codes) else cbor.NULL,
+        cbor.NULL if raws is None else cbor.encode(raws),
+    )
+    return cbor.encode_array(parts)
 
 
-def _times(moments: tuple[int, ...], known: _Known) -> list[cbor.Item]:
+@lru_cache(maxsize=COLUMNS_PER_BUNDLE_MAX)
+def _name(signal: str) -> bytes:
+    """Return a signal's name as it stands in every column; LimitError if it is none."""
+    if not is_signal_name(signal):
+        raise LimitError(f"{signal[:40]!r} is not the name of a signal")
+    return cbor.encode(signal)
+
+
+def _times(moments: tuple[int, ...], known: _Known) -> bytes:
     found = known.get(moments)
     if found is None:
         found = known[moments] = times(moments)

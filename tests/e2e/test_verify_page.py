@@ -181,8 +181,8 @@ def decimal_column(chance: random.Random) -> bytes:
     kind, bound = chance.choice([(Kind.FLOAT32, 2**24), (Kind.FLOAT64, 2**53)])
     digits = chance.randrange(1, bound.bit_length() + 1)
     numbers = [chance.randrange(-(2**digits), 2**digits) for _ in range(chance.randrange(1, 30))]
-    time: cbor.Item = [0, 1, integers([1] * (len(numbers) - 1))]
-    values: cbor.Item = [chance.randrange(11), integers(deltas(numbers)), numbers[0]]
+    time: cbor.Item = [0, 1, cbor.decode(integers([1] * (len(numbers) - 1)))]
+    values: cbor.Item = [chance.randrange(11), cbor.decode(integers(deltas(numbers))), numbers[0]]
     return cbor.encode(["a", int(kind), len(numbers), time, None, values, None, None, None])
 
 

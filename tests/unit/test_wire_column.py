@@ -13,6 +13,7 @@ from protocols.wire.column import decode_column, encode_column, encode_columns
 from protocols.wire.errors import LimitError, MalformedError, WireError
 from protocols.wire.limits import SIGNAL_NAME_BYTES_MAX, VALUE_BYTES_MAX
 from protocols.wire.reading import Kind, Reading, SignalName, Status
+from protocols.wire.values.arrays import narrow
 from tests.sealed import START
 
 
@@ -236,3 +237,25 @@ def test_what_is_no_number_is_left_to_the_decoder_to_refuse(wrong: float) -> Non
         data = encode_column([reading(kind, value, at) for at, value in enumerate(values)])
         with pytest.raises(MalformedError, match="NaN or infinity"):
             decode_column(data)
+
+
+@pytest.mark.parametrize(
+    ("code", "low", "high"),
+    [
+        ("B", 0, 2**8 - 1), ("b", -(2**7), 2**7 - 1),
+        ("H", 0, 2**16 - 1), ("h", -(2**15), 2**15 - 1),
+        ("I", 0, 2**32 - 1), ("i", -(2**31), 2**31 - 1),
+        ("Q", 0, 2**64 - 1), ("q", -(2**63), 2**63 - 1),
+    ],
+)  # fmt: skip
+def test_integers_stand_in_the_narrowest_array_that_holds_them(
+    code: str, low: int, high: int
+) -> None:
+    assert narrow([low, high]).typecode == code
+    assert narrow([low]).typecode == (code if low else "B")
+    beyond = [low, high + 1] if low else [high + 1]
+    if code in "Qq":
+        with pytest.raises(LimitError):
+            narrow(beyond)
+    else:
+        assert narrow(beyond).itemsize > narrow([low, high]).itemsize

@@ -1,7 +1,8 @@
 """Typed arrays (RFC 8746, little-endian), and the times that a column builds of them.
 
 Neighbours in a column are near each other, so what is written is how far each is from the one
-before it, in the narrowest array that holds that.
+before it, in the narrowest array that holds that. A gateway writes thousands of short arrays a
+second: what is written here is encoded at once, not made of items that are encoded later.
 """
 
 from __future__ import annotations
@@ -9,49 +10,64 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from math import gcd
+from operator import sub
 from typing import Final, TypeAlias, cast
 
-from protocols.wire.cbor import Item, Tagged
+from protocols.wire.cbor import Tagged, encode_array, encode_integer, encode_typed_array
 from protocols.wire.errors import LimitError, MalformedError
 
 Numbers: TypeAlias = "array[int] | array[float]"
 
 
-def typed(numbers: Numbers) -> Tagged:
-    """Return the typed array of ``numbers``, as wide as they stand in memory."""
-    if sys.byteorder == "big":
+def typed(numbers: Numbers) -> bytes:
+    """Return the encoded array of ``numbers``, as wide as they stand in memory."""
+    if _SWAPPED:
         numbers = numbers[:]
         numbers.byteswap()
-    return Tagged(_TAGS[numbers.typecode], numbers.tobytes())
+    return encode_typed_array(_TAGS[numbers.typecode], numbers.tobytes())
 
 
-def integers(numbers: Sequence[int]) -> Tagged:
-    """Return the narrowest typed array that holds ``numbers``, unsigned where it can be.
+def narrow(numbers: Sequence[int]) -> array[int]:
+    """Return ``numbers`` in the narrowest array that holds them, unsigned where it can be.
 
     Raises LimitError where 64 bits are too few.
     """
     if not numbers:
-        return _EMPTY
+        return array("B")
     low, high = min(numbers), max(numbers)
-    for _, code, lowest, highest in _WIDTHS:
-        if lowest <= low and high <= highest:
-            return typed(array(code, numbers))
-    raise LimitError("an integer is wider than 64 bits")
+    if low >= 0:
+        bits, codes = high.bit_length(), _UNSIGNED
+    else:
+        bits, codes = max(high, ~low).bit_length(), _SIGNED
+    if bits >= len(codes):
+        raise LimitError("an integer is wider than 64 bits")
+    return array(codes[bits], numbers)
+
+
+def integers(numbers: Sequence[int]) -> bytes:
+    """Return the encoded array of ``numbers``, the narrowest; errors as ``narrow``."""
+    return typed(narrow(numbers))
 
 
 def deltas(numbers: Sequence[int]) -> list[int]:
     """Return how far each number is from the one before it: one fewer than there are numbers."""
-    return [later - earlier for earlier, later in pairwise(numbers)]
+    return list(map(sub, numbers[1:], numbers))
 
 
-def times(moments: Sequence[int]) -> list[Item]:
-    """Return ``[first, step, deltas]`` of at least one time, in nanoseconds."""
+def times(moments: Sequence[int]) -> bytes:
+    """Return the encoded ``[first, step, deltas]`` of at least one time, in nanoseconds."""
+    first = encode_integer(moments[0])
+    if len(moments) == 1:
+        return encode_array((first, _ENCODED_STEPS[_STEPS[0]], _EMPTY))
     differences = deltas(moments)
     common = gcd(*differences)
-    step = next(step for step in _STEPS if common % step == 0)
-    return [moments[0], step, integers([difference // step for difference in differences])]
+    for step in _STEPS:
+        if common % step == 0:
+            break
+    units = [difference // step for difference in differences]
+    return encode_array((first, _ENCODED_STEPS[step], integers(units)))
 
 
 def read_floats(item: object, code: str) -> array[float]:
@@ -91,23 +107,20 @@ def _read(item: object, tags: frozenset[int]) -> Numbers:
     if len(data) % numbers.itemsize:
         raise MalformedError("a typed array's bytes are not whole numbers")
     numbers.frombytes(data)
-    if sys.byteorder == "big":
+    if _SWAPPED:
         numbers.byteswap()
     return numbers
 
 
-_WIDTHS: Final = (  # (tag of RFC 8746, type of array, lowest, highest), narrowest first
-    (64, "B", 0, 2**8 - 1),
-    (72, "b", -(2**7), 2**7 - 1),
-    (69, "H", 0, 2**16 - 1),
-    (77, "h", -(2**15), 2**15 - 1),
-    (70, "I", 0, 2**32 - 1),
-    (78, "i", -(2**31), 2**31 - 1),
-    (71, "Q", 0, 2**64 - 1),
-    (79, "q", -(2**63), 2**63 - 1),
-)
-_CODES: Final = {tag: code for tag, code, _, _ in _WIDTHS} | {85: "f", 86: "d"}
+_SWAPPED: Final = sys.byteorder == "big"
+_CODES: Final = {  # tag of RFC 8746 -> type of array
+    64: "B", 69: "H", 70: "I", 71: "Q", 72: "b", 77: "h", 78: "i", 79: "q", 85: "f", 86: "d",
+}  # fmt: skip
 _TAGS: Final = {code: tag for tag, code in _CODES.items()}
-_EMPTY: Final = Tagged(64, b"")
-_INTEGER_TAGS: Final = frozenset(tag for tag, _, _, _ in _WIDTHS)
+_INTEGER_TAGS: Final = frozenset(tag for tag, code in _CODES.items() if code not in "fd")
+# The narrowest type of array, by the bits that the number furthest from zero takes.
+_UNSIGNED: Final = "B" * 9 + "H" * 8 + "I" * 16 + "Q" * 32
+_SIGNED: Final = "b" * 8 + "h" * 8 + "i" * 16 + "q" * 32
 _STEPS: Final = (1_000_000_000, 1_000_000, 1_000, 100, 1)
+_ENCODED_STEPS: Final = {step: encode_integer(step) for step in _STEPS}
+_EMPTY: Final = integers([])

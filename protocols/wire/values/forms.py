@@ -9,13 +9,13 @@ or not exact they are typed arrays of their own width.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import isfinite
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar
 
-from protocols.wire.cbor import Item
+from protocols.wire.cbor import NULL, encode, encode_array, encode_integer
 from protocols.wire.errors import LimitError, MalformedError
 from protocols.wire.limits import VALUE_BYTES_MAX
 from protocols.wire.reading import Kind, TagRead, Value
@@ -23,6 +23,7 @@ from protocols.wire.values.arrays import (
     Numbers,
     deltas,
     integers,
+    narrow,
     read_floats,
     read_integers,
     read_times,
@@ -63,22 +64,9 @@ class TagReads:
 Values: TypeAlias = "Numbers | list[str] | list[bytes] | TagReads"
 
 
-def encode_values(kind: Kind, values: Sequence[Value]) -> Item:
+def encode_values(kind: Kind, values: Sequence[Value]) -> bytes:
     """Return the one form that the encoder gives ``values``; LimitError for one over its bound."""
-    match kind:
-        case Kind.FLOAT32 | Kind.FLOAT64:
-            return _floats(array(_FLOAT_CODES[kind], cast("Sequence[float]", values)))
-        case Kind.INT | Kind.UINT:
-            return _integers(cast("Sequence[int]", values))
-        case Kind.BOOL:
-            return integers([int(cast(bool, value)) for value in values])
-        case Kind.TAG_READ:
-            return _tag_reads(cast("Sequence[TagRead]", values))
-        case Kind.TEXT | Kind.BYTES:
-            texts = cast("Sequence[str] | Sequence[bytes]", values)
-            if any(len(value) > VALUE_BYTES_MAX for value in texts):
-                raise LimitError(f"a value is over {VALUE_BYTES_MAX} long")
-            return list(texts)
+    return _ENCODERS[kind](values)
 
 
 def read_values(kind: Kind, item: object, count: int) -> Values:
@@ -109,14 +97,15 @@ _BOUNDS: Final = {"f": 2**24, "d": 2**53}
 _ROUNDING: Final = {"f": 2.0**-24, "d": 0.0}  # how far off the double a float of the width may be
 
 
-def _floats(floats: array[float]) -> Item:
+def _floats(floats: array[float]) -> bytes:
     found = _decimals(floats) if floats else None
     if found is not None:
         decimals, numbers = found
-        first, differences = numbers[0], integers(deltas(numbers))
-        size = 3 + (first.bit_length() + 7) // 8 + len(cast(bytes, differences.content))
+        first, differences = numbers[0], narrow(deltas(numbers))
+        size = 3 + (first.bit_length() + 7) // 8 + len(differences) * differences.itemsize
         if size < len(floats) * floats.itemsize:
-            return [decimals, differences, first]
+            parts = encode_integer(decimals), typed(differences), encode_integer(first)
+            return encode_array(parts)
     return typed(floats)
 
 
@@ -127,23 +116,26 @@ def _decimals(floats: array[float]) -> tuple[int, list[int]] | None:
     """
     code, bits = floats.typecode, floats.tobytes()
     bound, rounding = _BOUNDS[code], _ROUNDING[code]
-    hardest = floats[0]  # the first that needs more decimals; all are tried only where it fits
-    for decimals, scale in enumerate(_SCALES):
-        try:
-            if abs(round(hardest * scale) / scale - hardest) > rounding * abs(hardest):
+    # The first that needs more decimals; all are tried only where it fits.
+    hardest = next((value for value in floats if value % 1.0), floats[0])
+    slack = rounding * abs(hardest)
+    try:
+        for decimals, scale in enumerate(_SCALES):
+            if abs(round(hardest * scale) / scale - hardest) > slack:
                 continue
             numbers = [round(value * scale) for value in floats]
-        except (OverflowError, ValueError):  # infinity and NaN are no decimals
-            return None
-        if max(numbers) >= bound or min(numbers) <= -bound:
-            return None
-        again = array(code, [number / scale for number in numbers])
-        if again.tobytes() == bits:
-            return decimals, numbers
-        unlike = (value for value, other in zip(floats, again, strict=True) if value != other)
-        hardest = next(unlike, -0.0)
-        if not hardest:  # a negative zero, which no integer gives
-            return None
+            if max(numbers) >= bound or min(numbers) <= -bound:
+                return None
+            again = array(code, [number / scale for number in numbers])
+            if again.tobytes() == bits:
+                return decimals, numbers
+            unlike = (value for value, other in zip(floats, again, strict=True) if value != other)
+            hardest = next(unlike, -0.0)
+            if not hardest:  # a negative zero, which no integer gives
+                return None
+            slack = rounding * abs(hardest)
+    except (OverflowError, ValueError):  # infinity and NaN are no decimals
+        return None
     return None
 
 
@@ -167,14 +159,15 @@ def _read_floats(kind: Kind, item: object, count: int) -> array[float]:
 _INTEGER_CODES: Final = {Kind.INT: "q", Kind.UINT: "Q"}
 
 
-def _integers(numbers: Sequence[int]) -> Item:
-    plain = integers(numbers)
+def _integers(numbers: Sequence[int]) -> bytes:
+    plain = narrow(numbers)
     try:
-        differences = integers(deltas(numbers))
+        differences = narrow(deltas(numbers))
     except LimitError:  # from one end of 64 bits to the other
-        return plain
-    fewer = len(cast(bytes, differences.content)) < len(cast(bytes, plain.content))
-    return [differences, numbers[0]] if fewer else plain
+        return typed(plain)
+    if len(differences) * differences.itemsize < len(plain) * plain.itemsize:
+        return encode_array((typed(differences), encode_integer(numbers[0])))
+    return typed(plain)
 
 
 def _read_integers(kind: Kind, item: object, count: int) -> array[int]:
@@ -199,16 +192,24 @@ def _read_list(wanted: type[T], item: object, count: int) -> list[T]:
     return item
 
 
-def _tag_reads(reads: Sequence[TagRead]) -> Item:
-    return [
-        [read.epc for read in reads],
-        integers([read.epc_bits for read in reads]),
-        integers([read.antenna for read in reads]),
-        integers([read.rssi for read in reads]),
-        times([read.first_seen for read in reads]) if reads else None,
-        times([read.last_seen for read in reads]) if reads else None,
-        integers([read.count for read in reads]),
-    ]
+def _texts(texts: Sequence[str] | Sequence[bytes]) -> bytes:
+    if any(len(value) > VALUE_BYTES_MAX for value in texts):
+        raise LimitError(f"a value is over {VALUE_BYTES_MAX} long")
+    return encode(list(texts))
+
+
+def _tag_reads(reads: Sequence[TagRead]) -> bytes:
+    return encode_array(
+        (
+            encode([read.epc for read in reads]),
+            integers([read.epc_bits for read in reads]),
+            integers([read.antenna for read in reads]),
+            integers([read.rssi for read in reads]),
+            times([read.first_seen for read in reads]) if reads else NULL,
+            times([read.last_seen for read in reads]) if reads else NULL,
+            integers([read.count for read in reads]),
+        )
+    )
 
 
 def _read_tag_reads(item: object, count: int) -> TagReads:
@@ -229,3 +230,15 @@ def _read_tag_reads(item: object, count: int) -> TagReads:
         last_seen=read_times(last, count) if count else array("q"),
         counts=figures[3],
     )
+
+
+_ENCODERS: Final[dict[Kind, Callable[[Any], bytes]]] = {
+    Kind.FLOAT32: lambda values: _floats(array("f", values)),
+    Kind.FLOAT64: lambda values: _floats(array("d", values)),
+    Kind.INT: _integers,
+    Kind.UINT: _integers,
+    Kind.BOOL: lambda values: integers(list(map(int, values))),
+    Kind.TAG_READ: _tag_reads,
+    Kind.TEXT: _texts,
+    Kind.BYTES: _texts,
+}
