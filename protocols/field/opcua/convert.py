@@ -26,12 +26,11 @@ def reading_of(
     """
     _, value, raw, code, source_time, _ = change
     kind = signal.kind
-    if (
-        not (code or initial or source_time is None or skew_max is None)
-        and -skew_max <= source_time - gateway_time <= skew_max
-        and not isinstance(value, str | bytes)
-        and is_plain(value, kind)
-    ):  # nearly all are so, and there is nothing to judge
+    near = source_time is None or (
+        skew_max is not None and -skew_max <= source_time - gateway_time <= skew_max
+    )
+    usual = near and not code and not initial and not isinstance(value, str | bytes)
+    if usual and is_plain(value, kind):  # nearly all are so, and there is nothing to judge
         return Reading(SignalName(signal.name), kind, value, gateway_time, source_time)
     source_time, skew_max = _source_time(change, gateway_time, skew_max, initial=initial)
     status = _SEVERITY[code >> 30]
