@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from asyncua import Server, ua
 
+from plant.clock import utc_now
 from plant.ports import free_port
 from tests.bench.line import WatchedLine, source
 from tests.bench.measure import interleave, now
@@ -103,7 +104,8 @@ async def _change(server: Any, nodes: list[Any], period_s: float) -> None:
         for number, node in enumerate(nodes[first : first + part], first):
             value = round(20.0 + number + turn % 89 / 100, 2)
             variant = ua.Variant(value, ua.VariantType.Double)
-            await server.write_attribute_value(node, ua.DataValue(variant))
+            changed = ua.DataValue(variant, SourceTimestamp=utc_now())
+            await server.write_attribute_value(node, changed)
         turn += 1
         due += period_s / 10
         await asyncio.sleep(max(0.0, due - now()))
