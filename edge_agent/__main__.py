@@ -179,6 +179,8 @@ def fsck(
 app.add_typer(commands.discover)
 app.command("import")(commands.import_signals)
 app.command()(commands.plan)
+app.command()(commands.record)
+app.command()(commands.replay)
 app.command()(commands.doctor)
 
 

@@ -251,6 +251,54 @@ def plan(
     raise typer.Exit(1 if any(map(planning.is_too_much, sources)) else 0)
 
 
+def record(
+    source: Annotated[str, typer.Argument(help="Source of the settings that is recorded.")],
+    *,
+    to: Annotated[Path, typer.Option("--to", help="The trace, .jsonl or .jsonl.gz; a new file.")],
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For how long.")] = 60.0,
+    readings: Annotated[int, typer.Option("--readings", min=1, help="Most readings.")] = 1_000_000,
+    settings: SettingsOption = DEFAULT_SETTINGS,
+) -> None:
+    """Capture what a source sends, for a bug report; `replay` plays it as equipment."""
+    from edge_agent.commissioning import recorder
+
+    if ".jsonl" not in to.suffixes:
+        fail(SettingsFileError((f"{to}: a trace is a file .jsonl or .jsonl.gz",)))
+    try:
+        loaded = load_settings(settings)
+        sources = {each.name: each for each in load_sources(loaded, settings)}
+        if source not in sources:
+            known = ", ".join(sorted(sources)) or "none"
+            raise SettingsFileError(
+                (f"{settings}: no source is named {source!r}; it has: {known}",)
+            )
+        clock = GatewayClock(KernelClock(synchronised=loaded.clock.synchronised))
+        done = asyncio.run(
+            recorder.record(sources[source], clock, to, seconds=seconds, readings_max=readings)
+        )
+    except OSError as error:
+        fail(SettingsFileError((f"{to}: {error.strerror or error}",)))
+    except (AgentError, FieldError) as error:
+        fail(error)
+    _say(
+        f"{to}: {done.readings} readings, {done.gaps} gaps, {done.errors} errors",
+        f"  -> look through it before you send it; lotproof-agent replay {to}",
+    )
+    raise typer.Exit(0 if done.readings else 1)
+
+
+def replay(
+    trace: Annotated[Path, typer.Argument(help="What `record` wrote.")],
+) -> None:
+    """Print the source, for the settings file, that plays a trace as if it were equipment."""
+    from edge_agent.commissioning import recorder
+
+    try:
+        typer.echo(recorder.replay_source(trace.absolute()))
+    except AgentError as error:
+        fail(error)
+
+
 def doctor(
     path: Annotated[Path, typer.Option("--archive", help="The file to write, .tar.gz.")],
     *,

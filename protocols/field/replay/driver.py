@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TextIO
 
 from protocols.field.driver import (
@@ -15,14 +15,15 @@ from protocols.field.driver import (
     FieldClock,
     SettingsError,
 )
-from protocols.field.replay.recording import Line, lines_of, open_recording
-from protocols.field.replay.settings import AtEnd, ReplaySettings, Times
+from protocols.field.replay.recording import Cell, Line, lines_of, open_recording
+from protocols.field.replay.settings import AtEnd, Form, ReplaySettings, Times
 from protocols.wire.reading import (
     SECOND,
     Gap,
     GapReason,
     Nanoseconds,
     SignalName,
+    TagRead,
     judge,
 )
 
@@ -145,34 +146,70 @@ class ReplayDriver:
             judge(
                 signal=SignalName(cell.signal.name),
                 kind=cell.signal.kind,
-                value=cell.value,
+                value=self._value(cell, line, now),
                 gateway_time=now,
-                source_time=self._source_time(line, now),
+                source_time=self._source_time(cell, line, now),
                 status=cell.status,
                 code=cell.code,
+                raw=cell.raw,
                 # Recorded times are meant to be old; only what we call "now" is judged.
                 skew_max=None if self._keeps_times else self._clock.skew_max(),
             )
             for line in lines
             for cell in line.cells
         )
-        spoilt = sum(line.spoilt for line in lines)
-        gap = Gap(subject=self._source, start=now, end=now, reason=GapReason.REFUSED, count=spoilt)
-        return Delivery(readings=readings, gaps=(gap,) if spoilt else ())
+        gaps = [self._gap(line.gap, line, now) for line in lines if line.gap is not None]
+        if spoilt := sum(line.spoilt for line in lines):
+            gaps.append(
+                Gap(
+                    subject=self._source,
+                    start=now,
+                    end=now,
+                    reason=GapReason.REFUSED,
+                    count=spoilt,
+                )
+            )
+        return Delivery(readings=readings, gaps=tuple(gaps))
 
     @property
     def _keeps_times(self) -> bool:
         return self._settings.times is Times.ORIGINAL
 
-    def _source_time(self, line: Line, now: Nanoseconds) -> Nanoseconds | None:
-        if line.time is None:
+    def _source_time(self, cell: Cell, line: Line, now: Nanoseconds) -> Nanoseconds | None:
+        if self._settings.form is Form.TRACE:
+            return None if cell.source_time is None else self._moved(cell.source_time, line, now)
+        if line.time is None or (self._keeps_times and self._settings.row_period_s):
             return None
-        if self._keeps_times:
-            return None if self._settings.row_period_s else line.time
+        return self._moved(line.time, line, now)
+
+    def _value(self, cell: Cell, line: Line, now: Nanoseconds) -> object:
+        """Return the value; the times within a tag read move with its own."""
+        if not isinstance(cell.value, TagRead):
+            return cell.value
+        return replace(
+            cell.value,
+            first_seen=self._moved(cell.value.first_seen, line, now),
+            last_seen=self._moved(cell.value.last_seen, line, now),
+        )
+
+    def _gap(self, gap: Gap, line: Line, now: Nanoseconds) -> Gap:
+        """Return a recorded gap as one of this source, whatever the recorded one was called."""
+        names = {signal.name for signal in self._settings.signals}
+        return replace(
+            gap,
+            subject=gap.subject if gap.subject in names else self._source,
+            start=self._moved(gap.start, line, now),
+            end=self._moved(gap.end, line, now),
+        )
+
+    def _moved(self, time: Nanoseconds, line: Line, now: Nanoseconds) -> Nanoseconds:
+        """Return a recorded time as the settings want it; ``line`` is played ``now``."""
+        if self._keeps_times or line.time is None:
+            return time
         if not self._settings.speed:
-            return now
+            return now + (time - line.time)
         first = self._anchor(line.time)
-        return first.gateway_time + int((line.time - first.time) / self._settings.speed)
+        return first.gateway_time + int((time - first.time) / self._settings.speed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from typing import Any, Final, TextIO
 
 from protocols.field.driver import SettingsError
 from protocols.field.replay.settings import Form, ReplaySettings, ReplaySignal
-from protocols.wire.reading import SECOND, Doubt, Kind, Nanoseconds, Status
+from protocols.field.replay.trace import read_traced
+from protocols.wire.reading import SECOND, Doubt, Gap, Kind, Nanoseconds, Status
 
 __all__ = ["Cell", "Line", "lines_of", "open_recording"]
 
@@ -27,6 +28,8 @@ class Cell:
     value: object
     status: Status = Status.GOOD
     code: int = 0
+    raw: bytes = b""
+    source_time: Nanoseconds | None = None  # where it differs from the line's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class Line:
     time: Nanoseconds | None
     cells: tuple[Cell, ...] = ()
     spoilt: int = 0  # readings in it that cannot be read
+    gap: Gap | None = None
 
 
 def open_recording(path: Path) -> TextIO:
@@ -48,6 +52,8 @@ def open_recording(path: Path) -> TextIO:
 def lines_of(file: TextIO, settings: ReplaySettings) -> Iterator[Line]:
     """Return the lines of an opened file; raise SettingsError where a column is missing."""
     signals = {signal.column or signal.name: signal for signal in settings.signals}
+    if settings.form is Form.TRACE:
+        return _trace_lines(_json_rows(file), signals)
     is_json = ".jsonl" in settings.file.suffixes
     rows = _json_rows(file) if is_json else _csv_rows(file, settings, signals)
     return _lines(rows, settings, signals, is_json=is_json)
@@ -71,6 +77,28 @@ def _lines(
             yield Line(time=None, spoilt=len(cells))
         else:
             yield Line(time=time, cells=cells)
+
+
+def _trace_lines(
+    rows: Iterator[Mapping[str, Any] | None], signals: Mapping[str, ReplaySignal]
+) -> Iterator[Line]:
+    """Yield the lines of a trace; signals that are not configured are not asked for."""
+    kinds = {name: signal.kind for name, signal in signals.items()}
+    for traced in read_traced(rows, kinds):
+        if traced is None:
+            yield Line(time=None, spoilt=1)
+        elif traced.gap is not None:
+            yield Line(time=traced.at, gap=traced.gap)
+        elif (signal := signals.get(traced.signal)) is not None:
+            cell = Cell(
+                signal=signal,
+                value=traced.value,
+                status=traced.status,
+                code=traced.code,
+                raw=traced.raw,
+                source_time=traced.time,
+            )
+            yield Line(time=traced.at, cells=(cell,))
 
 
 _LINE_MAX: Final = 1 << 20

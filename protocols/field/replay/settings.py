@@ -19,6 +19,7 @@ class Form(StrEnum):
 
     LONG = "long"  # a line for each reading
     WIDE = "wide"  # a line for each time, a column for each signal
+    TRACE = "trace"  # what `lotproof-agent record` wrote: JSON lines, a line for each reading
 
 
 class Times(StrEnum):
@@ -47,7 +48,7 @@ class ReplaySettings(DriverSettings):
     """A file, its form and its pace."""
 
     file: Path = Field(description="CSV or JSON lines (.jsonl), also compressed (.gz).")
-    form: Form = Field(default=Form.WIDE, description="long or wide.")
+    form: Form = Field(default=Form.WIDE, description="long, wide or trace.")
     delimiter: str = Field(
         default="", max_length=1, description="Of the CSV; empty: what the first line shows."
     )
@@ -78,8 +79,11 @@ class ReplaySettings(DriverSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if any(signal.kind is Kind.TAG_READ for signal in self.signals):
+        tags = any(signal.kind is Kind.TAG_READ for signal in self.signals)
+        if tags and self.form is not Form.TRACE:
             raise ValueError("a file of this form cannot hold tag reads")
-        if self.row_period_s is not None and self.form is Form.LONG:
-            raise ValueError("row_period_s is for the wide form; the long form has times")
+        if self.form is Form.TRACE and ".jsonl" not in self.file.suffixes:
+            raise ValueError("a trace is a file .jsonl or .jsonl.gz")
+        if self.row_period_s is not None and self.form is not Form.WIDE:
+            raise ValueError("row_period_s is for the wide form; the others have times")
         return self
