@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -191,6 +192,16 @@ def each_reader(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
     return len(_stays(readings, _carrier(case), 1e6))
 
 
+def one_time_for_all_ways(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
+    """Give every way the same time: count the moves that are too fast by it."""
+    least = {
+        each["signal"]: each.get("presence", {}).get("travel_min", 0) for each in case["signals"]
+    }
+    reads = [each for each in readings if isinstance(each.value, TagRead)]
+    moves = [pair for pair in pairwise(reads) if pair[0].signal != pair[1].signal]
+    return sum(after.time - before.time < least[after.signal] for before, after in moves)
+
+
 def fixed_timeout(case: Mapping[str, Any], readings: Sequence[Arrived]) -> object:
     """Let every silence of five seconds end a stay, however rarely the carrier is read."""
     return len(_stays(readings, _carrier(case), 5))
@@ -273,6 +284,7 @@ RULES: Final[Mapping[str, Rule]] = {
         time_of_leaving,
         one_lot_a_unit,
         each_window,
+        one_time_for_all_ways,
         each_reader,
         fixed_timeout,
         carrier_is_lot,

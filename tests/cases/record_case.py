@@ -31,7 +31,7 @@ from aggregator.model.master.equipment import (
     SignalSpec,
 )
 from aggregator.model.master.lot import Lot, LotKey, check_lot_key
-from aggregator.model.master.read_point import PresenceRule
+from aggregator.model.master.read_point import PresenceRule, Travel
 from aggregator.model.master.recipe import (
     Aggregation,
     Criticality,
@@ -271,8 +271,13 @@ def _signal(spec: Mapping[str, Any]) -> SignalSpec:
         kind=Kind[spec.get("kind", "FLOAT64")],
         unit=spec.get("unit", ""),
         role=SignalRole(spec.get("role", "variable")),
-        presence=PresenceRule(**spec["presence"]) if "presence" in spec else None,
+        presence=_presence(spec["presence"]) if "presence" in spec else None,
     )
+
+
+def _presence(spec: Mapping[str, Any]) -> PresenceRule:
+    travels = tuple(Travel(*each) for each in spec.get("travels", ()))
+    return PresenceRule(**{**spec, "travels": travels})
 
 
 def _parameter(spec: Mapping[str, Any]) -> ParameterSpec:

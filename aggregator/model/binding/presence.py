@@ -298,7 +298,7 @@ def _too_fast(
     """Yield moves of a carrier that took less time than the way takes."""
     for (spec, stay), (later_spec, later) in pairwise(settled):
         took = later.start - stay.end
-        if _apart(spec, later_spec) and 0 <= took < rules[later_spec].travel_min:
+        if _apart(spec, later_spec) and 0 <= took < rules[later_spec].least_from(spec.equipment):
             places = (spec.equipment, later_spec.equipment)
             yield DoubtedCarrier(WhyDoubted.TOO_FAST, stay.carrier, stay.end, later.start, places)
 

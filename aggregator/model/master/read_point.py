@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aggregator.errors import InvalidError
 from protocols.wire.reading import SECOND, Nanoseconds
+
+
+class Travel(NamedTuple):
+    """The least time that a carrier takes from a place, or any below it, to a read point."""
+
+    origin: str  # path of equipment
+    least: Nanoseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +33,7 @@ class PresenceRule:
     missed_reads: int = 5  # reads in a row that a tag that is there may lack
     rssi_margin: int = 600  # by how much one place must read a tag better than another to have it
     travel_min: Nanoseconds = 0  # that a carrier takes from any other read point to this one
+    travels: tuple[Travel, ...] = ()  # from places of which more is known, in any order
 
     def __post_init__(self) -> None:
         """Refuse figures that contradict each other."""
@@ -35,3 +44,14 @@ class PresenceRule:
                 "an exit timeout is not below zero, nor above the greatest one",
                 hint="raise exit_timeout_max along with exit_timeout",
             )
+        if len({each.origin for each in self.travels}) < len(self.travels):
+            raise InvalidError("a way is given twice", hint="give one time for each origin")
+        if any(each.least < 0 for each in self.travels):
+            raise InvalidError("a way takes no time below zero")
+
+    def least_from(self, place: str) -> Nanoseconds:
+        """Return the least time from a place: that of the nearest one above it, or any other's."""
+        ways = {each.origin: each.least for each in self.travels}
+        while place not in ways and place:
+            place = place.rpartition("/")[0]
+        return ways.get(place, self.travel_min)

@@ -321,4 +321,7 @@ def _presence(rule: PresenceRule) -> Json:
         "missed_reads": rule.missed_reads,
         "rssi_margin_cdb": rule.rssi_margin,
         "travel_min_ns": rule.travel_min,
+        "travels": [
+            {"origin": each.origin, "travel_min_ns": each.least} for each in sorted(rule.travels)
+        ],
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.errors import InvalidError
 from aggregator.model.master.equipment import (
@@ -26,7 +26,7 @@ from aggregator.model.master.physical_asset import (
     PhysicalAssetId,
     check_physical_asset_id,
 )
-from aggregator.model.master.read_point import PresenceRule
+from aggregator.model.master.read_point import PresenceRule, Travel
 from aggregator.model.series import SignalKey
 from aggregator.service.master.document import (
     Document,
@@ -76,6 +76,19 @@ class EquipmentDocument(Document):
         )
 
 
+class TravelEntry(BaseModel):
+    """The way of a carrier from a place to a read point."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origin: Name = Field(description="Path of the place, which all below it are part of.")
+    travel_min_s: float = Field(ge=0, description="Seconds that the way takes, at least.")
+
+    def model(self) -> Travel:
+        """Return the way."""
+        return Travel(check_path(self.origin), nanoseconds(self.travel_min_s) or 0)
+
+
 class SignalDocument(Document):
     """A signal, and the equipment that it observes."""
 
@@ -108,6 +121,10 @@ class SignalDocument(Document):
         default=None, ge=0, description="Tag reads: seconds from any other read point, at least."
     )
 
+    travels: tuple[TravelEntry, ...] = Field(
+        default=(), description="Tag reads: the same from places of which more is known."
+    )
+
     @property
     def key(self) -> str:
         """Gateway and signal."""
@@ -136,13 +153,15 @@ class SignalDocument(Document):
             if self.rssi_margin_db is None
             else round(self.rssi_margin_db * 100),
             "travel_min": nanoseconds(self.travel_min_s),
+            "travels": tuple(each.model() for each in self.travels) or None,
         }
-        own = {name: value for name, value in given.items() if value is not None}
+        own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return PresenceRule(**own) if own else None
 
     def references(self) -> tuple[Reference, ...]:
-        """Return its equipment."""
-        return (Reference(kind=EntityKind.EQUIPMENT, key=self.equipment),)
+        """Return its equipment, and the places that ways to it begin at."""
+        places = (self.equipment, *(each.origin for each in self.travels))
+        return tuple(Reference(kind=EntityKind.EQUIPMENT, key=place) for place in places)
 
 
 class PhysicalAssetDocument(Document):
