@@ -130,6 +130,9 @@ def discover_modbus(
     ] = 0.02,
     requests: Annotated[int, typer.Option("--requests", min=1, help="Most requests.")] = 2000,
     timeout: Annotated[float, typer.Option("--timeout", min=0.01, help="Seconds a request.")] = 1.0,
+    retries: Annotated[
+        int, typer.Option("--retries", min=0, max=10, help="How often silence is asked again.")
+    ] = 1,
     prefix: PrefixOption = "",
     write: WriteOption = None,
     force: ForceOption = False,
@@ -138,7 +141,7 @@ def discover_modbus(
     from edge_agent.commissioning import discover_modbus as modbus
     from protocols.field.modbus.discover import Wanted, scan, signals_of
 
-    options: dict[str, object] = {"registers_max": block, "timeout_s": timeout}
+    options: dict[str, object] = {"registers_max": block, "timeout_s": timeout, "retries": retries}
     if target.startswith("/"):
         options |= {"baud_rate": baud_rate, "parity": parity}
     else:
