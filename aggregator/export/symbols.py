@@ -25,6 +25,7 @@ __all__ = [
     "gs1_data_matrix",
     "qr_code",
     "to_svg",
+    "to_terminal",
     "udi_symbol",
 ]
 
@@ -111,6 +112,28 @@ def to_svg(symbol: Symbol, *, module_um: int = MODULE_UM) -> str:
         f"<title>{escape(_printable(symbol.text))}</title>"
         f'<path fill="#fff" d="M0 0h{side}v{side}h-{side}z"/><path d="{runs}"/></svg>'
     )
+
+
+def to_terminal(symbol: Symbol) -> str:
+    """Return lines of text that a terminal shows as the symbol, dark on light whatever its colours.
+
+    Two rows of modules are one line: half blocks, in black on bright white (ECMA-48 30 and 107).
+    """
+    side = len(symbol.modules) + 2 * symbol.quiet_zone
+    dark = {
+        (row + symbol.quiet_zone, column + symbol.quiet_zone)
+        for row, modules in enumerate(symbol.modules)
+        for column, module in enumerate(modules)
+        if module
+    }
+    lines = (
+        "".join(
+            " ▄▀█"[2 * ((row, column) in dark) + ((row + 1, column) in dark)]
+            for column in range(side)
+        )
+        for row in range(0, side, 2)
+    )
+    return "\n".join(f"\x1b[30;107m{line}\x1b[0m" for line in lines)
 
 
 def _runs(modules: tuple[bool, ...]) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -21,6 +22,7 @@ from plant.site import GATEWAY, Site
 SEED: Final = 42
 LOT_SECONDS: Final = 7.0
 TROUBLES: Final = ((Trouble.NETWORK_CUT,), (Trouble.EXCURSION,))  # of each lot
+PERSONS: Final = (("li.wei", "Li Wei", "qa"), ("chen.jie", "Chen Jie", "releaser"))
 FIRST_READING_S: Final = 10.0
 RECORD_S: Final = 40.0
 
@@ -93,8 +95,17 @@ class Demo:
     async def invite(self) -> None:
         """Say where the page is and what else can be tried."""
         link = await self.site.login_link("visitor", "qa")
+        settings = shlex.quote(str(self.site.aggregator_settings))
+        persons = "".join(
+            f"  .venv/bin/lotproof-aggregator user add {user} --name {name!r} --role {role} "
+            f"-s {settings}\n"
+            for user, name, role in PERSONS
+        )
         self.teller.say(
-            f"\nThe console, as QA (the link opens once): {link}\n"
+            f"\nThe console, to look around as QA (the link opens once): {link}\n"
+            f"To review and release: make two persons, who log in at {self.site.client.base}/login "
+            "with what each\ncommand prints, and an authenticator:\n"
+            f"{persons}"
             "While this runs, try in another terminal:\n"
             "  ./dev demo cut-network   what a cut of the network loses\n"
             "  ./dev demo kill-agent    what a kill -9 of the agent loses\n"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from pypdf import PdfReader
 
+from aggregator.access import second_factor
+from aggregator.clock import SystemClock
 from plant.broker import mosquitto_path
 from plant.demo.orders import LOTS
 from tests.e2e.demo_rig import RunningDemo, demo
@@ -54,6 +62,36 @@ def test_a_forgery_is_named_to_the_reading(demo: RunningDemo) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "press-1/plate-temperature" in ended.stdout
     assert "named the reading that was altered" in ended.stdout
+
+
+def test_the_two_persons_that_the_demo_names_can_log_in(demo: RunningDemo) -> None:
+    commands = re.findall(r"^  \.venv/bin/lotproof-aggregator (user add .*)$", demo.told, re.M)
+    assert len(commands) == 2
+    for command in commands:
+        ran = subprocess.run(
+            (sys.executable, "-m", "aggregator", *shlex.split(command)),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        user, password, secret = re.findall(
+            r"^account   (\S+).*\npassword  (.+?)  \(.*\ncodes .*secret=(\w+)", ran.stdout, re.M
+        )[0]
+        with httpx.Client(base_url=demo.base) as http:
+            form = {"user": user, "password": password, "code": code_of(secret)}
+            asked = http.post("/login/person", data=form)
+            assert "New password" in asked.text, "the first password is to be changed"
+            fresh = {**form, "new_password": "the press sings at dawn, twice"}
+            assert http.post("/login/person", data=fresh).status_code == 200
+
+
+def code_of(secret: str) -> str:
+    """Return what an authenticator shows now."""
+    return second_factor.code_at(
+        base64.b32decode(secret + "=" * (-len(secret) % 8)),
+        second_factor.step_at(SystemClock().now()),
+    )
 
 
 def test_a_trick_without_a_demo_says_what_to_do(tmp_path: Path) -> None:

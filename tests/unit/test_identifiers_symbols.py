@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 import xml.etree.ElementTree as ET
 
@@ -19,6 +20,7 @@ from aggregator.export.symbols import (
     gs1_data_matrix,
     qr_code,
     to_svg,
+    to_terminal,
     udi_symbol,
 )
 from protocols.identifiers.gs1 import parse
@@ -149,3 +151,16 @@ def test_svg_holds_any_text_and_refuses_no_size() -> None:
     assert ET.fromstring(to_svg(symbol))[0].text == '<&>"\ufffd'  # noqa: S314 - our own
     with pytest.raises(ExportError, match="a module of 0"):
         to_svg(symbol, module_um=0)
+
+
+def test_a_terminal_shows_every_module_in_its_quiet_zone() -> None:
+    symbol = qr_code("otpauth://totp/Lotproof:li.wei?secret=ABC")
+    lines = to_terminal(symbol).splitlines()
+    assert all(line.startswith("\x1b[30;107m") and line.endswith("\x1b[0m") for line in lines)
+    shown = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    zone, side = symbol.quiet_zone, len(symbol.modules)
+    assert {len(line) for line in shown} == {side + 2 * zone}
+    rows = [[half in upper for half in line] for line in shown for upper in ("▀█", "▄█")]
+    inner = [tuple(row[zone : zone + side]) for row in rows[zone : zone + side]]
+    assert tuple(inner) == symbol.modules
+    assert sum(map(sum, rows)) == sum(map(sum, symbol.modules)), "nothing dark in the quiet zone"
