@@ -3,6 +3,7 @@
 NodeId (OPC 10000-6 section 5.3.1.10): ``nsu=<uri>;s=<name>`` or ``ns=<index>;i=<number>``, with
 ``s``, ``i``, ``g`` or ``b``. Browse path: names from the root, ``/Objects/2:Press/2:Speed`` or
 ``/Objects/nsu=<uri>;Press/...``; a ``/`` in a name is written ``&/`` (OPC 10000-4 annex A.2).
+``@endpoint`` is the address of the server in use, as text.
 Servers number namespaces, and some number nodes, anew at every start: a URI and a path stay.
 """
 
@@ -39,11 +40,21 @@ class PathAddress:
     names: tuple[Name, ...]
 
 
-Address = NodeAddress | PathAddress
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointAddress:
+    """Nothing at the server: which of the redundant servers is observed."""
+
+
+Address = NodeAddress | PathAddress | EndpointAddress
+
+ENDPOINT: Final = "@endpoint"
+"""How the address is written that tells the endpoint in use."""
 
 
 def parse_address(text: str) -> Address:
     """Return the address that the text writes; ValueError says what is wrong with it."""
+    if text == ENDPOINT:
+        return EndpointAddress()
     return _path(text) if text.startswith("/") else _node(text)
 
 

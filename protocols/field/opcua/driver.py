@@ -43,6 +43,7 @@ class OpcuaDriver:
         self._source = source
         self._settings = settings
         self._clock = clock
+        self._at = settings  # with the endpoint of the server in use
         self._reception = Reception(source, settings, clock)
         self._waiting = self._reception.waiting
         self._session: Session | None = None
@@ -61,7 +62,11 @@ class OpcuaDriver:
         """Connect and subscribe, or go on with the subscription that a cut left behind."""
         identity = self._identity()
         self._failure = None
-        line = await self._resume() or await self._start(identity)
+        try:
+            line = await self._resume() or await self._start(identity, self._at)
+        except DriverError as error:
+            line = await self._fail_over(identity, error)
+        self._reception.tell_endpoint(self._at.endpoint)
         self._heard = self._clock.monotonic()
         self._task = asyncio.create_task(self._keep(*line))
 
@@ -126,17 +131,43 @@ class OpcuaDriver:
         self._session = None
         return None
 
-    async def _start(self, identity: Identity | None) -> tuple[Session, Subscription]:
+    async def _fail_over(
+        self, identity: Identity | None, error: DriverError
+    ) -> tuple[Session, Subscription]:
+        """Start at the next of the redundant servers; raise ``error`` where none can be had."""
+        endpoints = (self._settings.endpoint, *self._settings.standby)
+        present = endpoints.index(self._at.endpoint)
+        for endpoint in (*endpoints[present + 1 :], *endpoints[:present]):
+            try:
+                line = await self._start(identity, self._settings.at(endpoint))
+            except DriverError as other:
+                _log.info("no redundant server", endpoint=endpoint, why=str(other), hint=other.hint)
+                continue
+            _log.warning(
+                "another of the redundant servers is observed",
+                source=self._source,
+                endpoint=endpoint,
+                why=str(error),
+                hint=error.hint,
+            )
+            return line
+        raise error
+
+    async def _start(
+        self, identity: Identity | None, at: OpcuaSettings
+    ) -> tuple[Session, Subscription]:
         """Make a session; take the old subscription over, or make one."""
         now = self._clock.gateway_time() if self._clock.skew_max() is not None else None
-        session = await Session.connect(self._settings, identity, now)
-        old = self._subscription
+        session = await Session.connect(at, identity, now)
+        old = self._subscription if at is self._at else None
         try:
             if old is not None and await session.take_over(old):
                 self._session = session
                 await self._catch_up(session, old)
                 return session, old
             self._give_up_subscription()
+            if at is not self._at:
+                self._leave(at)
             subscription = await session.subscribe()
             self._sequence = Sequence()
             self._acks = []
@@ -152,6 +183,13 @@ class OpcuaDriver:
             raise
         self._session, self._subscription = session, subscription
         return session, subscription
+
+    def _leave(self, at: OpcuaSettings) -> None:
+        """Let go of the server in use; ``at`` is the one that takes its place."""
+        if self._session is not None:
+            self._session.drop()
+            self._session = None
+        self._at, self._started = at, None
 
     def _restarted(self, session: Session) -> Nanoseconds | None:
         """Return when the server was started, if that was since the last subscription."""

@@ -8,6 +8,7 @@ import structlog
 from asyncua import ua
 
 from protocols.field.driver import FieldClock
+from protocols.field.opcua.address import ENDPOINT
 from protocols.field.opcua.change import Change, plain_of
 from protocols.field.opcua.convert import reading_of, refused_reading
 from protocols.field.opcua.keeping.backfill import Backfill
@@ -17,7 +18,7 @@ from protocols.field.opcua.settings import OpcuaSettings, Trigger
 from protocols.field.opcua.values.part import parse_part, pick
 from protocols.field.opcua.values.structures import Structures
 from protocols.field.opcua.waiting import Waiting
-from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
+from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading, SignalName, judge
 
 _log = structlog.get_logger(__name__)
 
@@ -26,7 +27,9 @@ class Reception:
     """The signals of a source and what came of them; it outlives lines and subscriptions."""
 
     def __init__(self, source: str, settings: OpcuaSettings, clock: FieldClock) -> None:
-        self.signals = dict(enumerate(settings.signals, start=1))  # by client handle
+        self._tellers = [each for each in settings.signals if each.address == ENDPOINT]
+        observed = (each for each in settings.signals if each.address != ENDPOINT)
+        self.signals = dict(enumerate(observed, start=1))  # by client handle
         self.waiting = Waiting(source, settings.queue_max)
         self.backfill = Backfill(source, settings, clock, self.waiting)
         self.refused: dict[int, int] = {}  # status code of what the server refuses, by handle
@@ -57,6 +60,21 @@ class Reception:
     def expect(self, handles: Iterable[int]) -> None:
         """Note that the next value of these signals is their first one in the subscription."""
         self._initial |= set(handles)
+
+    def tell_endpoint(self, endpoint: str) -> None:
+        """Tell which server is observed from now on."""
+        now = self._clock.gateway_time()
+        self.waiting.add(
+            [
+                judge(
+                    signal=SignalName(signal.name),
+                    kind=signal.kind,
+                    value=endpoint,
+                    gateway_time=now,
+                )
+                for signal in self._tellers
+            ]
+        )
 
     def forget(self) -> None:
         """Forget what belonged to a subscription that is gone."""

@@ -16,16 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from asyncua import Client, ua
 from asyncua.common.utils import Buffer
-from asyncua.crypto import security_policies
-from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.ua_binary import struct_from_binary
 
 from protocols.field.driver import DriverError
-from protocols.field.opcua.address import Address, PathAddress
+from protocols.field.opcua.address import Address, EndpointAddress, PathAddress
 from protocols.field.opcua.change import nanoseconds
 from protocols.field.opcua.notification import (
     Notification,
@@ -42,8 +39,9 @@ from protocols.field.opcua.requests import (
     node_of,
     target,
 )
-from protocols.field.opcua.settings import OpcuaSettings, Security
-from protocols.field.opcua.trust import Identity, check_server
+from protocols.field.opcua.securing import application_uri_of, offered_endpoint, secure
+from protocols.field.opcua.settings import OpcuaSettings
+from protocols.field.opcua.trust import Identity
 from protocols.wire.reading import Nanoseconds
 
 # What asyncua logs of a broken line reaches us as an error, which is said once.
@@ -83,16 +81,16 @@ class Session:
         """Open a channel and a session; DriverError says what the server or we refused."""
         client = Client(settings.endpoint, timeout=settings.timeout_s)
         client.name = client.description = "Lotproof gateway"
-        client.application_uri = _application_uri(settings, identity)
+        client.application_uri = application_uri_of(settings, identity)
         client.product_uri = "urn:lotproof"
         client.max_messagesize = _MESSAGE_BYTES_MAX
         client.session_timeout = int(settings.lifetime_s * 1000)
         session = cls(client, settings)
         try:
             with told("connecting"):
-                endpoint = await _endpoint(client, settings)
+                endpoint = await offered_endpoint(client, settings)
                 if identity is not None:
-                    await _secure(client, settings, endpoint, identity, now_ns)
+                    await secure(client, settings, endpoint, identity, now_ns)
                 await session._open_channel()
                 await client.create_session()
                 await session._activate()
@@ -150,6 +148,8 @@ class Session:
         found: list[ua.NodeId | int] = [BAD_NODE_UNKNOWN] * len(addresses)
         paths: list[tuple[int, ua.BrowsePath]] = []
         for index, address in enumerate(addresses):
+            if isinstance(address, EndpointAddress):
+                continue  # nobody resolves what is not at the server
             if isinstance(address, PathAddress):
                 path = browse_path(address, self._namespaces)
                 if path is not None:
@@ -338,63 +338,3 @@ def _read_granted(data: Buffer) -> Any:
 
 def _count(seconds: float, publishing_s: float) -> int:
     return max(1, math.ceil(seconds / publishing_s))
-
-
-_POLICIES: Final[dict[Security, type[Any]]] = {
-    Security.NONE: security_policies.SecurityPolicyNone,
-    Security.BASIC256SHA256: security_policies.SecurityPolicyBasic256Sha256,
-    Security.AES256_SHA256_RSAPSS: security_policies.SecurityPolicyAes256Sha256RsaPss,
-}
-
-
-def _policy(settings: OpcuaSettings) -> type[Any]:
-    return _POLICIES[settings.security]
-
-
-def _application_uri(settings: OpcuaSettings, identity: Identity | None) -> str:
-    if identity is not None:
-        return identity.application_uri
-    return settings.application_uri or "urn:lotproof:gateway"
-
-
-async def _endpoint(client: Client, settings: OpcuaSettings) -> ua.EndpointDescription:
-    """Return the server's endpoint with the policy that is set; its address is not used."""
-    mode = ua.MessageSecurityMode.SignAndEncrypt
-    if settings.security is Security.NONE:
-        mode = ua.MessageSecurityMode.None_
-    offered = await client.connect_and_get_server_endpoints()
-    for endpoint in offered:
-        if (endpoint.SecurityMode, endpoint.SecurityPolicyUri) == (mode, _policy(settings).URI):
-            return endpoint
-    kinds = {f"{e.SecurityPolicyUri.rpartition('#')[2]} {e.SecurityMode.name}" for e in offered}
-    raise DriverError(
-        f"the server does not offer {settings.security} {mode.name}",
-        hint=f"it offers: {', '.join(sorted(kinds)) or 'nothing'}; set security accordingly",
-    )
-
-
-async def _secure(
-    client: Client,
-    settings: OpcuaSettings,
-    endpoint: ua.EndpointDescription,
-    identity: Identity,
-    now_ns: Nanoseconds | None,
-) -> None:
-    """Check the endpoint's certificate, and only then speak with our own key."""
-    chain = bytes(endpoint.ServerCertificate or b"")
-    # A server may send its issuers after its own certificate: a DER SEQUENCE tells its length.
-    leaf = chain[: 4 + int.from_bytes(chain[2:4])]
-    check_server(
-        leaf,
-        trusted=identity.trusted,
-        host=urlsplit(settings.endpoint).hostname or "",
-        application_uri=endpoint.Server.ApplicationUri,
-        now_ns=now_ns,
-    )
-    await client.set_security(
-        _policy(settings),
-        CertProperties(identity.certificate, "der"),
-        CertProperties(identity.private_key, "der"),
-        server_certificate=CertProperties(leaf, "der"),
-        mode=ua.MessageSecurityMode.SignAndEncrypt,
-    )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from protocols.field.driver import DriverSettings, SignalSettings
-from protocols.field.opcua.address import parse_address
+from protocols.field.opcua.address import ENDPOINT, parse_address
 from protocols.field.opcua.values.part import parse_part
 from protocols.wire.reading import Kind
 
@@ -41,7 +41,8 @@ class OpcuaSignal(SignalSettings):
         max_length=4096,
         description=(
             "NodeId (`nsu=urn:acme:press;s=Press.Temperature`, `ns=2;i=1001`) or browse path from "
-            "the root (`/Objects/nsu=urn:acme:press;Press/2:Temperature`)."
+            "the root (`/Objects/nsu=urn:acme:press;Press/2:Temperature`). `@endpoint` is the "
+            "address of the server in use, as text."
         ),
     )
     part: str = Field(
@@ -95,6 +96,8 @@ class OpcuaSignal(SignalSettings):
 
     @model_validator(mode="after")
     def _options_fit_the_kind(self) -> Self:
+        if self.address == ENDPOINT and self.kind is not Kind.TEXT:
+            raise ValueError(f"{ENDPOINT} is text; set kind to text")
         if self.kind is Kind.TAG_READ:
             raise ValueError("an OPC UA variable is not a tag read; choose another kind")
         if (self.deadband or self.deadband_percent) and self.kind not in _NUMERIC:
@@ -110,6 +113,12 @@ class OpcuaSettings(DriverSettings):
     """One OPC UA server."""
 
     endpoint: str = Field(description="Address of the server, `opc.tcp://host:4840/path`.")
+    standby: tuple[str, ...] = Field(
+        default=(),
+        max_length=15,
+        description="Addresses of redundant servers: where one cannot be had, the next one is "
+        "observed, and stays until it is lost.",
+    )
     security: Security = Field(
         default=Security.BASIC256SHA256,
         description="Security policy; other than None, always SignAndEncrypt.",
@@ -160,6 +169,15 @@ class OpcuaSettings(DriverSettings):
         default=100_000, ge=1, description="Readings that may wait for the gateway to take them."
     )
     signals: tuple[OpcuaSignal, ...] = Field(min_length=1, description="What to observe.")
+
+    @field_validator("standby")
+    @classmethod
+    def _standby_reads(cls, standby: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(cls._endpoint_reads, standby))
+
+    def at(self, endpoint: str) -> Self:
+        """Return the settings for one of the redundant servers."""
+        return self.model_copy(update={"endpoint": endpoint})
 
     @field_validator("endpoint")
     @classmethod
