@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.errors import NotFoundError
+from aggregator.errors import InvalidError, NotFoundError
 from aggregator.export.words import describe
 from aggregator.model.binding.fact import FOREVER, Authority, Fact, FactKind
 from aggregator.model.binding.locate import survey
@@ -445,3 +445,45 @@ async def test_what_is_read_in_a_changeover_is_counted_as_such(plant: RecordedPl
     assert [run.readings for run in pressure.unbound] == [10, 15]
     nowhere = await coverage(plant.context, ENGINEER, START, START + SECOND, place="elsewhere")
     assert nowhere == []
+
+
+@pytest.mark.req(18)
+@pytest.mark.parametrize(("packed_as", "stacked_as"), [(0, 1), (1, 0)])
+async def test_a_box_packed_by_one_of_its_names_is_on_the_pallet_by_the_other(
+    plant: RecordedPlant, packed_as: int, stacked_as: int
+) -> None:
+    gateway, names = plant.gateway, (GRAI_LABEL, GRAI_EPC)
+    first = gateway.seal([sighting(EPC, at) for at in (20, 22, 24)], sealed_time=gateway.time)
+    gateway.time = START + 60 * SECOND
+    await plant.take([first, gateway.seal(), gateway.seal()])
+    packed = [
+        Edge(
+            kind=EdgeKind.AGGREGATION,
+            start=START + begin * SECOND,
+            end=None,
+            inputs=(Part(item=check_item("carrier", outer)),),
+            outputs=(Part(item=inner),),
+            source="wms",
+        )
+        for begin, outer, inner in (
+            (5, names[packed_as], lot_item(TWO)),
+            (21, EPC, check_item("carrier", names[stacked_as])),
+        )
+    ]
+    await edges.add(plant.context, QA, packed, why="packed by one name, stacked by another")
+    assert TWO in await rebind(plant.context)
+    (window,) = (await bindings(plant.context, QA, GTIN, "L-2")).windows
+    assert [(time - START) // SECOND for time in (window.start.time, window.end.time)] == [21, 24]
+    for name in names:
+        known = await edges.of_item(plant.context, QA, check_item("carrier", name))
+        assert [each.id for each in known] == [each.id for each in packed]
+    around = Edge(
+        kind=EdgeKind.AGGREGATION,
+        start=START + 30 * SECOND,
+        end=None,
+        inputs=(Part(item=check_item("carrier", names[packed_as])),),
+        outputs=(Part(item=check_item("carrier", EPC)),),
+        source="wms",
+    )
+    with pytest.raises(InvalidError, match="back to itself"):
+        await edges.add(plant.context, QA, [around], why="the pallet into the box on it")

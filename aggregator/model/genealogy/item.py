@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from aggregator.errors import InvalidError
-from aggregator.model.master.carrier import check_carrier
+from aggregator.model.master.carrier import called, check_carrier
 from aggregator.model.master.lot import LotKey, check_gtin, check_lot_id, check_lot_key
 from protocols.identifiers import gs1
 from protocols.identifiers.errors import IdentifierError
@@ -76,6 +76,17 @@ def parse_item(text: str) -> Item:
     """Return the item that ``kind:key`` names; InvalidError where it names none."""
     kind, _, key = text.partition(":")
     return check_item(kind, key)
+
+
+def identity(item: Item) -> str:
+    """Return the one key of an item that may have several: of a carrier its label, if it has one.
+
+    A carrier is the same by its EPC, in whatever scheme, and by the SSCC or GRAI on it.
+    """
+    if item.kind is not ItemKind.CARRIER:
+        return item.key
+    name = called(item.key)
+    return name if name.startswith(("(00)", "(8003)")) else item.key
 
 
 def lot_item(key: LotKey) -> Item:

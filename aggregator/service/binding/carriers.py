@@ -11,7 +11,7 @@ from aggregator.model.genealogy.item import Item, ItemKind
 from aggregator.model.master.carrier import called
 from aggregator.model.master.lot import LotKey, Unit
 from aggregator.service.facts import fact_of
-from aggregator.service.genealogy.edges import edge_of
+from aggregator.service.genealogy.edges import edge_of, known_number
 from aggregator.service.master.documents import EntityKind
 from aggregator.service.master.versions import versioned
 from aggregator.store.base import Transaction
@@ -79,19 +79,19 @@ async def associations_of(
     waiting = list(found.values())
     while waiting:
         for carrier in carriers(waiting.pop().inputs):
-            for name in {carrier, called(carrier)}:
-                for edge in await edges_as_of(tx, Item(ItemKind.CARRIER, name), as_of):
-                    around = edge.kind in HOLDING and name in carriers(edge.outputs)
-                    if around and edge.id not in found:
-                        found[edge.id] = edge
-                        waiting.append(edge)
+            for edge in await edges_as_of(tx, Item(ItemKind.CARRIER, carrier), as_of):
+                inner = {called(each) for each in carriers(edge.outputs)}
+                around = edge.kind in HOLDING and called(carrier) in inner
+                if around and edge.id not in found:
+                    found[edge.id] = edge
+                    waiting.append(edge)
     return associations(found.values())
 
 
 async def edges_as_of(tx: Transaction, item: Item, as_of: Nanoseconds = FOREVER) -> list[Edge]:
     """Return the edges that an item is part of, as was known at a record time."""
-    row = await tx.fetch_one("genealogy.item", kind=item.kind.value, key=item.key)
-    if row is None:
+    number = await known_number(tx, item)
+    if number is None:
         return []
-    rows = await tx.fetch("genealogy.of_item_as_of", item=row["item"], as_of=as_of, count=EDGES_MAX)
+    rows = await tx.fetch("genealogy.of_item_as_of", item=number, as_of=as_of, count=EDGES_MAX)
     return [edge_of(each) for each in rows]

@@ -23,7 +23,7 @@ from aggregator.model.genealogy.edge import (
     to_document,
 )
 from aggregator.model.genealogy.graph import REUSE
-from aggregator.model.genealogy.item import Item
+from aggregator.model.genealogy.item import Item, identity
 from aggregator.service.context import Context
 from aggregator.store.base import Row, Transaction
 
@@ -122,14 +122,18 @@ async def of_item(context: Context, actor: Actor, item: Item) -> list[Edge]:
         return await edges_with(tx, item)
 
 
+async def known_number(tx: Transaction, item: Item) -> int | None:
+    """Return the number that an item is kept under, by whichever of its names; None for none."""
+    row = await tx.fetch_one("genealogy.item", kind=item.kind.value, key=identity(item))
+    return None if row is None else int(row["item"])
+
+
 async def edges_with(tx: Transaction, item: Item, count: int = EDGES_SHOWN) -> list[Edge]:
     """Return up to ``count`` edges in force that an item is part of, oldest first."""
-    row = await tx.fetch_one("genealogy.item", kind=item.kind.value, key=item.key)
-    if row is None:
+    number = await known_number(tx, item)
+    if number is None:
         return []
-    return [
-        edge_of(each) for each in await tx.fetch("genealogy.of_item", item=row["item"], count=count)
-    ]
+    return [edge_of(each) for each in await tx.fetch("genealogy.of_item", item=number, count=count)]
 
 
 def edge_of(row: Row) -> Edge:
@@ -164,22 +168,20 @@ async def _add(
         recorded_by=actor.name,
         document=audit.canonical(to_document(edge)),
     )
-    rows = [
-        {"edge": number, "side": side, "item": await _number(tx, part.item)}
-        for side, parts in enumerate((edge.inputs, edge.outputs))
-        for part in parts
-    ]
-    await tx.execute_many("genealogy.add_part", rows)
+    for side, parts in enumerate((edge.inputs, edge.outputs)):
+        items = dict.fromkeys([await _number(tx, part.item) for part in parts])
+        rows = [{"edge": number, "side": side, "item": item} for item in items]
+        await tx.execute_many("genealogy.add_part", rows)
     return edge, True
 
 
 async def _number(tx: Transaction, item: Item) -> int:
-    row = await tx.fetch_one("genealogy.item", kind=item.kind.value, key=item.key)
-    if row is not None:
-        return int(row["item"])
+    known = await known_number(tx, item)
+    if known is not None:
+        return known
     size = await tx.fetch_one("genealogy.size")
     number = 0 if size is None else int(size["items"])
-    await tx.execute("genealogy.add_item", item=number, kind=item.kind.value, key=item.key)
+    await tx.execute("genealogy.add_item", item=number, kind=item.kind.value, key=identity(item))
     return number
 
 

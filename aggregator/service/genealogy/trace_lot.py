@@ -14,7 +14,7 @@ from aggregator.model.genealogy.graph import Graph
 from aggregator.model.genealogy.item import Item, check_item
 from aggregator.model.genealogy.trace import Direction, Reached, Trace, back, forward
 from aggregator.service.context import Context
-from aggregator.service.genealogy.edges import edge_of
+from aggregator.service.genealogy.edges import edge_of, known_number
 from aggregator.service.genealogy.uses import refresh
 from aggregator.store.base import Transaction
 from protocols.wire.reading import Nanoseconds
@@ -131,13 +131,13 @@ async def spread(tx: Transaction, graph: Graph, question: Question) -> Trace:
 
 async def number_of(tx: Transaction, item: Item) -> int:
     """Return an item's number; NotFoundError for one that no edge names."""
-    row = await tx.fetch_one("genealogy.item", kind=item.kind.value, key=item.key)
-    if row is None:
+    number = await known_number(tx, item)
+    if number is None:
         raise NotFoundError(
             f"the genealogy does not know {item}",
             hint="see its key, letter by letter: case matters; or add the edges that name it",
         )
-    return int(row["item"])
+    return number
 
 
 class Names:
