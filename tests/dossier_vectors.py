@@ -1,28 +1,36 @@
-"""Makes the frozen dossiers of tests/vectors/dossier: ``python -m tests.dossier_vectors``.
+"""Makes the frozen dossiers of tests/vectors: ``python -m tests.dossier_vectors dossier``.
 
 Made once and kept: every verifier, ours and any other, is held to the same files. Making them again
-takes new keys and so new bytes, and is done only when the format changes.
+takes new keys and so new bytes, and is done only when the format changes. ``placement`` are those
+of a gateway that had no time, made when its readings began to be placed by time anchors.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from protocols.wire.bundle import PURPOSE as BUNDLE_PURPOSE
 from protocols.wire.bundle import open_body, open_header, pack_body
 from protocols.wire.column import decode_column, encode_column
 from protocols.wire.dossier.archive import read_archive, write_archive
 from protocols.wire.dossier.file import Dossier, canonical_json, write_dossier
-from protocols.wire.dossier.holding import Held
+from protocols.wire.dossier.holding import Disclosed, Held
+from protocols.wire.header import encode_header
+from protocols.wire.reading import SECOND
+from protocols.wire.seal import seal as seal_cose
 from tests import dossiers
 from verifier.report import Outcome
 from verifier.signatures import ATTACHMENT
 from verifier.verify import verify
 
-FOLDER: Final = Path(__file__).resolve().parent / "vectors" / "dossier"
+VECTORS: Final = Path(__file__).resolve().parent / "vectors"
+FOLDER: Final = VECTORS / "dossier"
+PLACEMENT: Final = VECTORS / "placement"
 
 
 def cases() -> Iterator[tuple[str, str, bytes]]:
@@ -75,6 +83,65 @@ def cases() -> Iterator[tuple[str, str, bytes]]:
     )
     yield "trailing-byte", "one byte follows the file", seal(true) + b"\0"
     yield "truncated", "the last 100 bytes are missing", seal(true)[:-100]
+
+
+def placement_cases() -> Iterator[tuple[str, str, bytes]]:
+    """Yield the same of dossiers whose press had no time before its bundle 7."""
+    true = dossiers.dossier(late=True)
+    said, (press, room) = true.statement, true.chains
+    late, quiet = said.chains
+    yield "placed", "readings of bundles 0 to 5 of gw-late are placed by the anchor 7", seal(true)
+    private = dossiers.dossier(late=True, disclosed=True)
+    yield "private", "the same, one of two signals disclosed", seal(private)
+    damaged = bytearray(press[-1].sealed_header)
+    damaged[len(damaged) // 2] ^= 1
+    flipped_ = replace(press[-1], sealed_header=bytes(damaged))
+    yield (
+        "flipped-bit",
+        "one bit of the anchor's sealed header",
+        seal(replace(true, chains=((*press[:-1], flipped_), room))),
+    )
+    header = open_header(press[-1].sealed_header, dossiers.LATE.key.public)
+    later = replace(header, sealed_time=header.sealed_time + 60 * SECOND)
+    forged = replace(
+        press[-1],
+        sealed_header=seal_cose(encode_header(later), dossiers.STRANGER, BUNDLE_PURPOSE),
+    )
+    yield (
+        "forged-anchor",
+        "an anchor a minute later, sealed by another key",
+        seal(replace(true, chains=((*press[:-1], forged), room))),
+    )
+    without = replace(said, chains=(replace(late, anchors=()), quiet))
+    gone = [*range(len(press) - 1), *range(len(press), len(true.places))]
+    yield (
+        "no-anchor",
+        "the anchor left out: gateway times stand, an hour behind the lot",
+        seal(
+            replace(
+                true,
+                statement=without,
+                chains=(press[:-1], room),
+                places=tuple(true.places[at] for at in gone),
+            )
+        ),
+    )
+    yield (
+        "other-bundle",
+        "bundle 5 held in the anchor's place",
+        seal(replace(true, chains=((*press[:-1], replace(press[-2], content=NOTHING)), room))),
+    )
+    record = {**json.loads(true.record), "rule": "window/2"}
+    yield (
+        "older-rule",
+        "bound by a rule under which gateway times stood as they were sealed",
+        seal(
+            replace(true, record=canonical_json(record), statement=replace(said, rule="window/2"))
+        ),
+    )
+
+
+NOTHING: Final = Disclosed(total=0, columns=())
 
 
 def signed(dossier: Dossier, signatures: bytes) -> bytes:
@@ -132,12 +199,16 @@ def cut(dossier: Dossier, *, last: int = 3, held_last: int = 4) -> Dossier:
     )
 
 
-def main() -> None:
+SETS: Final = {"dossier": cases, "placement": placement_cases}
+
+
+def main(chosen: str) -> None:
     """Write the files, and what our verifier says of each for a person to read over."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = VECTORS / chosen
+    folder.mkdir(parents=True, exist_ok=True)
     expected = {}
-    for name, what, data in cases():
-        FOLDER.joinpath(f"{name}.dossier").write_bytes(data)
+    for name, what, data in SETS[chosen]():
+        folder.joinpath(f"{name}.dossier").write_bytes(data)
         report = verify(data, dossiers.policy(pinned=True))
         numbers = {
             outcome: [check.number for check in report.checks if check.outcome is outcome]
@@ -150,8 +221,9 @@ def main() -> None:
             "not_decidable": numbers[Outcome.UNDECIDED],
             "altered": [[each.signal, each.time, each.culprit] for each in report.altered][:3],
         }
-    FOLDER.joinpath("expected.json").write_text(json.dumps(expected, indent=2) + "\n")
-    keys = {each.id: each.key.public.to_text() for each in (dossiers.PRESS, dossiers.ROOM)}
+    folder.joinpath("expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+    gateways = dossiers.policy(pinned=True).gateways
+    keys = {name: key.to_text() for name, (key,) in gateways.items()}
     policy = [
         f'aggregator = ["{dossiers.AGGREGATOR.public.to_text()}"]',
         f'log = "{dossiers.LOG_KEY.to_text()}"',
@@ -159,8 +231,8 @@ def main() -> None:
         "[gateways]",
         *(f'{name} = ["{text}"]' for name, text in keys.items()),
     ]
-    FOLDER.joinpath("policy.toml").write_text("\n".join(policy) + "\n")
+    folder.joinpath("policy.toml").write_text("\n".join(policy) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

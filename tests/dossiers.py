@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any, Final
 
 from protocols.wire.bundle import Body, open_body, open_header, pack_body, seal_bundle, split_bundle
@@ -34,6 +35,7 @@ from protocols.wire.header import (
     Opening,
     OpeningReason,
 )
+from protocols.wire.placement import Stamp, placements
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, Reading, SignalName, Status
 from protocols.wire.seal import Algorithm, SealKey, SoftwareSealKey
 from protocols.wire.tlog import inclusion_path, leaf_hash, root
@@ -79,18 +81,27 @@ def temperature(second: int) -> float:
 
 
 def readings_of(gateway: str, number: int) -> list[Reading]:
-    """Give what a gateway read while its bundle ``number`` was open; bundle 3 of a room none."""
+    """Give what a gateway read while its bundle ``number`` was open; bundle 3 of a room none.
+
+    The one that found the time with bundle ``EXACT`` is an hour behind before, and stamps the
+    temperature itself.
+    """
     readings = []
+    late = gateway == "gw-late"
+    shown = HOUR if late and number < EXACT else 0
     for second in range(number * 10, number * 10 + 10):
         time = START + (second - 10) * SECOND  # bundle 1 is the lot's first
         if gateway == "gw-room":
             if number != 3:
                 readings.append(_reading(HUMIDITY, Kind.INT, 40 + second % 7, time))
             continue
-        readings.append(_reading(TEMPERATURE, Kind.FLOAT32, temperature(second), time))
+        hot = _reading(TEMPERATURE, Kind.FLOAT32, temperature(second), time, shown=time - shown)
+        readings.append(hot._replace(source_time=None) if late else hot)
         status = Status.BAD if second == 31 else Status.GOOD
         force = None if status is Status.BAD else 1.5 * second
-        readings.append(_reading(FORCE, Kind.FLOAT64, force, time, status=status))
+        readings.append(
+            _reading(FORCE, Kind.FLOAT64, force, time, shown=time - shown, status=status)
+        )
     return readings
 
 
@@ -103,7 +114,8 @@ def make_gateway(name: str, key: SealKey, *, count: int = 6) -> tuple[Epoch, tup
         readings = readings_of(name, number)
         body = Body(hashlib.sha256(bytes([number])).digest()[:16], encode_columns(readings))
         packed = pack_body(body)
-        time = START + (number - 1) * BUNDLE
+        in_doubt = name == "gw-late" and number < EXACT
+        time = START + (number - 1) * BUNDLE - (HOUR if in_doubt else 0)
         header = Header(
             gateway=GatewayId(name),
             epoch=epoch,
@@ -116,7 +128,11 @@ def make_gateway(name: str, key: SealKey, *, count: int = 6) -> tuple[Epoch, tup
             boot=bytes(16),
             sealed_time=time + BUNDLE,
             sealed_monotonic=number * BUNDLE,
-            clock=Clock(state=ClockState.SYNCHRONISED, uncertainty=1_000_000, floor=START),
+            clock=Clock(
+                state=ClockState.UNSET if in_doubt else ClockState.SYNCHRONISED,
+                uncertainty=0 if in_doubt else 1_000_000,
+                floor=START - HOUR if in_doubt else START,
+            ),
             settings_hash=bytes(32),
             dictionary_hash=bytes(32),
             body_hash=hashlib.sha256(packed).digest(),
@@ -131,24 +147,29 @@ def make_gateway(name: str, key: SealKey, *, count: int = 6) -> tuple[Epoch, tup
     return epoch, tuple(bundles)
 
 
-def _gateway(name: str, key: SoftwareSealKey) -> Gateway:
-    epoch, bundles = make_gateway(name, key)
+def _gateway(name: str, key: SoftwareSealKey, count: int = 6) -> Gateway:
+    epoch, bundles = make_gateway(name, key, count=count)
     return Gateway(id=GatewayId(name), key=key, epoch=epoch, bundles=bundles)
 
 
 def policy(*, pinned: bool = False) -> Policy:
     """Give the policy that believes the right keys."""
-    gateways = {each.id: (each.key.public,) for each in (PRESS, ROOM)} if pinned else {}
+    every = (PRESS, ROOM, LATE)
+    gateways = {each.id: (each.key.public,) for each in every} if pinned else {}
     return Policy(aggregator=(AGGREGATOR.public,), log=LOG_KEY, gateways=gateways)
 
 
-def dossier(*, disclosed: bool = False) -> Dossier:
-    """Give a dossier that verifies; ``disclosed`` shows the temperature alone of the press."""
-    signals = [(PRESS, TEMPERATURE), (ROOM, HUMIDITY)] + ([] if disclosed else [(PRESS, FORCE)])
+def dossier(*, disclosed: bool = False, late: bool = False) -> Dossier:
+    """Give a dossier that verifies; ``disclosed`` shows the temperature alone of the press.
+
+    With ``late``, the press's gateway had no time before its bundle ``EXACT``, its time anchor.
+    """
+    press, rule = (LATE, "window/3") if late else (PRESS, "window/1")
+    signals = [(press, TEMPERATURE), (ROOM, HUMIDITY)] + ([] if disclosed else [(press, FORCE)])
     series = {f"{at:03}": encode_series(series_of(*each)) for at, each in enumerate(signals)}
     record = {
         "lot": {"gtin": "04012345123456", "lot": "L-0042"},
-        "rule": "window/1",
+        "rule": rule,
         "window": interval_text(WINDOW),
         "parameters": [
             parameter(gateway, signal, f"{at:03}", series[f"{at:03}"])
@@ -156,26 +177,26 @@ def dossier(*, disclosed: bool = False) -> Dossier:
         ],
     }
     data = canonical_json(record)
-    leaves = log_of(data)
+    leaves = log_of(data, press)
     head = Checkpoint(origin=LOG_KEY.name, size=len(leaves), root=root(leaves))
     return Dossier(
         statement=Statement(
             gtin="04012345123456",
             lot="L-0042",
             window=WINDOW,
-            rule="window/1",
+            rule=rule,
             sealed_time=START + 600 * SECOND,
-            chains=tuple(statement(each) for each in (PRESS, ROOM)),
+            chains=tuple(statement(each) for each in (press, ROOM)),
             keys=tuple(
                 KeyRange(gateway=each.id, epoch=each.epoch, first=0, last=None, key=each.key.public)
-                for each in (PRESS, ROOM)
+                for each in (press, ROOM)
             ),
         ),
-        chains=(hold(PRESS, disclosed=disclosed), hold(ROOM, disclosed=False)),
+        chains=(hold(press, disclosed=disclosed), hold(ROOM, disclosed=False)),
         places=tuple(
             Place(at, inclusion_path(leaves, at))
-            for gateway in (PRESS, ROOM)
-            for at in map(leaves.index, gateway.leaves)
+            for gateway in (press, ROOM)
+            for at in map(leaves.index, (gateway.leaves[n] for n in statement(gateway).numbers))
         ),
         checkpoint=sign_checkpoint(head, LOG),
         record=data,
@@ -188,11 +209,11 @@ def dossier(*, disclosed: bool = False) -> Dossier:
     )
 
 
-def log_of(record: bytes) -> list[bytes]:
+def log_of(record: bytes, press: Gateway | None = None) -> list[bytes]:
     """Give the leaves of a log: every bundle, and what was signed of this record and another."""
     leaves = [leaf_hash(b"something before")]
-    for pair in zip(PRESS.leaves, ROOM.leaves, strict=True):
-        leaves += pair
+    for pair in zip_longest((press or PRESS).leaves, ROOM.leaves):
+        leaves += filter(None, pair)
     return [*leaves, *map(leaf_hash, [EARLIER, *signed_of(record), sign(OTHER_RECORD)])]
 
 
@@ -274,30 +295,38 @@ def statement(gateway: Gateway) -> ChainStatement:
         head=gateway.leaves[LAST],
         count=sum(header.count for header in headers),
         gaps=tuple(gap for header in headers for gap in header.gaps),
+        anchors=(EXACT,) if gateway is LATE else (),
     )
 
 
 def hold(gateway: Gateway, *, disclosed: bool) -> tuple[Held, ...]:
-    """Hold every bundle of a gateway, whole or the first column (the temperature) alone."""
-    held = [Held.whole(data) for data in gateway.bundles]
+    """Hold every bundle of a gateway, whole or the first column (the temperature) alone.
+
+    Of one beyond the bracket, an anchor, the header.
+    """
+    held = [Held.whole(data) for data in gateway.bundles[: HELD_LAST + 1]]
+    anchors = [Held.header_alone(gateway.bundles[each]) for each in statement(gateway).anchors]
     if not disclosed:
-        return tuple(held)
+        return (*held, *anchors)
     shown = []
     for each in held:
         header = open_header(each.sealed_header, gateway.key.public)
         assert isinstance(each.content, bytes)
         shown.append(replace(each, content=disclose(open_body(header, each.content), [0])))
-    return tuple(shown)
+    return (*shown, *anchors)
 
 
 def series_of(gateway: Gateway, signal: SignalName) -> Series:
     """Give the series of a signal as the record's author saw it."""
     counts, columns = [], []
-    for data in gateway.bundles[FIRST : LAST + 1]:
+    sealed = [split_bundle(data).sealed_header for data in gateway.bundles]
+    placed = placements(Stamp.of(open_header(each, gateway.key.public)) for each in sealed)
+    for number, data in enumerate(gateway.bundles[FIRST : LAST + 1], FIRST):
         bundle = split_bundle(data)
         body = open_body(open_header(bundle.sealed_header, gateway.key.public), bundle.body)
         own = [column for column in body.columns if decode_column(column).signal == signal]
-        chosen = [piece for column in own if (piece := cut(column, [WINDOW])) is not None]
+        pieces = (cut(column, [WINDOW], placed.get(number)) for column in own)
+        chosen = [piece for piece in pieces if piece is not None]
         counts.append(len(chosen))
         columns += chosen
     return remade(gateway, signal, counts, columns)
@@ -366,13 +395,14 @@ def _reading(
     value: float | None,
     time: int,
     *,
+    shown: int | None = None,
     status: Status = Status.GOOD,
 ) -> Reading:
     return Reading(
         signal=signal,
         kind=kind,
         value=value,
-        gateway_time=time,
+        gateway_time=time if shown is None else shown,
         source_time=time,
         status=status,
         code=0x8001_0000 if status is Status.BAD else 0,
@@ -380,7 +410,12 @@ def _reading(
     )
 
 
+HOUR: Final = 3_600 * SECOND
+EXACT: Final = 7
+"""Number of the bundle by which a gateway without the time found it."""
+
 PRESS: Final = _gateway("gw-07", PRESS_KEY)
+LATE: Final = _gateway("gw-late", SoftwareSealKey.generate(), EXACT + 1)
 ROOM: Final = _gateway("gw-room", ROOM_KEY)
 WINDOW: Final = Interval(START + 2 * SECOND, START + 4 * BUNDLE)
 FIRST, LAST, HELD_LAST = 1, 4, 5

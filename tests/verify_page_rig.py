@@ -96,14 +96,15 @@ def policy_toml(policy: Policy) -> str:
 
 
 def lies(
-    mutations: Sequence[Callable[[random.Random, bytes], bytes]], rounds: int
+    mutations: Sequence[Callable[[random.Random, bytes], bytes]], rounds: int, *, late: bool = False
 ) -> Iterator[bytes]:
     """Yield dossiers of which a member was damaged, sealed by the right aggregator all the same."""
-    members = dict(read_archive(write_dossier(dossiers.dossier(), dossiers.AGGREGATOR)))
+    true = dossiers.dossier(late=late)
+    members = dict(read_archive(write_dossier(true, dossiers.AGGREGATOR)))
     sealed = members.pop(MANIFEST)
     manifest = decode_manifest(open_seal(sealed, dossiers.AGGREGATOR.public, PURPOSE))
     for at in range(rounds):
-        chance = random.Random(f"lie {at}")
+        chance = random.Random(f"lie {at} {late}" if late else f"lie {at}")
         name = chance.choice([each for each in sorted(members) if len(members[each]) > 250])
         damaged = {**members, name: chance.choice(mutations)(chance, members[name])}
         hashes = {each: sha256(data).digest() for each, data in damaged.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocols.wire.bundle import check_columns, open_body, open_header, peek_header
 from protocols.wire.column import Column, decode_column
@@ -13,6 +13,8 @@ from protocols.wire.dossier.holding import Disclosed, Held, Place
 from protocols.wire.dossier.manifest import ChainStatement, KeyRange
 from protocols.wire.errors import MalformedError, UnknownKeyError, WireError
 from protocols.wire.header import Header
+from protocols.wire.placement import UNPLACED_RULES, Placement, Stamp, placements
+from protocols.wire.reading import Nanoseconds
 from protocols.wire.seal import Kid, PublicKey
 from protocols.wire.tlog import leaf_hash, verify_inclusion
 from verifier.policy import Policy
@@ -32,6 +34,13 @@ class OpenedBundle:
     key: PublicKey | None
     columns: Mapping[int, Column]  # by place in the body; those that lead to the header's root
     problems: Mapping[int, str]  # number of the check -> what is wrong
+    placement: Placement | None = None  # of its gateway times, where the clock was in doubt
+    misplaced: bool = False  # what places it is not proved
+
+    @property
+    def anchor(self) -> bool:
+        """Tell whether the bundle is held for its clock alone, away from the others."""
+        return not self.chain.held_first <= self.number <= self.chain.held_last
 
     @property
     def proved(self) -> bool:
@@ -43,32 +52,39 @@ class OpenedBundle:
         """Tell whether the bundle is of the lot's window; a bracket is not."""
         return self.chain.first <= self.number <= self.chain.last
 
+    def time(self, gateway_time: Nanoseconds) -> Nanoseconds:
+        """Return a gateway time of the bundle, placed where that has to be."""
+        return gateway_time if self.placement is None else self.placement.time(gateway_time)
+
     def __str__(self) -> str:
         return f"bundle {self.number} of {self.chain.gateway}"
 
 
 Chains = Sequence[Sequence[OpenedBundle]]
-"""The opened bundles, one sequence a chain of the manifest; none is empty."""
+"""The opened bundles, one sequence a chain of the manifest; none is empty, anchors stand last."""
 
 
 def open_bundles(dossier: Dossier, policy: Policy) -> Chains:
     """Open every held bundle as far as its proofs allow."""
     places = iter(dossier.places)
     keys = dossier.statement.keys
-    return [
+    chains = [
         [
             _open(
                 chain=chain,
-                number=chain.held_first + at,
+                number=number,
                 held=each,
                 place=next(places),
                 keys=keys,
                 policy=policy,
             )
-            for at, each in enumerate(held)
+            for number, each in zip(chain.numbers, held, strict=True)
         ]
         for chain, held in zip(dossier.statement.chains, dossier.chains, strict=True)
     ]
+    if dossier.statement.rule in UNPLACED_RULES:
+        return chains
+    return [_placed(chain) for chain in chains]
 
 
 def check_bundles(chains: Chains, policy: Policy) -> Iterator[Check]:
@@ -93,6 +109,22 @@ def check_bundles(chains: Chains, policy: Policy) -> Iterator[Check]:
     for number, text in evidence.items():
         failed = [f"{each}: {each.problems[number]}" for each in bundles if number in each.problems]
         yield conclude(number, text, failed=failed)
+
+
+def _placed(chain: Sequence[OpenedBundle]) -> Sequence[OpenedBundle]:
+    """Place the bundles whose clock was in doubt by the others, as their headers say."""
+    found = placements(
+        Stamp.of(bundle.header)._replace(number=bundle.number)
+        for bundle in sorted(chain, key=lambda bundle: bundle.number)
+        if bundle.header is not None
+    )
+    misplaced = any(bundle.anchor and not bundle.proved for bundle in chain)
+    return [
+        replace(bundle, placement=found[bundle.number], misplaced=misplaced)
+        if bundle.number in found
+        else bundle
+        for bundle in chain
+    ]
 
 
 def _open(

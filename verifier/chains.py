@@ -35,7 +35,7 @@ def _chain_problems(chain: Sequence[OpenedBundle]) -> Iterator[str]:
             yield f"{bundle}: its header cannot be read"
         elif bundle.header.number != bundle.number:
             yield f"{bundle}: number {bundle.header.number} stands in its place"
-    for before, after in pairwise(chain):
+    for before, after in pairwise(_run(chain)):
         if after.header is None or before.header is None:
             continue
         if after.header.previous != before.leaf:
@@ -50,6 +50,11 @@ def _chain_problems(chain: Sequence[OpenedBundle]) -> Iterator[str]:
         yield f"{stated.gateway}: {count} readings are held, the manifest states {stated.count}"
 
 
+def _run(chain: Sequence[OpenedBundle]) -> Sequence[OpenedBundle]:
+    """Return the bundles that follow each other: all but those held for their clock alone."""
+    return [bundle for bundle in chain if not bundle.anchor]
+
+
 def _check_brackets(chains: Chains, window: Interval) -> Check:
     """Hold what stands outside the window against it: nothing of the lot may be out there."""
     failed, undecided = [], []
@@ -60,18 +65,19 @@ def _check_brackets(chains: Chains, window: Interval) -> Check:
         if bundle.header is not None and (opening := bundle.header.opening) is not None
     }
     for chain in chains:
-        stated, first, last = chain[0].chain, chain[0].header, chain[-1].header
+        run = _run(chain)
+        stated, first, last = chain[0].chain, run[0].header, run[-1].header
         if stated.held_first < stated.first:
-            if first is None or first.last_time >= window.start:
-                failed.append(f"{chain[0]} reaches into the lot's window, but is not counted to it")
+            if first is None or run[0].time(first.last_time) >= window.start:
+                failed.append(f"{run[0]} reaches into the lot's window, but is not counted to it")
         elif stated.first > 0:
             undecided.append(f"{stated.gateway}: nothing shows what bundle {stated.first - 1} held")
         if stated.held_last > stated.last:
-            if last is None or last.first_time < window.end:
-                failed.append(f"{chain[-1]} starts in the lot's window, but is not counted to it")
+            if last is None or run[-1].time(last.first_time) < window.end:
+                failed.append(f"{run[-1]} starts in the lot's window, but is not counted to it")
         elif (stated.gateway, stated.epoch, stated.head) not in openings:
             undecided.append(f"{stated.gateway}: nothing shows what bundle {stated.last + 1} held")
-    held = sum(not bundle.within for chain in chains for bundle in chain)
+    held = sum(not bundle.within for chain in chains for bundle in _run(chain))
     return conclude(10, f"{held} bracketing bundles", failed=failed, undecided=undecided)
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 from protocols.wire.dossier.file import Dossier
 from protocols.wire.dossier.series import Run, decode_series, read_runs, reading_time, select
 from protocols.wire.errors import WireError
+from protocols.wire.placement import Placement
 from protocols.wire.reading import Reading, SignalName, TagRead
 from verifier.bundles import Chains, OpenedBundle
 from verifier.errors import RecordError
-from verifier.record import Parameter, Record, judge_figures, read_record
+from verifier.record import Parameter, Record, TimedReading, judge_figures, read_record
 from verifier.report import Altered, Check, conclude, show_time
 from verifier.salvage import salvage
 
@@ -64,6 +65,11 @@ def check_readings(dossier: Dossier, chains: Chains) -> ReadingsResult:
         conclude(15, f"{excursions} excursions", failed=figures),
     )
     return ReadingsResult(checks=checks, altered=tuple(result.altered))
+
+
+def _timed(reading: Reading, placement: Placement | None) -> TimedReading:
+    """Return a reading with the time that it is judged by."""
+    return TimedReading(reading_time(reading, placement), reading)
 
 
 class _Located(NamedTuple):
@@ -141,11 +147,11 @@ def _record_problems(record: Record, dossier: Dossier) -> Iterator[str]:
 
 def _compare(
     parameter: Parameter, series: _Recorded | None, chains: Chains, result: _Comparison
-) -> list[Reading]:
+) -> list[TimedReading]:
     """Select the parameter's readings from the bundles again and hold its series against them.
 
-    Returns the readings that its figures must follow from: the series', which is proved or refuted
-    here, or those of the bundles where the parameter has none.
+    Returns the readings that its figures must follow from, each with its placed time: the series',
+    which is proved or refuted here, or those of the bundles where the parameter has none.
     """
     own = [chain for chain in chains if chain[0].chain.gateway == parameter.gateway]
     held = [_find(parameter, bundle) for chain in own for bundle in chain]
@@ -156,7 +162,11 @@ def _compare(
     )
     within = [found for found in held if found.bundle.within]
     if series is None:
-        return [each.reading for found in within for each in found.readings]
+        return [
+            _timed(each.reading, found.bundle.placement)
+            for found in within
+            for each in found.readings
+        ]
     if series.signal != parameter.signal:
         result.failed.append(f"{parameter.signal}: its series is of {series.signal}")
     recorded: dict[_BundleKey, tuple[Reading, ...]] = {}
@@ -173,7 +183,16 @@ def _compare(
         result.failed.append(
             f"{parameter.signal}: its series has {len(recorded)} bundles that are not the lot's"
         )
-    return [each for run in series.runs for each in run.readings]
+    places = {
+        (bundle.chain.gateway, bundle.chain.epoch, bundle.number): bundle.placement
+        for chain in own
+        for bundle in chain
+    }
+    return [
+        _timed(each, places.get((run.gateway, run.epoch, run.number)))
+        for run in series.runs
+        for each in run.readings
+    ]
 
 
 def _find(parameter: Parameter, bundle: OpenedBundle) -> _Found:
@@ -183,7 +202,7 @@ def _find(parameter: Parameter, bundle: OpenedBundle) -> _Found:
         for place, column in sorted(columns.items())
         if column.signal == parameter.signal
         for position, reading in enumerate(column.readings())
-        if select((reading,), parameter.intervals)
+        if select((reading,), parameter.intervals, bundle.placement)
     ]
     return _Found(bundle, readings, whole)
 
@@ -193,13 +212,13 @@ def _compare_bundle(
 ) -> None:
     bundle = found.bundle
     if recorded and not found.readings and not found.whole:
-        times = sorted(map(reading_time, recorded))
+        times = sorted(reading_time(each, bundle.placement) for each in recorded)
         result.failed.append(
             f"{bundle} cannot be read where it held {len(recorded)} readings of {parameter.signal} "
             f"from {show_time(times[0])} to {show_time(times[-1])}"
         )
         return
-    culprit = "record" if bundle.proved else "bundle"
+    culprit = "record" if bundle.proved and not bundle.misplaced else "bundle"
     differing = list(_differences(recorded, found.readings))
     result.altered.extend(
         _altered(parameter, bundle, culprit, said, located) for said, located in differing
@@ -238,9 +257,9 @@ def _altered(
     either = said if said is not None else located.reading if located is not None else None
     return Altered(
         signal=parameter.signal,
-        time="" if either is None else show_time(reading_time(either)),
-        recorded=None if said is None else _show(said, located and located.reading),
-        found=None if located is None else _show(located.reading, said),
+        time="" if either is None else show_time(reading_time(either, bundle.placement)),
+        recorded=None if said is None else _show(said, located and located.reading, bundle),
+        found=None if located is None else _show(located.reading, said, bundle),
         gateway=bundle.chain.gateway,
         epoch=bundle.chain.epoch.hex(),
         bundle=bundle.number,
@@ -250,7 +269,7 @@ def _altered(
     )
 
 
-def _show(reading: Reading, other: Reading | None) -> str:
+def _show(reading: Reading, other: Reading | None, bundle: OpenedBundle) -> str:
     """Return value and status, and the time where that is what differs from ``other``."""
     value = reading.value
     if isinstance(value, TagRead):
@@ -259,5 +278,6 @@ def _show(reading: Reading, other: Reading | None) -> str:
         text = value.hex() if isinstance(value, bytes) else repr(value)
     shown = f"{text} {reading.status.name}"
     if other is not None and (other.value, other.status) == (reading.value, reading.status):
-        shown += f" (code {reading.code}, at {show_time(reading_time(reading))})"
+        time = show_time(reading_time(reading, bundle.placement))
+        shown += f" (code {reading.code}, at {time})"
     return shown

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, cast
 
 from protocols.wire.dossier.instant import parse_time
-from protocols.wire.dossier.series import Interval, reading_time
+from protocols.wire.dossier.series import Interval
 from protocols.wire.reading import Nanoseconds, Reading, Status
 from verifier.document import array, mapping, number, read_json, saying, text
 from verifier.errors import RecordError
@@ -92,9 +92,17 @@ def read_record(data: bytes) -> Record:
         )
 
 
-def judge_figures(parameter: Parameter, readings: Sequence[Reading]) -> list[str]:
+class TimedReading(NamedTuple):
+    """A reading and the time that it is judged by: placed, where the gateway's was in doubt."""
+
+    time: Nanoseconds
+    reading: Reading
+
+
+def judge_figures(parameter: Parameter, timed: Sequence[TimedReading]) -> list[str]:
     """Return what is wrong with a parameter's figures and excursions, given its readings."""
-    valid = [(reading_time(each), each.value) for each in readings if _is_valid(each)]
+    readings = [each for _, each in timed]
+    valid = [(time, each.value) for time, each in timed if _is_valid(each)]
     numbers = cast("list[tuple[Nanoseconds, float]]", valid)
     values = [value for _, value in numbers]
     true: dict[str, object] = {

@@ -6,8 +6,8 @@ A series repeats a parameter's readings bundle by bundle, exactly as the gateway
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from aggregator.store.columns import Taken
 from protocols.wire.dossier import series as wire
 from protocols.wire.dossier.series import Interval, cut
 from protocols.wire.header import Epoch, GatewayId
+from protocols.wire.placement import Placement
 from protocols.wire.reading import SignalName
 
 
@@ -28,6 +29,7 @@ class Source:
     numbers: Integers  # of the bundles, rising; one that is missing counts as one without readings
     taken: Taken  # one entry a bundle
     inside: Integers  # readings within the series' intervals, one entry a bundle
+    placements: Mapping[int, Placement] = field(default_factory=dict)  # by bundle number
 
 
 def inside(
@@ -73,7 +75,10 @@ def _part(source: Source, intervals: Sequence[Interval]) -> wire.PackedPart:
         pieces.append(data[copied:start])
         kept: list[bytes] = []
         if source.inside[at]:
-            columns = (cut(column, intervals) for column in wire.unpacked(data[start:stop]))
+            placement = source.placements.get(int(source.numbers[at]))
+            columns = (
+                cut(column, intervals, placement) for column in wire.unpacked(data[start:stop])
+            )
             kept = [column for column in columns if column is not None]
         pieces.append(wire.packed(kept))
         counts[at] = len(kept)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 
 from aggregator.model.series import Series
 from protocols.wire.header import ClockState
-from protocols.wire.placement import Placement, Stamp, drift
+from protocols.wire.placement import JITTER, Placement, Stamp, drift
 from protocols.wire.reading import Nanoseconds
 
 
@@ -120,8 +119,4 @@ def _joined(run: ClockDoubt, alone: ClockDoubt) -> ClockDoubt:
 
 def _tolerance(earlier: Stamp, later: Stamp) -> Nanoseconds:
     passed = max(later.sealed_monotonic - earlier.sealed_monotonic, 0)
-    return earlier.clock.uncertainty + later.clock.uncertainty + drift(passed) + _JITTER
-
-
-_JITTER: Final = 1_000_000
-"""Wall and monotonic time are read one after the other: a millisecond may lie between."""
+    return earlier.clock.uncertainty + later.clock.uncertainty + drift(passed) + JITTER

@@ -52,7 +52,9 @@ async def export_dossier(
     async with context.store.read() as tx:
         signatures = await signatures_of(tx, key)
     pdf = await asyncio.to_thread(print_stored, found, made, signatures)
-    positions = [each.position for chain in made.gathered.chains for each in chain.bundles]
+    positions = [
+        each.position for chain in made.gathered.chains for each in (*chain.bundles, *chain.anchors)
+    ]
     async with context.store.write() as tx:
         await told(context, tx, actor, found, _FORMS[disclosure])
         await make_checkpoint(
@@ -107,16 +109,19 @@ def _check(made: Assembled, key: LotKey) -> None:
 
 
 def _chains(made: Assembled, disclosure: Disclosure) -> tuple[tuple[Held, ...], ...]:
-    """Return the bundles of each chain, whole or with the columns of the lot's signals alone."""
-    if disclosure is Disclosure.WHOLE:
-        return tuple(
-            tuple(Held.whole(each.data) for each in chain.bundles) for chain in made.gathered.chains
-        )
+    """Return the bundles of each chain, whole or with the columns of the lot's signals alone.
+
+    A time anchor is no part of the lot: its header is shown and nothing else.
+    """
     observed = [each.signal.key for each in made.record.signals]
     held = []
     for chain in made.gathered.chains:
-        own = {key.signal for key in observed if key.gateway == chain.span.gateway}
-        held.append(tuple(held_in_part(each.data, own) for each in chain.bundles))
+        if disclosure is Disclosure.WHOLE:
+            shown = [Held.whole(each.data) for each in chain.bundles]
+        else:
+            own = {key.signal for key in observed if key.gateway == chain.span.gateway}
+            shown = [held_in_part(each.data, own) for each in chain.bundles]
+        held.append((*shown, *(Held.header_alone(each.data) for each in chain.anchors)))
     return tuple(held)
 
 
@@ -145,6 +150,7 @@ def _chain(chain: HeldChain) -> ChainStatement:
         head=span.last_leaf,
         count=span.readings,
         gaps=tuple(_gaps(chain)),
+        anchors=tuple(each.number for each in chain.anchors),
     )
 
 
@@ -162,7 +168,7 @@ async def _keys(tx: Transaction, chain: HeldChain) -> list[KeyRange]:
     """Return the keys that sealed the chain's bundles, each with the bundles it was valid for."""
     span = chain.span
     epoch = await tx.fetch_one("epochs.by_key", gateway=span.gateway, epoch=span.epoch)
-    used = {each.kid for each in chain.bundles}
+    used = {each.kid for each in (*chain.bundles, *chain.anchors)}
     return [
         KeyRange(
             gateway=span.gateway,

@@ -10,18 +10,20 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from aggregator.model.binding.locate import observing
 from aggregator.model.completeness import ChainSpan
 from aggregator.model.master.lot import LotKey
 from aggregator.model.master.recipe import Sampling
+from aggregator.model.placing import Moves
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.batch_record import (
     Earlier,
     SeriesReference,
     content_hash,
 )
-from aggregator.model.series import Series
+from aggregator.model.series import Integers, Series
 from aggregator.service.binding.located import Located, begun, bounded
 from aggregator.service.binding.sightings import identifying_series
 from aggregator.service.binding.whereabouts import lots_called
@@ -32,7 +34,7 @@ from aggregator.service.record.circumstances import circumstances_of
 from aggregator.service.record.entries import entries_of
 from aggregator.service.record.master import limits_at, ordered, places_at
 from aggregator.store.base import Transaction
-from aggregator.store.chains.clocks import BUNDLE_SPAN_MAX
+from aggregator.store.chains.clocks import BUNDLE_SPAN_MAX, epochs_in_doubt, placed_between
 from aggregator.store.chains.evidence import chains, clock_told
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
@@ -157,7 +159,7 @@ async def _with_readings(
     )
     held: list[ChainSpan] = []
     for gateway in sorted({spec.key.gateway for spec in signals}):
-        first, last = _gateway_times(series.values(), gateway, start, end)
+        first, last = await _gateway_times(tx, series.values(), gateway, start, end)
         held += [await clock_told(tx, span) for span in await chains(tx, gateway, first, last)]
     plant = replace(inputs.plant, lots=await lots_called(tx, named.values()))
     return replace(inputs, plant=plant, series=series, chains=tuple(held))
@@ -176,14 +178,40 @@ def _lookback(inputs: Inputs) -> Nanoseconds:
     return max((each.gap_max or 0 for each in contracts), default=0)
 
 
-def _gateway_times(
-    series: Iterable[Series], gateway: GatewayId, start: Nanoseconds, end: Nanoseconds
+async def _gateway_times(
+    tx: Transaction,
+    series: Iterable[Series],
+    gateway: GatewayId,
+    start: Nanoseconds,
+    end: Nanoseconds,
 ) -> tuple[Nanoseconds, Nanoseconds]:
     """Return the window in the gateway's time: wide enough for readings that came late or early."""
     first, last = start, bounded(end)
+    in_doubt = await epochs_in_doubt(tx, gateway)
     for found in series:
         low, high = np.searchsorted(found.times, (start, end), side="left")
         if found.key.gateway == gateway and high > low:
-            first = min(first, int(found.gateway_times[low:high].min()))
-            last = max(last, int(found.gateway_times[low:high].max()) + 1)
+            times = found.gateway_times[low:high]
+            for epoch_id in in_doubt.keys() & set(found.epoch_ids):
+                own = found.epochs[low:high] == found.epoch_ids.index(epoch_id)
+                times = await _placed(tx, in_doubt[epoch_id], times, found.numbers[low:high], own)
+            first, last = min(first, int(times.min())), max(last, int(times.max()) + 1)
     return first, last
+
+
+async def _placed(
+    tx: Transaction,
+    epoch_id: int,
+    times: Integers,
+    numbers: Integers,
+    own: npt.NDArray[np.bool_],
+) -> Integers:
+    """Return gateway times, placed where the bundles of an epoch were in doubt."""
+    if not own.any():
+        return times
+    first, last = int(numbers[own].min()), int(numbers[own].max())
+    placements = await placed_between(tx, epoch_id, first, last)
+    if placements:
+        times = times.copy()
+        times[own] = Moves.of(placements).times(times[own], times[own], numbers[own])
+    return times

@@ -20,7 +20,7 @@ from aggregator.model.record.batch_record import RefusedSeal, SealResult
 from aggregator.model.record.sections import windows_of
 from aggregator.model.series import SignalKey
 from aggregator.store.base import Transaction
-from aggregator.store.chains.evidence import StoredBundle, bundles
+from aggregator.store.chains.evidence import StoredBundle, anchors, bundles
 from aggregator.store.seals import Verification, verify_window
 from aggregator.store.workers import Workers
 from protocols.wire.dossier.series import Interval
@@ -30,10 +30,11 @@ from protocols.wire.seal import PublicKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldChain:
-    """A chain's span, and every stored bundle of it with one more on each side."""
+    """A chain's span, every stored bundle of it with one more on each side, and its anchors."""
 
     span: ChainSpan
     bundles: tuple[StoredBundle, ...]
+    anchors: tuple[StoredBundle, ...]  # beyond those, what places the outermost of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ async def hold(tx: Transaction, inputs: Inputs, begun: Proving) -> Evidence:
     """Return every bundle of the chains of ``inputs``, each seal verified, and the series."""
     started = [await begun.begin(tx, span) for span in inputs.chains]
     held = [
-        HeldChain(span=span, bundles=each.bundles)
+        HeldChain(span=span, bundles=each.bundles, anchors=await anchors(tx, span))
         for span, each in zip(inputs.chains, started, strict=True)
     ]
     verified = [await each.verifying for each in started]
@@ -223,4 +224,5 @@ def _source(
         numbers=numbers,
         taken=found.taken[key.signal],
         inside=counts,
+        placements={each.stamp.number: each for each in span.placements},
     )

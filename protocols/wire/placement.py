@@ -20,6 +20,9 @@ from protocols.wire.reading import Gap, Nanoseconds
 DRIFT_PPM: Final = 100
 """How fast an oscillator may run wrong between a bundle and its anchor: parts in a million."""
 
+JITTER: Final = 1_000_000
+"""Wall and monotonic time are read one after the other: a millisecond may lie between."""
+
 UNPLACED_RULES: Final = frozenset({"window/1", "window/2"})
 """Rules of binding under which gateway times stood as they were sealed, whatever the clock."""
 
@@ -109,7 +112,7 @@ def place(stamp: Stamp, before: Stamp | None, behind: Stamp | None) -> Placement
     """
     within = max(stamp.sealed_time - stamp.first_time, 0)
     anchors = [
-        (anchor.clock.uncertainty + drift(passed), anchor)
+        (anchor.clock.uncertainty + drift(passed) + JITTER, anchor)
         for anchor, passed in (
             (behind, 0 if behind is None else _passed(stamp, behind) + within),
             (before, 0 if before is None else _passed(before, stamp)),
@@ -126,7 +129,8 @@ def place(stamp: Stamp, before: Stamp | None, behind: Stamp | None) -> Placement
     latest = max(behind.first_time, earliest)
     low = min(max(stamp.first_time, earliest), latest)
     high = min(max(stamp.sealed_time, earliest), latest)
-    return Placement(stamp, None, 0, earliest, latest, max(high - earliest, latest - low))
+    uncertainty = max(high - earliest, latest - low) + JITTER
+    return Placement(stamp, None, 0, earliest, latest, uncertainty)
 
 
 def drift(passed: Nanoseconds) -> Nanoseconds:

@@ -24,9 +24,14 @@ from verifier.verify import verify
 
 ROUNDS: Final = 250
 TRUE: Final = {
-    disclosed: write_dossier(dossiers.dossier(disclosed=disclosed), dossiers.AGGREGATOR)
-    for disclosed in (False, True)
+    form: write_dossier(made, dossiers.AGGREGATOR)
+    for form, made in (
+        (False, dossiers.dossier()),
+        (True, dossiers.dossier(disclosed=True)),
+        ("late", dossiers.dossier(late=True)),
+    )
 }
+"""By whether one signal alone is disclosed, and of a gateway that is placed by an anchor."""
 OTHER: Final = read_archive(write_dossier(dossiers.dossier(), dossiers.STRANGER))
 
 Mutation = Callable[[random.Random, bytes], bytes]
@@ -123,14 +128,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
 )
 
 
-@pytest.mark.parametrize("disclosed", [False, True])
+@pytest.mark.parametrize("form", TRUE)
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
-def test_no_mutated_dossier_is_verified(mutate: Mutation, disclosed: bool) -> None:
-    true, policy = TRUE[disclosed], dossiers.policy()
+def test_no_mutated_dossier_is_verified(mutate: Mutation, form: bool | str) -> None:
+    true, policy = TRUE[form], dossiers.policy()
     assert verify(true, policy).verdict is Verdict.VERIFIED
     judged = 0
     for seed in range(ROUNDS):
-        mutated = mutate(random.Random(f"{mutate.__name__} {disclosed} {seed}"), true)
+        mutated = mutate(random.Random(f"{mutate.__name__} {form} {seed}"), true)
         if mutated == true:
             continue
         judged += 1
@@ -138,11 +143,14 @@ def test_no_mutated_dossier_is_verified(mutate: Mutation, disclosed: bool) -> No
     assert judged > ROUNDS * 0.9
 
 
+@pytest.mark.parametrize("form", [False, "late"])
 @pytest.mark.parametrize("mutate", [flip_bits, cut, insert, remove, copy_over])
-def test_a_lie_under_the_right_seal_does_not_stop_the_verifier(mutate: Mutation) -> None:
+def test_a_lie_under_the_right_seal_does_not_stop_the_verifier(
+    mutate: Mutation, form: bool | str
+) -> None:
     """The aggregator itself seals damaged members: nothing raises, and evidence must still hold."""
     policy = dossiers.policy()
-    members = read_archive(TRUE[False])
+    members = read_archive(TRUE[form])
     sealed = members.pop(MANIFEST)
     manifest = decode_manifest(open_seal(sealed, dossiers.AGGREGATOR.public, PURPOSE))
     for seed in range(ROUNDS):

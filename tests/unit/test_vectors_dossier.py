@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.dossier_vectors import FOLDER
+from tests.dossier_vectors import FOLDER, PLACEMENT
 from verifier.policy import read_policy
 from verifier.report import Outcome, Verdict
 from verifier.verify import verify
 
-EXPECTED: dict[str, dict[str, Any]] = json.loads(FOLDER.joinpath("expected.json").read_text())
+EXPECTED: dict[Path, dict[str, dict[str, Any]]] = {
+    folder: json.loads(folder.joinpath("expected.json").read_text())
+    for folder in (FOLDER, PLACEMENT)
+}
 
 
-@pytest.mark.parametrize("name", EXPECTED)
-def test_frozen_dossier(name: str) -> None:
-    policy = read_policy(FOLDER.joinpath("policy.toml").read_bytes())
-    report = verify(FOLDER.joinpath(f"{name}.dossier").read_bytes(), policy)
-    expected = EXPECTED[name]
+@pytest.mark.parametrize(
+    ("folder", "name"), [(folder, name) for folder in EXPECTED for name in EXPECTED[folder]]
+)
+def test_frozen_dossier(folder: Path, name: str) -> None:
+    policy = read_policy(folder.joinpath("policy.toml").read_bytes())
+    report = verify(folder.joinpath(f"{name}.dossier").read_bytes(), policy)
+    expected = EXPECTED[folder][name]
     outcomes = {check.number: check.outcome for check in report.checks}
     assert report.verdict.name == expected["verdict"], report.to_text("en")
     assert [n for n, o in outcomes.items() if o is Outcome.FAILED] == expected["failed"]
@@ -29,7 +35,11 @@ def test_frozen_dossier(name: str) -> None:
     assert bool(named) is bool(expected["altered"])
 
 
-def test_the_true_ones_alone_are_verified() -> None:
-    verified = {name for name, each in EXPECTED.items() if each["verdict"] == Verdict.VERIFIED.name}
-    assert verified == {"true", "private"}
-    assert {path.stem for path in FOLDER.glob("*.dossier")} == set(EXPECTED)
+@pytest.mark.parametrize(
+    ("folder", "true"), [(FOLDER, {"true", "private"}), (PLACEMENT, {"placed", "private"})]
+)
+def test_the_true_ones_alone_are_verified(folder: Path, true: set[str]) -> None:
+    expected = EXPECTED[folder]
+    verified = {name for name, each in expected.items() if each["verdict"] == Verdict.VERIFIED.name}
+    assert verified == true
+    assert {path.stem for path in folder.glob("*.dossier")} == set(expected)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from protocols.wire.header import Clock, ClockState
-from protocols.wire.placement import DRIFT_PPM, Placement, Stamp, placements
+from protocols.wire.placement import DRIFT_PPM, JITTER, Placement, Stamp, placements
 from protocols.wire.reading import SECOND, Gap, GapReason
 from tests.sealed import START, SealedGateway
 
@@ -59,8 +59,8 @@ def test_a_boot_without_a_clock_is_placed_when_it_has_one() -> None:
     assert sorted(found) == [1, 2], "a synchronised bundle stands as it was sealed"
     assert [found[each].anchor for each in (1, 2)] == [3, 3]
     assert [found[each].shift for each in (1, 2)] == [HOUR, HOUR]
-    assert found[1].uncertainty == 2_000_000 + 20 * SECOND * DRIFT_PPM // 1_000_000
-    assert found[2].uncertainty == 2_000_000 + 15 * SECOND * DRIFT_PPM // 1_000_000
+    assert found[1].uncertainty == 3_000_000 + 20 * SECOND * DRIFT_PPM // 1_000_000
+    assert found[2].uncertainty == 3_000_000 + 15 * SECOND * DRIFT_PPM // 1_000_000
     assert seconds(found[2], 17) == 3_617
 
 
@@ -98,8 +98,8 @@ def test_without_an_anchor_the_neighbours_and_the_floor_bound_the_time() -> None
     assert [each.anchor for each in found.values()] == [None, None]
     assert (seconds(found[2], 5), seconds(found[2], 10)) == (900, 900), "not before the one before"
     assert seconds(found[3], 1_500) == 1_500, "what is possible stands as it was sealed"
-    assert found[3].uncertainty == 600 * SECOND
-    assert found[2].uncertainty == 1_100 * SECOND
+    assert found[3].uncertainty == 600 * SECOND + JITTER
+    assert found[2].uncertainty == 1_100 * SECOND + JITTER
     assert seconds(found[3], 2_500) == 2_000, "nor behind the one behind"
 
 

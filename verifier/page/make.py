@@ -40,6 +40,7 @@ _SCRIPTS: Final = (
     "keys",
     "column",
     "bundle",
+    "placement",
     "dossier",
     "policy",
     "document",

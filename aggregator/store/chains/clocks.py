@@ -34,9 +34,9 @@ async def doubted(
 
     Those are there whose times were in ``[start, end)``, or were said to be by the clock itself.
     """
+    epochs = await epochs_in_doubt(tx, gateway)
     return [
-        Doubted(bytes(row["epoch"]), await _near(tx, row["epoch_id"], start, end))
-        for row in await tx.fetch("clocks.doubted", gateway=gateway)
+        Doubted(epoch, await _near(tx, epoch_id, start, end)) for epoch, epoch_id in epochs.items()
     ]
 
 
@@ -46,6 +46,12 @@ async def placed_between(
     """Return how the bundles in doubt from ``first`` to ``last`` are placed."""
     rows = await tx.fetch("clocks.numbered", epoch_id=epoch_id, first=first, last=last)
     return await _placed(tx, epoch_id, {row["number"]: _stamp(row) for row in rows})
+
+
+async def epochs_in_doubt(tx: Transaction, gateway: GatewayId) -> dict[bytes, int]:
+    """Return the epochs of a gateway with bundles in doubt, each with its number in the store."""
+    rows = await tx.fetch("clocks.doubted", gateway=gateway)
+    return {bytes(row["epoch"]): row["epoch_id"] for row in rows}
 
 
 async def neighbours(

@@ -54,7 +54,7 @@ class Dossier:
     """Everything that a dossier holds besides its seal."""
 
     statement: Statement
-    chains: tuple[tuple[Held, ...], ...]  # one a ChainStatement: bundles held_first to held_last
+    chains: tuple[tuple[Held, ...], ...]  # one a ChainStatement: its ``numbers``, in their order
     places: tuple[Place, ...]  # one a held bundle, in the order of ``chains``
     checkpoint: bytes  # signed note
     record: bytes  # canonical JSON
@@ -165,7 +165,8 @@ def _check_shape(dossier: Dossier) -> None:
     if len(statements) != len(dossier.chains):
         raise MalformedError("the dossier holds another number of chains than it states")
     for chain, held in zip(statements, dossier.chains, strict=True):
-        if len(held) != chain.held_last - chain.held_first + 1:
+        expected = chain.held_last - chain.held_first + 1 + len(chain.anchors)
+        if len(held) != expected:  # reckoned, not counted up: the numbers may be anything
             raise MalformedError(
                 f"the chain of {chain.gateway} holds {len(held)} bundles, "
                 f"not those from {chain.held_first} to {chain.held_last}"

@@ -52,6 +52,13 @@ class Held:
         bundle = split_bundle(data)
         return cls(sealed_header=bundle.sealed_header, content=bundle.body)
 
+    @classmethod
+    def header_alone(cls, data: bytes) -> Held:
+        """Hold a bundle for what its header says; not even how many columns it has is told."""
+        return cls(
+            sealed_header=split_bundle(data).sealed_header, content=Disclosed(total=0, columns=())
+        )
+
 
 class Place(NamedTuple):
     """Where a bundle's leaf stands in the log, and the inclusion path to the checkpoint's root."""

@@ -29,6 +29,8 @@ class ChainStatement:
 
     ``held_first`` is ``first - 1`` and ``held_last`` is ``last + 1`` where a bundle stands on that
     side to show that nothing was cut off; equal to ``first`` or ``last`` where none can.
+    ``anchors`` are held besides, by their headers alone: where the outermost bundle of a side was
+    sealed while the clock was in doubt, the nearest synchronised one beyond it.
     """
 
     gateway: GatewayId
@@ -40,6 +42,12 @@ class ChainStatement:
     head: bytes  # leaf hash of bundle ``last``
     count: int  # readings in the bundles first to last, of whatever signal
     gaps: tuple[Gap, ...]  # every gap that the bundles first to last declare, in their order
+    anchors: tuple[int, ...] = ()  # numbers, rising: at most one before and one behind the held
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the bundles held, in the order in which they are."""
+        return (*range(self.held_first, self.held_last + 1), *self.anchors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +135,7 @@ def decode_manifest(data: bytes) -> Manifest:
 
 
 def _chain_item(chain: ChainStatement) -> cbor.Item:
+    anchors: list[cbor.Item] = [list(chain.anchors)] if chain.anchors else []
     return [
         chain.gateway,
         chain.epoch,
@@ -137,6 +146,7 @@ def _chain_item(chain: ChainStatement) -> cbor.Item:
         chain.head,
         chain.count,
         [gap_item(gap) for gap in chain.gaps],
+        *anchors,
     ]
 
 
@@ -152,6 +162,7 @@ def _chain(item: cbor.Item) -> ChainStatement:
             bytes(head),
             int(count),
             gaps,
+            *more,
         ] if (
             len(epoch) == 16
             and len(head) == 32
@@ -159,6 +170,7 @@ def _chain(item: cbor.Item) -> ChainStatement:
             and first - held_first <= 1
             and held_last - last <= 1
             and count >= 0
+            and len(more) <= 1
         ):
             return ChainStatement(
                 gateway=check_gateway_id(gateway),
@@ -170,8 +182,18 @@ def _chain(item: cbor.Item) -> ChainStatement:
                 head=head,
                 count=count,
                 gaps=read_gaps(gaps, count_max=GAPS_MAX),
+                anchors=_anchors(more[0], held_first, held_last) if more else (),
             )
     raise MalformedError("a manifest's chain is not of its form, or its numbers are out of order")
+
+
+def _anchors(item: cbor.Item, held_first: int, held_last: int) -> tuple[int, ...]:
+    match item:
+        case [int(one)] if one >= 0 and not held_first <= one <= held_last:
+            return (one,)
+        case [int(before), int(behind)] if 0 <= before < held_first <= held_last < behind:
+            return (before, behind)
+    raise MalformedError("a chain's anchors are not one before and one behind what is held")
 
 
 def _key_item(key: KeyRange) -> cbor.Item:

@@ -19,6 +19,7 @@ from protocols.wire import cbor
 from protocols.wire.column import decode_column, encode_column
 from protocols.wire.errors import MalformedError
 from protocols.wire.header import Epoch, GatewayId, check_gateway_id
+from protocols.wire.placement import Placement
 from protocols.wire.reading import Doubt, Nanoseconds, Reading, SignalName
 
 
@@ -67,33 +68,43 @@ class Run(NamedTuple):
     readings: tuple[Reading, ...]
 
 
-def reading_time(reading: Reading) -> Nanoseconds:
+def reading_time(reading: Reading, placement: Placement | None = None) -> Nanoseconds:
     """Return the time that decides to which lot a reading belongs: the source's, if it is believed.
 
     The gateway's time stands in where the source gives none, or one that the gateway has marked as
-    impossible.
+    impossible. ``placement`` is that of the reading's bundle, where its clock was in doubt: it
+    places a time that is the gateway's.
     """
-    if reading.source_time is None or reading.code == Doubt.IMPOSSIBLE_TIME:
-        return reading.gateway_time
-    return reading.source_time
+    time = reading.source_time
+    if time is None or reading.code == Doubt.IMPOSSIBLE_TIME:
+        time = reading.gateway_time
+    if placement is not None and time == reading.gateway_time:
+        return placement.time(time)
+    return time
 
 
-def select(readings: Iterable[Reading], intervals: Sequence[Interval]) -> tuple[Reading, ...]:
+def select(
+    readings: Iterable[Reading],
+    intervals: Sequence[Interval],
+    placement: Placement | None = None,
+) -> tuple[Reading, ...]:
     """Return the readings whose time lies in one of ``intervals``, in the order given."""
     return tuple(
         reading
         for reading in readings
-        if any(start <= reading_time(reading) < end for start, end in intervals)
+        if any(start <= reading_time(reading, placement) < end for start, end in intervals)
     )
 
 
-def cut(column: bytes, intervals: Sequence[Interval]) -> bytes | None:
+def cut(
+    column: bytes, intervals: Sequence[Interval], placement: Placement | None = None
+) -> bytes | None:
     """Return what a series over ``intervals`` holds of a bundle's column, None for no reading.
 
     It is the column itself where all its readings are within, else one of those that are.
     """
     readings = tuple(decode_column(column).readings())
-    chosen = select(readings, intervals)
+    chosen = select(readings, intervals, placement)
     if len(chosen) == len(readings):
         return column
     return encode_column(chosen) if chosen else None

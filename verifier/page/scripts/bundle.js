@@ -56,7 +56,12 @@ function verifyInclusion(leaf, index, size, path, root) {
 /** Take a bundle apart without believing it. */
 function splitBundle(data) {
   if (data.length > BUNDLE_MAX) throw new Refusal(`a bundle of ${data.length} bytes is over ${BUNDLE_MAX}`);
-  const item = decodeCbor(data, { itemsMax: 3, booleans: true });
+  let item = null; // of whatever else it may be, no more is said than that it is no bundle
+  try {
+    item = decodeCbor(data, { itemsMax: 3, booleans: true });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
   if (!matches(item, isBytes, isBytes)) throw new Refusal("a bundle is not [sealed header, body]");
   if (item[0].length > HEADER_MAX) throw new Refusal(`a sealed header is over ${HEADER_MAX} bytes`);
   return { sealedHeader: item[0], body: item[1] };
@@ -84,7 +89,7 @@ function decodeHeader(data) {
   if (!isText(fields.get(1n))) throw new Refusal("the gateway id is not text");
   header.gateway = checkGateway(fields.get(1n));
   header.epoch = toHex(fields.get(EPOCH_KEY));
-  checkClock(fields.get(12n));
+  header.clock = readClock(fields.get(12n));
   header.gaps = readGaps(fields.get(17n), GAPS_MAX);
   checkCounters(fields.get(18n));
   header.opening = fields.has(19n) ? readOpening(fields.get(19n)) : null;
@@ -120,11 +125,12 @@ function checkLength(text) {
   if (utf8(text).length > TEXT_MAX) throw new Refusal(`a text is over ${TEXT_MAX} bytes`);
 }
 
-function checkClock(item) {
+function readClock(item) {
   const [state, uncertainty, floor] = matches(item, isInt, isInt, isInt) ? item : [-1n];
   if (state < 0n || state > 2n || uncertainty < 0n || floor < 0n) {
     throw new Refusal("the clock is not [state, uncertainty, floor]");
   }
+  return { state, uncertainty, floor };
 }
 
 function checkCounters(item) {

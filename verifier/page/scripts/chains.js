@@ -18,8 +18,9 @@ function chainProblems(bundles) {
       problems.push(`${bundle}: number ${bundle.header.number} stands in its place`);
     }
   }
-  for (const [at, after] of bundles.entries()) {
-    const before = bundles[at - 1];
+  const run = runOf(bundles);
+  for (const [at, after] of run.entries()) {
+    const before = run[at - 1];
     if (before === undefined || after.header === null || before.header === null) continue;
     if (!sameBytes(after.header.previous, before.leaf)) {
       problems.push(`${after} was sealed after another bundle than the one held before it`);
@@ -39,6 +40,9 @@ function chainProblems(bundles) {
   return problems;
 }
 
+/** Return the bundles that follow each other: all but those held for their clock alone. */
+const runOf = (bundles) => bundles.filter((bundle) => !bundle.anchor);
+
 /** Hold what stands outside the window against it: nothing of the lot may be out there. */
 function checkBrackets(chains, window) {
   const [failed, undecided] = [[], []];
@@ -48,24 +52,25 @@ function checkBrackets(chains, window) {
     if (opening) openings.add(`${chain.gateway}/${opening.epoch}/${opening.head}`);
   }
   for (const bundles of chains) {
-    const [first, last] = [bundles[0], bundles.at(-1)];
+    const run = runOf(bundles);
+    const [first, last] = [run[0], run.at(-1)];
     const stated = first.chain;
     if (stated.heldFirst < stated.first) {
-      if (first.header === null || first.header.last_time >= window.start) {
+      if (first.header === null || placedTime(first.placement, first.header.last_time) >= window.start) {
         failed.push(`${first} reaches into the lot's window, but is not counted to it`);
       }
     } else if (stated.first > 0n) {
       undecided.push(`${stated.gateway}: nothing shows what bundle ${stated.first - 1n} held`);
     }
     if (stated.heldLast > stated.last) {
-      if (last.header === null || last.header.first_time < window.end) {
+      if (last.header === null || placedTime(last.placement, last.header.first_time) < window.end) {
         failed.push(`${last} starts in the lot's window, but is not counted to it`);
       }
     } else if (!openings.has(`${stated.gateway}/${stated.epoch}/${toHex(stated.head)}`)) {
       undecided.push(`${stated.gateway}: nothing shows what bundle ${stated.last + 1n} held`);
     }
   }
-  const held = chains.flat().filter((bundle) => !bundle.within).length;
+  const held = chains.flatMap(runOf).filter((bundle) => !bundle.within).length;
   return conclude(10, `${held} bracketing bundles`, { failed, undecided });
 }
 

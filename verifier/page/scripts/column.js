@@ -34,8 +34,8 @@ class Column {
     return this.gatewayTimes.length;
   }
 
-  /** Return the readings that `wanted(time)` asks for, each with its position. */
-  readings(wanted = () => true) {
+  /** Return the readings that `wanted(time)` asks for, each with its position and its placed time. */
+  readings(wanted = () => true, placement = null) {
     const chosen = [];
     const runs = this.runs.length ? this.runs : [{ length: this.length, status: GOOD, code: 0n }];
     let [position, present] = [0, 0];
@@ -44,7 +44,7 @@ class Column {
         const absent = this.absent.has(position);
         const source = this.sourceTimes === null ? null : this.sourceTimes[position];
         const gateway = this.gatewayTimes[position];
-        const time = source === null || code === IMPOSSIBLE_TIME ? gateway : source;
+        const time = readingTime({ source, gateway, code }, placement);
         if (wanted(time)) {
           chosen.push({
             signal: this.signal,

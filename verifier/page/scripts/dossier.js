@@ -117,7 +117,8 @@ function readDossier(data) {
   };
   if (left.size) throw new Refusal(`the dossier holds ${[...left.keys()].sort()[0]}, which no dossier has`);
   dossier.chains.forEach((chain, at) => {
-    if (BigInt(dossier.held[at].length) !== chain.heldLast - chain.heldFirst + 1n) {
+    const expected = chain.heldLast - chain.heldFirst + 1n + BigInt(chain.anchors.length);
+    if (BigInt(dossier.held[at].length) !== expected) {
       const held = `the chain of ${chain.gateway} holds ${dossier.held[at].length} bundles, `;
       throw new Refusal(`${held}not those from ${chain.heldFirst} to ${chain.heldLast}`);
     }
@@ -157,8 +158,9 @@ function decodeManifest(data) {
 
 function readChain(item) {
   const numbers = [isInt, isInt, isInt, isInt];
-  const whole = matches(item, isText, isBytesOf(16), ...numbers, isBytesOf(32), isInt, isAny);
-  const [gateway, epoch, first, last, heldFirst, heldLast, head, count, gaps] = whole ? item : [];
+  const more = isList(item) && item.length === 10 ? [isAny] : [];
+  const whole = matches(item, isText, isBytesOf(16), ...numbers, isBytesOf(32), isInt, isAny, ...more);
+  const [gateway, epoch, first, last, heldFirst, heldLast, head, count, gaps, anchors] = whole ? item : [];
   const ordered = whole && 0n <= heldFirst && heldFirst <= first && first <= last && last <= heldLast;
   if (!ordered || first - heldFirst > 1n || heldLast - last > 1n || count < 0n) {
     throw new Refusal("a manifest's chain is not of its form, or its numbers are out of order");
@@ -166,7 +168,19 @@ function readChain(item) {
   return {
     gateway: checkGateway(gateway), epoch: toHex(epoch), first, last, heldFirst, heldLast, head, count,
     gaps: readGaps(gaps, CHAIN_GAPS_MAX),
+    anchors: more.length ? readAnchors(anchors, heldFirst, heldLast) : [],
   };
+}
+
+/** Return the numbers of the bundles that are held for their clock: one before and one behind. */
+function readAnchors(item, heldFirst, heldLast) {
+  const [one, two] = isList(item) ? item : [];
+  const outside = (number) => isInt(number) && number >= 0n && (number < heldFirst || number > heldLast);
+  const whole = outside(one) && (item.length === 1 || (item.length === 2 && outside(two)));
+  if (!whole || (item.length === 2 && !(one < heldFirst && two > heldLast))) {
+    throw new Refusal("a chain's anchors are not one before and one behind what is held");
+  }
+  return item;
 }
 
 function readKeyRange(item) {

@@ -100,10 +100,12 @@ function compareParameter(parameter, series, chains, result) {
   if (series === null) return within.flatMap(({ readings }) => readings);
   if (series.signal !== signal) result.failed.push(`${signal}: its series is of ${series.signal}`);
   const recorded = new Map();
+  const bundles = new Map(own.map((each) => [`${each.chain.gateway}/${each.chain.epoch}/${each.number}`, each]));
   for (const part of series.parts) {
     for (const [at, run] of part.runs.entries()) {
       const number = part.first + BigInt(at);
       const key = `${part.gateway}/${part.epoch}/${number}`;
+      for (const reading of run) reading.time = readingTime(reading, bundles.get(key)?.placement);
       if (recorded.has(key)) result.failed.push(`${signal}: its series has bundle ${number} twice`);
       recorded.set(key, run);
     }
@@ -128,7 +130,7 @@ function findReadings({ signal, intervals }, bundle) {
   for (const place of [...columns.keys()].sort((one, two) => one - two)) {
     const column = columns.get(place);
     if (column.signal !== signal) continue;
-    for (const reading of column.readings(wanted)) {
+    for (const reading of column.readings(wanted, bundle.placement)) {
       reading.column = place;
       readings.push(reading);
     }
@@ -151,9 +153,6 @@ function compareBundle({ signal }, { bundle, readings, whole }, recorded, result
     result.undecided.push(`${bundle} is not proved; ${held}`);
   }
 }
-
-const least = (one, two) => (one < two ? one : two);
-const greatest = (one, two) => (one > two ? one : two);
 
 /** Pair the readings that differ; where their counts differ, between equal ends. */
 function differences(recorded, found) {
@@ -182,7 +181,7 @@ function tellDifference(signal, bundle, said, found) {
     bundle: bundle.number,
     column: found ? found.column : -1,
     index: found ? found.position : -1,
-    culprit: bundle.proved ? "record" : "bundle",
+    culprit: bundle.proved && !bundle.misplaced ? "record" : "bundle",
   };
 }
 

@@ -98,6 +98,13 @@ class OpenedBundle {
     this.columns = new Map(); // by place in the body; those that lead to the header's root
     this.problems = new Map(); // number of the check -> what is wrong
     this.salvaged = null;
+    this.placement = null; // of its gateway times, where the clock was in doubt
+    this.misplaced = false; // what places it is not proved
+  }
+
+  /** Whether the bundle is held for its clock alone, away from the others. */
+  get anchor() {
+    return this.number < this.chain.heldFirst || this.number > this.chain.heldLast;
   }
 
   /** Whether key, seal, body and columns all held. */
@@ -130,13 +137,15 @@ async function openBundles(dossier, policy) {
   for (const [at, chain] of dossier.chains.entries()) {
     const bundles = [];
     for (const [place, held] of dossier.held[at].entries()) {
-      const number = chain.heldFirst + BigInt(place);
+      const beyond = place - Number(chain.heldLast - chain.heldFirst + 1n);
+      const number = beyond < 0 ? chain.heldFirst + BigInt(place) : chain.anchors[beyond];
       const bundle = new OpenedBundle(chain, number, held, places.next().value);
       await openBundle(bundle, held.sealedHeader, dossier.keys, policy);
       bundles.push(bundle);
       opened += 1;
       if (opened % BUNDLES_A_BREATH === 0) await new Promise((resume) => setTimeout(resume));
     }
+    if (!UNPLACED_RULES.includes(dossier.rule)) placeBundles(bundles);
     chains.push(bundles);
   }
   return chains;
