@@ -34,14 +34,15 @@ class Packed(NamedTuple):
     @classmethod
     def from_item(cls, item: Item) -> Packed:
         """Read what ``item`` wrote; EvidenceError for anything else."""
-        match item:
-            case [int(order), int(start), int(width), int(length), bytes(data)] if (
-                order in (0, 1, 2) and width in (0, 1, 2, 4, 8) and length >= 0
-            ):
-                return cls(order, start, width, length, data)
+        if type(item) is list and [*map(type, item)] == _FIELDS:
+            packed = cls._make(item)
+            if packed.order in (0, 1, 2) and packed.width in _WIDTHS and packed.length >= 0:
+                return packed
         raise EvidenceError("a segment holds no array where one belongs", hint=REBUILD)
 
 
+_FIELDS: Final = [int, int, int, int, bytes]
+_WIDTHS: Final = frozenset({0, 1, 2, 4, 8})
 REBUILD: Final = "make the index again: lotproof-aggregator fsck --rebuild"
 
 
@@ -62,34 +63,33 @@ def pack(numbers: Integers) -> tuple[int, Packed]:
     return first, Packed(order, start, width, len(numbers), data)
 
 
-def unpack(packed: Packed) -> Integers:
-    """Return the array as if its first number were 0; EvidenceError for bytes that do not fit."""
+def unpack(packed: Packed, first: int = 0, array: Integers | None = None) -> Integers:
+    """Return the array that begins with ``first``; EvidenceError for bytes that do not fit.
+
+    ``array``, if there is one, is filled and returned; it has the packed array's length.
+    """
     order, start, width, whole, data = packed
     length = max(whole - order, 0)
     if len(data) != (width * length or 8 * (not width)):
         raise EvidenceError("an array of a segment is cut short", hint=REBUILD)
+    if array is None or len(array) < order:
+        array = np.empty(max(whole, order), np.int64)
+    array[:order] = (first, start)[:order]
     if width == 0:
-        left = np.full(length, int.from_bytes(data, "little", signed=True), np.int64)
+        array[order:] = int.from_bytes(data, "little", signed=True)
     elif width == 1:
-        left = np.frombuffer(data, np.int8).astype(np.int64)
+        array[order:] = np.frombuffer(data, np.int8)
     else:
         planes = np.frombuffer(data, np.uint8).reshape(width, length)
-        left = np.ascontiguousarray(planes.T).view(f"<i{width}").ravel().astype(np.int64)
+        array[order:] = np.ascontiguousarray(planes.T).view(f"<i{width}").ravel()
     if order == 0:
-        return left
-    if order == 2:
-        left = _summed(left, start)
-    return _summed(left, 0)
-
-
-def _summed(steps: Integers, start: int) -> Integers:
-    """Return the running sum that begins with ``start``."""
-    summed = np.empty(len(steps) + 1, np.int64)
-    summed[0] = start
-    np.cumsum(steps, out=summed[1:])
-    if start:
-        summed[1:] += start
-    return summed
+        array += np.int64(first)
+    elif order == 1:
+        np.cumsum(array, out=array)
+    else:
+        np.cumsum(array[1:], out=array[1:])
+        np.cumsum(array, out=array)
+    return array
 
 
 def _cost(numbers: Integers) -> float:

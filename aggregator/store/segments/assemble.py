@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,8 @@ import numpy.typing as npt
 from aggregator.errors import ConflictError
 from aggregator.model.series import Series, SignalKey
 from aggregator.store.segments.codec import Part, Values
+from aggregator.store.segments.room import joined
 from protocols.wire.reading import Kind
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +41,12 @@ class Joiner:
         key = (dtype, *map(id, arrays))
         known = self._joined.get(key)
         if known is None:
-            whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-            joined = whole.astype(dtype, copy=False) if dtype else whole
+            whole = joined(arrays)
             # The arrays are kept with it: as long as they live, no other has their ids.
-            known = self._joined[key] = (arrays, joined)
+            known = self._joined[key] = (
+                arrays,
+                whole.astype(dtype, copy=False) if dtype else whole,
+            )
         return known[1]
 
     def runs(self, lengths: Sequence[tuple[int, int]]) -> npt.NDArray[np.int16]:
@@ -76,7 +77,7 @@ def series_of(key: SignalKey, several: Sequence[EpochPart], joiner: Joiner | Non
         kind=kind,
         times=join([part.times for part in parts]),
         gateway_times=join([part.gateway_times for part in parts]),
-        values=_joined([_spread(part, kind) for part in parts]),
+        values=joined([_spread(part, kind) for part in parts]),
         present=join([part.present for part in parts], np.bool_),
         statuses=join([part.statuses for part in parts], np.int8),
         codes=join([part.codes for part in parts]),
@@ -111,10 +112,6 @@ def _spread(part: Part, kind: Kind) -> Values:
     spread = np.zeros(len(part), values.dtype)
     spread[part.present == 1] = values
     return spread
-
-
-def _joined(arrays: Sequence[npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def chosen(series: Series, order: npt.NDArray[np.intp]) -> Series:

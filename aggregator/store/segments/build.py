@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, cast
 
 import numpy as np
 
+from aggregator.model.once import Once
 from aggregator.model.series import Integers
 from aggregator.store.segments.codec import ARRAYS, Part, Values
 from protocols.wire.bundle import check_columns, open_body, split_bundle
@@ -197,17 +198,23 @@ def _values(columns: Sequence[Column]) -> Values:
     return np.frombuffer(numbers, code)
 
 
-def times_between(part: Part, start: int, stop: int) -> Part:
+def times_between(part: Part, start: int, stop: int, once: Once | None = None) -> Part:
     """Return the readings with ``start <= time < stop``, in order of time."""
-    chosen = (part.times >= start) & (part.times < stop)
+    order = (once or Once()).of(_between, part.times, start, stop)
+    return part if order is None else _taken(part, order)
+
+
+def _between(times: Integers, start: int, stop: int) -> Integers | None:
+    """Return the places of the times in a window, in order of time; None: all, as they stand."""
+    chosen = (times >= start) & (times < stop)
     order: Integers | None = None
     if not chosen.all():
         order = np.flatnonzero(chosen)
-    ordered = part.times if order is None else part.times[order]
+    ordered = times if order is None else times[order]
     if len(ordered) > 1 and bool((ordered[1:] < ordered[:-1]).any()):
         by_time = np.argsort(ordered, kind="stable")
         order = by_time if order is None else order[by_time]
-    return part if order is None else _taken(part, order)
+    return order
 
 
 def _taken(part: Part, order: Integers) -> Part:

@@ -9,6 +9,7 @@ packed array]``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -20,9 +21,11 @@ import zstandard
 from aggregator.errors import EvidenceError
 from aggregator.model.series import Integers
 from aggregator.store.segments.arrays import REBUILD, Packed, pack, unpack
+from aggregator.store.segments.room import Room
 from protocols.wire import cbor
 from protocols.wire.cbor import Item
 from protocols.wire.errors import WireError
+from protocols.wire.pattern import INT, number_of
 from protocols.wire.reading import Kind, TagRead
 
 Values = npt.NDArray[np.generic]
@@ -95,9 +98,13 @@ def encode_segment(parts: Sequence[Part]) -> Encoded:
 
 
 class Shared:
-    """The shared arrays of one segment, each unpacked once; for one thread at a time."""
+    """The shared arrays of one segment, each unpacked once; for one thread at a time.
 
-    def __init__(self, data: bytes) -> None:
+    What is unpacked takes its memory from ``room``, which the segments of a window have in common.
+    """
+
+    def __init__(self, data: bytes, room: Room | None = None) -> None:
+        self.room = room or Room()
         self._zstd = zstandard.ZstdDecompressor()  # making one takes as long as using it
         items = self.read(data)
         if not isinstance(items, list):
@@ -109,20 +116,44 @@ class Shared:
         """Return what a column of the segment says, not interpreted; EvidenceError if nothing."""
         try:
             plain = self._zstd.decompress(data, max_output_size=_BYTES_MAX)
-            return cbor.decode(plain, items_max=_ITEMS_MAX)
+            return _usual(plain) or cbor.decode(plain, items_max=_ITEMS_MAX)
         except (zstandard.ZstdError, WireError) as error:
             raise EvidenceError(f"a segment cannot be read: {error}", hint=REBUILD) from None
 
-    def array(self, at: int, first: int = 0) -> Integers:
-        """Return array ``at`` with ``first`` as its first number: one array for all that ask."""
+    def array(self, at: int, first: int = 0, name: str = "") -> Integers:
+        """Return array ``at`` with ``first`` as its first number: one array for all that ask.
+
+        ``name`` is that of the arrays in a room with which it stands end to end.
+        """
         found = self._arrays.get((at, first))
         if found is None:
             if not 0 <= at < len(self._packed):
                 raise EvidenceError("a column names an array that is not there", hint=REBUILD)
-            found = self.array(at) + np.int64(first) if first else unpack(self._packed[at])
+            if first:
+                plain = self.array(at)
+                found = self.room.take(name, len(plain))
+                np.add(plain, np.int64(first), out=found)
+            else:
+                found = unpack(self._packed[at])
             found.flags.writeable = False
             self._arrays[at, first] = found
         return found
+
+
+def _usual(plain: bytes) -> Item:
+    """Return a column as most are: its arrays all shared, its values one array; else None."""
+    match = _USUAL.match(plain)
+    if match is None:
+        return None
+    kind, count, *shared = map(number_of, match.groups()[:_VALUES])
+    arrays: list[Item] = [[first, at] for first, at in zip(shared[::2], shared[1::2], strict=True)]
+    digits, begin, order, start, width, length = match.groups()[_VALUES:]
+    first, last = cbor.byte_string_at(plain, match.end())
+    if not 0 < first <= last == len(plain):
+        return None
+    packed: Item = [*map(number_of, (order, start, width, length)), plain[first:]]
+    values: list[Item] = [number_of(begin), packed]
+    return [kind, count, *arrays, values if digits is None else [number_of(digits), *values]]
 
 
 def decode_column(data: bytes, shared: Shared) -> Part:
@@ -134,22 +165,31 @@ def decode_column(data: bytes, shared: Shared) -> Part:
             pass
         case _:
             raise EvidenceError("a segment's column has another form", hint=REBUILD)
-    found = {name: _array(item, shared, count) for name, item in zip(ARRAYS, arrays, strict=True)}
+    found = {
+        name: _array(name, item, shared, count) for name, item in zip(ARRAYS, arrays, strict=True)
+    }
     present = int(np.count_nonzero(found["present"]))
-    return Part(kind=Kind(kind), values=_decode_values(Kind(kind), values, present), **found)
+    read = _decode_values(Kind(kind), values, present, shared.room)
+    return Part(kind=Kind(kind), values=read, **found)
 
 
+_VALUES: Final = 2 + 2 * len(ARRAYS)  # the group of the values' digits
+_USUAL: Final = re.compile(
+    rb"\x8a%(int)b%(int)b%(arrays)b(?:\x82|\x83%(int)b)%(int)b\x85%(int)b%(int)b%(int)b%(int)b"
+    % {b"int": INT, b"arrays": (b"\x82" + INT + INT) * len(ARRAYS)}
+)
 _KINDS: Final = frozenset(int(kind) for kind in Kind)
 
 
-def _array(item: Item, shared: Shared, count: int) -> Integers:
-    match item:
-        case [int(first), int(at)]:
-            array = shared.array(at, first)
-        case [int(first), packed]:
-            array = unpack(Packed.from_item(packed)) + np.int64(first)
-        case _:
-            raise EvidenceError("a segment's column has no array", hint=REBUILD)
+def _array(name: str, item: Item, shared: Shared, count: int) -> Integers:
+    if type(item) is not list or len(item) != 2 or type(item[0]) is not int:
+        raise EvidenceError("a segment's column has no array", hint=REBUILD)
+    first, packed = item
+    array = (
+        shared.array(packed, first, name)
+        if type(packed) is int
+        else unpack(Packed.from_item(packed), first)
+    )
     if len(array) != count:
         raise EvidenceError("an array has another length than its column", hint=REBUILD)
     return array
@@ -167,17 +207,17 @@ def _encode_values(kind: Kind, values: Values) -> Item:
     return _packed(values.view(np.int64))
 
 
-def _decode_values(kind: Kind, item: Item, count: int) -> Values:
+def _decode_values(kind: Kind, item: Item, count: int, room: Room) -> Values:
     match item:
         case [int(digits), first, packed] if kind in (Kind.FLOAT32, Kind.FLOAT64):
-            numbers = _checked(_unpacked([first, packed]), count)
+            numbers = _checked(_unpacked([first, packed], room.take(kind.name, count)), count)
             return _decode_floats(kind, digits, numbers)
         case [list(unique), list(index)] if kind in (Kind.TEXT, Kind.BYTES):
             return _decode_unique(unique, index, count)
         case [[list(unique), list(index)], *fields] if kind is Kind.TAG_READ:
             return _decode_tag_reads(_decode_unique(unique, index, count), fields, count)
         case [int(), list()] if kind in (Kind.BOOL, Kind.INT, Kind.UINT):
-            integers = _checked(_unpacked(item), count)
+            integers = _checked(_unpacked(item, room.take(kind.name, count)), count)
             return integers.view(np.uint64) if kind is Kind.UINT else integers
     raise EvidenceError("a segment's column has no values", hint=REBUILD)
 
@@ -212,9 +252,9 @@ def _lossless(kind: Kind, values: npt.NDArray[np.float64], digits: int) -> bool:
 def _decode_floats(kind: Kind, digits: int, numbers: Integers) -> npt.NDArray[np.float64]:
     if digits == _RAW:
         return numbers.view(np.float64)
-    values = numbers / 10.0**digits
+    values = np.divide(numbers, 10.0**digits, out=numbers.view(np.float64))
     if kind is Kind.FLOAT32:
-        return values.astype(np.float32).astype(np.float64)
+        values[:] = values.astype(np.float32)
     return values
 
 
@@ -248,10 +288,13 @@ def _packed(numbers: Integers | Sequence[int]) -> list[Item]:
     return [first, packed.item()]
 
 
-def _unpacked(item: Item) -> Integers:
+def _unpacked(item: Item, into: Integers | None = None) -> Integers:
+    """Return an array; into the memory ``into`` if that is as long."""
     match item:
         case [int(first), packed]:
-            return unpack(Packed.from_item(packed)) + np.int64(first)
+            array = Packed.from_item(packed)
+            fits = into is not None and len(into) == array.length
+            return unpack(array, first, into if fits else None)
     raise EvidenceError("a segment holds no array where one belongs", hint=REBUILD)
 
 

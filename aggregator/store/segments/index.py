@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from aggregator.model.gaps import merged
+from aggregator.model.once import Once
 from aggregator.model.placing import Moves
 from aggregator.model.placing import doubted as doubted_series
 from aggregator.model.series import Series, SignalKey
@@ -36,6 +37,7 @@ from aggregator.store.segments.build import (
     times_between,
 )
 from aggregator.store.segments.codec import Part, Shared, decode_column
+from aggregator.store.segments.room import Room
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
 from protocols.wire.reading import SECOND, Kind, Nanoseconds, SignalName
@@ -317,7 +319,8 @@ def _read(
     moves: Mapping[GatewayId, Mapping[bytes, Moves]],
 ) -> dict[SignalKey, Series]:
     """Return the readings in the window of every signal that has one."""
-    opened = {segment_id: Shared(data) for segment_id, data in shared.items()}
+    room = Room()
+    opened = {segment_id: Shared(data, room) for segment_id, data in shared.items()}
     parts = [
         (
             each.key,
@@ -326,9 +329,10 @@ def _read(
         for each in stored
     ]
     found: dict[SignalKey, list[EpochPart]] = {}
+    once = Once()
     for key, whole in [*parts, *tail]:
         own = moves.get(key.gateway, {}).get(whole.epoch)
-        part = times_between(whole.part if own is None else _placed(whole.part, own), *times)
+        part = times_between(whole.part if own is None else _placed(whole.part, own), *times, once)
         if len(part):
             found.setdefault(key, []).append(EpochPart(epoch=whole.epoch, part=part))
     joiner = Joiner()
