@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from pymodbus.client import ModbusBaseClient
 from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
@@ -56,7 +57,11 @@ class Answer:
 
 
 class Line:
-    """One connection, opened and closed as often as needed; one request at a time."""
+    """One connection, opened and closed as often as needed.
+
+    One request is under way at a time, over all the lines of this process to one address: two
+    sources may be two units behind one serial server.
+    """
 
     def __init__(self, settings: ModbusSettings) -> None:
         self._settings = settings
@@ -65,6 +70,7 @@ class Line:
         # Behind a serial server the server keeps the silence of the line.
         serial = settings.transport is Transport.SERIAL or settings.turnaround_s is not None
         self._silence_s = settings.silence_s if serial else 0.0
+        self._turn = _TURNS.setdefault(str(self), asyncio.Lock())
         self._last_heard = 0.0  # the event loop's seconds
         self._failure: Exception | None = None  # why there is no connection, where that was said
 
@@ -99,6 +105,22 @@ class Line:
 
     async def ask(self, block: Block) -> Answer:
         """Send one request and return what came; raise DriverError where the line is lost."""
+        async with self._turn:
+            return await self._ask(block)
+
+    def close(self) -> None:
+        """Let go of the connection; never raises."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def __str__(self) -> str:
+        settings = self._settings
+        if settings.transport is Transport.SERIAL:
+            return settings.serial_port
+        return f"{settings.host}:{_port(settings)}"
+
+    async def _ask(self, block: Block) -> Answer:
         client = self._client
         if client is None or not client.connected:
             raise DriverError(
@@ -124,18 +146,6 @@ class Line:
         self._unsettled = False
         self._last_heard = asyncio.get_running_loop().time()
         return _judge_answer(block, reply.frame)
-
-    def close(self) -> None:
-        """Let go of the connection; never raises."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
-
-    def __str__(self) -> str:
-        settings = self._settings
-        if settings.transport is Transport.SERIAL:
-            return settings.serial_port
-        return f"{settings.host}:{_port(settings)}"
 
     async def _settle(self) -> None:
         """Keep a serial line silent before a request, for as long as it takes.
@@ -253,6 +263,7 @@ _REQUESTS: Final[dict[Table, type[ModbusPDU]]] = {
     Table.HOLDING: ReadHoldingRegistersRequest,
     Table.INPUT: ReadInputRegistersRequest,
 }
+_TURNS: Final = WeakValueDictionary[str, asyncio.Lock]()
 _READS: Final = frozenset(request.function_code for request in _REQUESTS.values())
 _Connect = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -286,6 +297,7 @@ def _parameters(settings: ModbusSettings) -> CommParams:
         reconnect_delay=0.0,  # the agent opens again, and declares the gap
         timeout_connect=settings.timeout_s,
     )
+    parameters.handle_local_echo = settings.rtu and settings.echo
     if settings.transport is Transport.TLS:
         parameters.comm_type = CommType.TLS
         parameters.sslctx = _tls(settings)

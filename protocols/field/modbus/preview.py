@@ -6,6 +6,7 @@ a person who knows about what the value is sees which of the four it is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,7 +14,7 @@ from itertools import combinations
 from protocols.field.modbus.codec import compile_block, views
 from protocols.field.modbus.line import Answer, Line, Outcome
 from protocols.field.modbus.planner import Slot, alone
-from protocols.field.modbus.refusals import code_name
+from protocols.field.modbus.refusals import Remedy, code_name, remedy
 from protocols.field.modbus.settings import ModbusSettings, ModbusSignal, Order, RegisterType
 
 __all__ = ["Orders", "four_orders", "overlaps"]
@@ -72,9 +73,12 @@ async def _orders(line: Line, settings: ModbusSettings, signal: ModbusSignal) ->
         )
     )
     for _ in range(settings.retries + 1):
+        await asyncio.sleep(settings.pause_s)
         answer = await line.ask(block)
         if answer.outcome is Outcome.VALUES:
             break
+        if remedy(answer.code) is Remedy.WAIT:
+            await asyncio.sleep(settings.busy_wait_s)
     else:
         return Orders(signal=signal, raw=b"", values=(), refusal=_refusal(answer))
     both = views(answer.payload)

@@ -231,6 +231,9 @@ class ModbusSettings(DriverSettings):
     )
     parity: str = Field(default="E", pattern="^[NEO]$", description="N, E or O.")
     stop_bits: int = Field(default=1, ge=1, le=2, description="1 or 2.")
+    echo: bool = Field(
+        default=False, description="Whether the serial adapter gives back what it sends."
+    )
     tls_ca_file: Path | None = Field(
         default=None, description="PEM file of the authority that issued the equipment's key."
     )

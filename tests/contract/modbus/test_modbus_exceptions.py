@@ -208,6 +208,23 @@ class TestPace:
         assert len(got) == 6
         assert all(after - before >= 0.05 for before, after in pairwise(asked))
 
+    async def test_sources_behind_one_serial_server_take_turns(self) -> None:
+        asked: list[tuple[int, float]] = []
+
+        def slow(question: Any, pdu: bytes) -> list[tuple[float, bytes]]:
+            asked.append((question.unit, time.monotonic()))  # noqa: TID251 -- when it was asked
+            return [(0.05, pdu)]
+
+        async with Peer({unit: Device(holding=DEVICE) for unit in (1, 2)}, rtu=True) as peer:
+            peer.misbehave = slow
+            signals = [{"name": f"w{at}", "address": at} for at in (0, 100, 200)]
+            sources = [settings_at(peer, signals, period_s=5, unit_id=unit) for unit in (1, 2)]
+            async with opened(sources[0]) as one, opened(sources[1]) as other:
+                polls = await asyncio.gather(one_poll(one), one_poll(other))
+        assert [len(got) for got in polls] == [3, 3]
+        assert [unit for unit, _ in asked] in ([1, 2, 1, 2, 1, 2], [2, 1, 2, 1, 2, 1])
+        assert all(after - before >= 0.05 for (_, before), (_, after) in pairwise(asked))
+
     async def test_a_serial_line_is_silent_before_each_request(self) -> None:
         async with Peer({1: Device(holding=DEVICE)}, pty=True) as peer:
             signals = [{"name": f"w{at}", "address": at} for at in (0, 100, 200)]

@@ -180,6 +180,24 @@ async def test_a_late_answer_is_not_taken_for_the_next(transport: str) -> None:
     assert (again["first"].value, again["second"].value) == (1, 2)
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("transport", ["rtu-over-tcp", "serial"])
+async def test_an_echo_that_is_known_of_costs_nothing(transport: str, together: bool) -> None:
+    def echoing(question: Question, pdu: bytes) -> Answer:
+        ((_, both),) = echoed(peer, question, pdu)
+        if together:
+            return [(0, both)]
+        return [(0, both[:4]), (0.01, RAW + both[4:9]), (0.01, RAW + both[9:])]
+
+    async with Peer({1: Device(holding=DEVICE)}, **TRANSPORTS[transport]) as peer:
+        peer.misbehave = echoing
+        settings = settings_at(peer, words(1, 3), period_s=0.05, timeout_s=0.3, echo=True)
+        async with opened(settings) as driver:
+            for _ in range(2):
+                assert values(await one_poll(driver)) == [7, 14, 21]
+        assert len(peer.questions) == 2
+
+
 async def test_a_late_answer_together_with_the_awaited_one() -> None:
     late: list[bytes] = []
 
