@@ -16,6 +16,7 @@ from protocols.wire.dossier.file import Dossier, canonical_json, write_dossier
 from protocols.wire.dossier.holding import Held, Place, disclose
 from protocols.wire.dossier.instant import format_time
 from protocols.wire.dossier.manifest import ChainStatement, KeyRange, Statement
+from protocols.wire.dossier.placement import Stamp, placements
 from protocols.wire.dossier.series import (
     Interval,
     Part,
@@ -35,7 +36,6 @@ from protocols.wire.header import (
     Opening,
     OpeningReason,
 )
-from protocols.wire.placement import Stamp, placements
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, Reading, SignalName, Status
 from protocols.wire.seal import Algorithm, SealKey, SoftwareSealKey
 from protocols.wire.tlog import inclusion_path, leaf_hash, root

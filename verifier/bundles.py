@@ -11,9 +11,9 @@ from protocols.wire.column import Column, decode_column
 from protocols.wire.dossier.file import Dossier
 from protocols.wire.dossier.holding import Disclosed, Held, Place
 from protocols.wire.dossier.manifest import ChainStatement, KeyRange
+from protocols.wire.dossier.placement import UNPLACED_RULES, Placement, Stamp, placements
 from protocols.wire.errors import MalformedError, UnknownKeyError, WireError
 from protocols.wire.header import Header
-from protocols.wire.placement import UNPLACED_RULES, Placement, Stamp, placements
 from protocols.wire.reading import Nanoseconds
 from protocols.wire.seal import Kid, PublicKey
 from protocols.wire.tlog import leaf_hash, verify_inclusion

@@ -9,9 +9,9 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from protocols.wire.dossier.file import Dossier
+from protocols.wire.dossier.placement import Placement
 from protocols.wire.dossier.series import Run, decode_series, read_runs, reading_time, select
 from protocols.wire.errors import WireError
-from protocols.wire.placement import Placement
 from protocols.wire.reading import Reading, SignalName, TagRead
 from verifier.bundles import Chains, OpenedBundle
 from verifier.errors import RecordError

@@ -14,9 +14,9 @@ import numpy as np
 from aggregator.model.series import Integers, Series
 from aggregator.store.columns import Taken
 from protocols.wire.dossier import series as wire
+from protocols.wire.dossier.placement import Placement
 from protocols.wire.dossier.series import Interval, cut
 from protocols.wire.header import Epoch, GatewayId
-from protocols.wire.placement import Placement
 from protocols.wire.reading import SignalName
 
 

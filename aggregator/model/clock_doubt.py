@@ -1,7 +1,7 @@
 """What a chain says of the gateway's clock: where it was in doubt, and where it was set back.
 
-How the readings of such a bundle are placed is the wire's rule (``protocols.wire.placement``); here
-it is put into words that a record can tell.
+How the readings of such a bundle are placed is the wire's rule
+(``protocols.wire.dossier.placement``); here it is put into words that a record can tell.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from aggregator.model.series import Series
+from protocols.wire.dossier.placement import JITTER, Placement, Stamp, drift
 from protocols.wire.header import ClockState
-from protocols.wire.placement import JITTER, Placement, Stamp, drift
 from protocols.wire.reading import Nanoseconds
 
 

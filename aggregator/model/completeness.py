@@ -15,8 +15,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from aggregator.model.clock_doubt import ClockStep
+from protocols.wire.dossier.placement import Placement
 from protocols.wire.header import ClockState, Epoch, GatewayId
-from protocols.wire.placement import Placement
 from protocols.wire.reading import Gap, Nanoseconds
 
 

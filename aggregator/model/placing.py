@@ -1,8 +1,8 @@
 """Readings placed in time: what was stamped by a gateway whose clock was not synchronised.
 
 The evidence says when the gateway believed that a reading came; time anchors say when it did
-(``protocols.wire.placement``). Every window is cut on the placed time; the gateway's own stands
-beside it as it was sealed.
+(``protocols.wire.dossier.placement``). Every window is cut on the placed time; the gateway's own
+stands beside it as it was sealed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aggregator.model.series import UNBOUNDED, Integers, Series
-from protocols.wire.placement import Placement
+from protocols.wire.dossier.placement import Placement
 
 _EVER = 2**63 - 1
 

@@ -47,8 +47,8 @@ from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.circumstances import Circumstances, UnitChange
 from aggregator.model.record.entry import Check, Entry
 from aggregator.model.series import Series, SignalKey
+from protocols.wire.dossier.placement import Stamp, placements
 from protocols.wire.header import Clock, ClockState, Epoch, GatewayId
-from protocols.wire.placement import Stamp, placements
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, SignalName, Status, TagRead
 
 T0: Final = 1_795_000_000 * SECOND

@@ -10,7 +10,7 @@ import pytest
 from aggregator.model.clock_doubt import ClockDoubt, clock_doubts, clock_steps, shown_twice
 from aggregator.model.placing import Moves, doubted
 from aggregator.model.series import UNBOUNDED
-from protocols.wire.placement import Stamp, placements
+from protocols.wire.dossier.placement import Stamp, placements
 from protocols.wire.reading import SECOND
 from tests.cases.record_case import EPOCH, T0, Arrived, inputs_of
 from tests.sealed import START

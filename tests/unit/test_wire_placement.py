@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from protocols.wire.dossier.placement import DRIFT_PPM, JITTER, Placement, Stamp, placements
 from protocols.wire.header import Clock, ClockState
-from protocols.wire.placement import DRIFT_PPM, JITTER, Placement, Stamp, placements
 from protocols.wire.reading import SECOND, Gap, GapReason
 from tests.sealed import START, SealedGateway
 

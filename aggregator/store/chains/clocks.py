@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from aggregator.store.base import Row, Transaction
+from protocols.wire.dossier.placement import Placement, Stamp, drift, place
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import Clock, ClockState, GatewayId
-from protocols.wire.placement import Placement, Stamp, drift, place
 from protocols.wire.reading import SECOND, Nanoseconds
 
 BUNDLE_SPAN_MAX: Final = 86_400 * SECOND

@@ -18,8 +18,8 @@ from aggregator.store.chains.clocks import (
     touching,
 )
 from protocols.wire.bundle import split_bundle
+from protocols.wire.dossier.placement import Placement
 from protocols.wire.header import ClockState, Epoch, GatewayId, decode_header
-from protocols.wire.placement import Placement
 from protocols.wire.reading import Gap, Nanoseconds
 from protocols.wire.receipt import EpochState
 from protocols.wire.seal import peek

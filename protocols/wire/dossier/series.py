@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 
 from protocols.wire import cbor
 from protocols.wire.column import decode_column, encode_column
+from protocols.wire.dossier.placement import Placement
 from protocols.wire.errors import MalformedError
 from protocols.wire.header import Epoch, GatewayId, check_gateway_id
-from protocols.wire.placement import Placement
 from protocols.wire.reading import Doubt, Nanoseconds, Reading, SignalName
 
 
