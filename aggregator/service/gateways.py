@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
+from aggregator.errors import ConflictError
+from aggregator.service.access.second_person import guard_keys
 from aggregator.service.context import Context
 from aggregator.store import registry
-from aggregator.store.base import Row
+from aggregator.store.base import Row, Transaction
 from aggregator.store.chains import evidence
 from protocols.wire.seal import PublicKey
 
@@ -34,18 +36,29 @@ async def register(
 async def add_key(
     context: Context, actor: Actor, gateway: str, key: PublicKey, *, why: str
 ) -> None:
-    """Let a further key open what a gateway seals; NotFoundError, ConflictError."""
-    require(actor, Act.MANAGE_GATEWAYS)
+    """Let a further key open what a gateway seals.
+
+    Raises NotFoundError, ConflictError, and SecondPersonError where it takes two.
+    """
     async with context.store.write() as tx:
-        await registry.add_key(tx, gateway, key, by=actor.name, now=context.clock.now())
-        entry = audit.Entry(
-            who=actor.name,
-            act="add a key",
-            what=f"gateway {gateway}",
-            after={"key": key.to_text()},
-            why=why,
-        )
-        await audit.record(tx, entry, context.clock)
+        await guard_keys(context, tx, "a further key of a gateway")
+        await add_key_in(context, tx, actor, gateway, key, why=why)
+
+
+async def add_key_in(
+    context: Context, tx: Transaction, actor: Actor, gateway: str, key: PublicKey, *, why: str
+) -> None:
+    """Do as ``add_key`` does, once another person has approved it."""
+    require(actor, Act.MANAGE_GATEWAYS)
+    await registry.add_key(tx, gateway, key, by=actor.name, now=context.clock.now())
+    entry = audit.Entry(
+        who=actor.name,
+        act="add a key",
+        what=f"gateway {gateway}",
+        after={"key": key.to_text()},
+        why=why,
+    )
+    await audit.record(tx, entry, context.clock)
 
 
 async def revoke_key(
@@ -53,39 +66,69 @@ async def revoke_key(
 ) -> tuple[int, int]:
     """Refuse what a key seals beyond what is stored; return the epoch's ordinal and the number.
 
-    Raises NotFoundError for a key that is not in force.
+    Raises NotFoundError for a key that is not in force, SecondPersonError where it takes two.
     """
-    require(actor, Act.MANAGE_GATEWAYS)
     async with context.store.write() as tx:
-        ordinal, number = await registry.revoke_key(
-            tx, gateway, kid, reason=why, by=actor.name, now=context.clock.now()
-        )
-        entry = audit.Entry(
-            who=actor.name,
-            act="revoke a key",
-            what=f"gateway {gateway}",
-            before={"kid": kid.hex()},
-            after={"kid": kid.hex(), "from_epoch": ordinal, "from_bundle": number},
-            why=why,
-        )
-        await audit.record(tx, entry, context.clock)
+        await guard_keys(context, tx, "to revoke a gateway's key")
+        return await revoke_key_in(context, tx, actor, gateway, kid, why=why)
+
+
+async def revoke_key_in(
+    context: Context, tx: Transaction, actor: Actor, gateway: str, kid: bytes, *, why: str
+) -> tuple[int, int]:
+    """Do as ``revoke_key`` does, once another person has approved it."""
+    require(actor, Act.MANAGE_GATEWAYS)
+    ordinal, number = await registry.revoke_key(
+        tx, gateway, kid, reason=why, by=actor.name, now=context.clock.now()
+    )
+    entry = audit.Entry(
+        who=actor.name,
+        act="revoke a key",
+        what=f"gateway {gateway}",
+        before={"kid": kid.hex()},
+        after={"kid": kid.hex(), "from_epoch": ordinal, "from_bundle": number},
+        why=why,
+    )
+    await audit.record(tx, entry, context.clock)
     return ordinal, number
 
 
 async def approve_epoch(context: Context, actor: Actor, gateway: str, *, why: str) -> bytes:
-    """Vouch for the newest epoch of a gateway and return it; NotFoundError, ConflictError."""
-    require(actor, Act.MANAGE_GATEWAYS)
+    """Vouch for the newest epoch of a gateway and return it.
+
+    Raises NotFoundError, ConflictError, and SecondPersonError where it takes two.
+    """
     async with context.store.write() as tx:
-        epoch = await registry.approve_epoch(tx, gateway, by=actor.name, now=context.clock.now())
-        entry = audit.Entry(
-            who=actor.name,
-            act="approve an epoch",
-            what=f"gateway {gateway}",
-            after={"epoch": epoch.hex()},
-            why=why,
+        await guard_keys(context, tx, "to vouch for an epoch")
+        return await approve_epoch_in(context, tx, actor, gateway, None, why=why)
+
+
+async def approve_epoch_in(
+    context: Context,
+    tx: Transaction,
+    actor: Actor,
+    gateway: str,
+    epoch: bytes | None,
+    *,
+    why: str,
+) -> bytes:
+    """Do as ``approve_epoch`` does, once another person has approved it: for ``epoch`` alone."""
+    require(actor, Act.MANAGE_GATEWAYS)
+    newest = await registry.approve_epoch(tx, gateway, by=actor.name, now=context.clock.now())
+    if epoch not in (None, newest):
+        raise ConflictError(
+            f"{gateway} has another newest epoch by now, {newest.hex()[:8]}",
+            hint="look at the gateway again, then ask for it",
         )
-        await audit.record(tx, entry, context.clock)
-    return epoch
+    entry = audit.Entry(
+        who=actor.name,
+        act="approve an epoch",
+        what=f"gateway {gateway}",
+        after={"epoch": newest.hex()},
+        why=why,
+    )
+    await audit.record(tx, entry, context.clock)
+    return newest
 
 
 async def list_gateways(context: Context, actor: Actor) -> list[Row]:

@@ -23,6 +23,7 @@ class SecondPerson(StrEnum):
     ACCESS = "access"  # accounts, roles, tokens
     EXCHANGE = "exchange"  # another system takes confidential records
     EXPORT = "export"  # a person takes a confidential record
+    KEYS = "keys"  # keys and epochs of gateways that are registered
 
 
 class AccessSettings(Table):

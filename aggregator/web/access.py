@@ -38,6 +38,9 @@ KINDS: Final[Mapping[str, str]] = {
     "set_roles": "Change roles",
     "give_token": "Give a token",
     "apply_settings": "Give gateways new settings",
+    "add_key": "Add a gateway's key",
+    "revoke_key": "Revoke a gateway's key",
+    "approve_epoch": "Vouch for an epoch",
 }
 """What each sensitive act is called."""
 

@@ -22,12 +22,15 @@ from aggregator.model.rollout import VersionState
 from aggregator.model.signature import Meaning
 from aggregator.ops.gateways import GatewayState
 from aggregator.service.approval.sensitive import (
+    AddKey,
     AddReceiver,
     ApplySettings,
+    ApproveEpoch,
     CreateAccount,
     ExportRecord,
     GiveToken,
     OpenExchange,
+    RevokeKey,
 )
 from aggregator.service.master.documents import EntityKind
 from aggregator.web import pages, receivers
@@ -42,12 +45,15 @@ from protocols.wire.life import SourceState
 WEB = Path(pages.__file__).parent
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in WEB.glob("templates/*.html")}
 SENSITIVE = (
+    AddKey,
     AddReceiver,
     ApplySettings,
+    ApproveEpoch,
     CreateAccount,
     ExportRecord,
     GiveToken,
     OpenExchange,
+    RevokeKey,
 )  # they have every field
 
 

@@ -39,6 +39,15 @@ async def guard_exchange(context: Context, tx: Transaction, what: str) -> None:
     await _guard(context, tx, what, sort, asks=asks, decides=decides)
 
 
+async def guard_keys(context: Context, tx: Transaction, what: str) -> None:
+    """Raise SecondPersonError where whom a gateway's seals are believed by takes two persons.
+
+    It begins as for access.
+    """
+    act = Act.MANAGE_GATEWAYS
+    await _guard(context, tx, what, SecondPerson.KEYS, asks=act, decides=act)
+
+
 async def _guard(
     context: Context, tx: Transaction, what: str, sort: SecondPerson, *, asks: Act, decides: Act
 ) -> None:

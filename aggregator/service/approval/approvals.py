@@ -29,14 +29,17 @@ from aggregator.model.master.lot import check_lot_key
 from aggregator.model.signature import Component
 from aggregator.service.access.accounts import Proof, Session, prove
 from aggregator.service.access.rights import right
-from aggregator.service.access.second_person import guard_access, guard_exchange
+from aggregator.service.access.second_person import guard_access, guard_exchange, guard_keys
 from aggregator.service.approval.doing import Handed, prepared
 from aggregator.service.approval.leaving import approval_of, is_confidential, keep
 from aggregator.service.approval.sensitive import (
     PARSE,
+    AddKey,
     AddReceiver,
+    ApproveEpoch,
     ExportRecord,
     OpenExchange,
+    RevokeKey,
     Sensitive,
     asks,
     decides,
@@ -120,8 +123,7 @@ async def do_or_ask(
     if do is not None:
         try:
             async with context.store.write() as tx:
-                guard = guard_exchange if isinstance(act, AddReceiver) else guard_access
-                await guard(context, tx, act.kind)
+                await _guard(context, tx, act)
                 return await do(tx, session.actor, why)
         except SecondPersonError:
             pass
@@ -198,6 +200,17 @@ async def confidential(context: Context, actor: Actor, gtin: str) -> bool:
         return False
     async with context.store.read() as tx:
         return await is_confidential(tx, gtin)
+
+
+async def _guard(context: Context, tx: Transaction, act: Sensitive) -> None:
+    """Raise SecondPersonError where an act takes two persons."""
+    match act:
+        case AddReceiver():
+            await guard_exchange(context, tx, act.kind)
+        case AddKey() | RevokeKey() | ApproveEpoch():
+            await guard_keys(context, tx, act.kind)
+        case _:
+            await guard_access(context, tx, act.kind)
 
 
 async def _one(tx: Transaction, approval: str) -> Approval:

@@ -6,17 +6,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aggregator.access.roles import Actor
+from aggregator.service import gateways
 from aggregator.service.access import accounts, people, tokens
 from aggregator.service.access.accounts import Issued, Wanted
 from aggregator.service.approval.sensitive import (
+    AddKey,
     AddReceiver,
     ApplySettings,
+    ApproveEpoch,
     CreateAccount,
     EndAccount,
     ExportRecord,
     GiveToken,
     OpenExchange,
     ResetAccount,
+    RevokeKey,
     Sensitive,
     SetRoles,
     UnlockAccount,
@@ -25,6 +29,7 @@ from aggregator.service.context import Context
 from aggregator.service.integration import receivers
 from aggregator.service.rollout.offer import approve_in
 from aggregator.store.base import Transaction
+from protocols.wire.seal import PublicKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,8 @@ async def _opening(context: Context, act: CreateAccount | ResetAccount) -> Do:
     return do
 
 
-_Change = EndAccount | UnlockAccount | SetRoles | GiveToken | AddReceiver | ApplySettings
+_Keys = AddKey | RevokeKey | ApproveEpoch
+_Change = EndAccount | UnlockAccount | SetRoles | GiveToken | AddReceiver | ApplySettings | _Keys
 
 
 def _changing(context: Context, act: _Change) -> Do:
@@ -89,6 +95,21 @@ def _changing(context: Context, act: _Change) -> Do:
                 return Handed(token=text)
             case ApplySettings():
                 await approve_in(context, tx, by, act.rollout, act.document, why=why)
+            case _:
+                await _on_keys(context, tx, by, act, why=why)
         return Handed()
 
     return do
+
+
+async def _on_keys(context: Context, tx: Transaction, by: Actor, act: _Keys, *, why: str) -> None:
+    match act:
+        case AddKey():
+            key = PublicKey.from_text(act.key)
+            await gateways.add_key_in(context, tx, by, act.gateway, key, why=why)
+        case RevokeKey():
+            kid = bytes.fromhex(act.kid)
+            await gateways.revoke_key_in(context, tx, by, act.gateway, kid, why=why)
+        case ApproveEpoch():
+            epoch = bytes.fromhex(act.epoch)
+            await gateways.approve_epoch_in(context, tx, by, act.gateway, epoch, why=why)

@@ -40,6 +40,7 @@ def _in_order(roles: tuple[Role, ...]) -> tuple[Role, ...]:
 
 
 Roles = Annotated[tuple[Role, ...], Field(min_length=1), AfterValidator(_in_order)]
+Gateway = Annotated[str, Field(min_length=1, max_length=64)]
 User = Annotated[str, Field(max_length=64)]
 
 
@@ -94,6 +95,30 @@ class ApplySettings(_Sensitive):
     document: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Hash of the settings.")]
     gateways: Annotated[tuple[str, ...], Field(min_length=1)]
     canary: Annotated[tuple[str, ...], Field(description="Those that go first.")] = ()
+
+
+class AddKey(_Sensitive):
+    """A further key opens what a gateway seals."""
+
+    kind: Literal["add_key"]
+    gateway: Gateway
+    key: Annotated[str, Field(max_length=200, description="ED25519:<hex> or ESP256:<hex>")]
+
+
+class RevokeKey(_Sensitive):
+    """A key of a gateway opens nothing from now on."""
+
+    kind: Literal["revoke_key"]
+    gateway: Gateway
+    kid: Annotated[str, Field(pattern="^[0-9a-f]{16}$", description="Id of the key.")]
+
+
+class ApproveEpoch(_Sensitive):
+    """Somebody vouches for the newest epoch of a gateway, which is this one."""
+
+    kind: Literal["approve_epoch"]
+    gateway: Gateway
+    epoch: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
 class CreateAccount(_Sensitive):
@@ -153,7 +178,10 @@ Sensitive = Annotated[
     | UnlockAccount
     | SetRoles
     | GiveToken
-    | ApplySettings,
+    | ApplySettings
+    | AddKey
+    | RevokeKey
+    | ApproveEpoch,
     Field(discriminator="kind"),
 ]
 PARSE: Final[TypeAdapter[Sensitive]] = TypeAdapter(Sensitive)
@@ -179,7 +207,7 @@ def asks(act: Sensitive) -> Act:
             return Act.APPROVE_EXPORT
         case AddReceiver():
             return Act.MANAGE_RECEIVERS
-        case ApplySettings():
+        case ApplySettings() | AddKey() | RevokeKey() | ApproveEpoch():
             return Act.MANAGE_GATEWAYS
         case _:
             return Act.MANAGE_ACCESS
@@ -187,7 +215,7 @@ def asks(act: Sensitive) -> Act:
 
 def decides(act: Sensitive) -> Act:
     """Return what the second person must be allowed to do."""
-    if isinstance(act, ApplySettings):
+    if isinstance(act, _GATEWAYS):
         return Act.MANAGE_GATEWAYS
     return Act.APPROVE_EXPORT if isinstance(act, _OUT) else Act.APPROVE_ACCESS
 
@@ -197,4 +225,5 @@ def document_of(act: Sensitive) -> str:
     return canonical_json(act.model_dump(mode="json")).decode()
 
 
+_GATEWAYS: Final = (ApplySettings, AddKey, RevokeKey, ApproveEpoch)
 _OUT: Final = (ExportRecord, OpenExchange, AddReceiver)
