@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from aggregator.access.issuing import make_authority
 from aggregator.app import configure_log, make_store, open_context, run
-from aggregator.cli import config, master, record, shell, users, whole
+from aggregator.cli import config, enrolment, master, record, shell, users, whole
 from aggregator.cli.shell import AsJson, SettingsFile, Why
+from aggregator.clock import SystemClock
 from aggregator.errors import AggregatorError
 from aggregator.service import gateways
 from aggregator.settings import Settings
@@ -27,6 +29,7 @@ app = typer.Typer(
 )
 gateway_app = typer.Typer(help="Register gateways, their keys and their epochs.")
 app.add_typer(gateway_app, name="gateway", no_args_is_help=True)
+enrolment.add_to(gateway_app)
 gateway_app.add_typer(config.app, name="config", no_args_is_help=True)
 app.add_typer(master.app, name="master", no_args_is_help=True)
 app.add_typer(record.app, name="record", no_args_is_help=True)
@@ -49,6 +52,20 @@ def run_command(
     """Run until SIGTERM: take bundles in, answer with receipts, serve the API and the pages."""
     configure_log(json=log_json)
     shell.do(run(shell.settings(settings)))
+
+
+@app.command("init")
+def init_command(settings: SettingsFile = None) -> None:
+    """Make the keys, the authority for gateways' certificates, and the store; what is there stays.
+
+    A plant with an authority of its own names it in [enrolment] instead.
+    """
+    chosen = shell.settings(settings)
+    shell.checked(lambda: load_keys(chosen.keys_folder))
+    if shell.checked(lambda: make_authority(chosen, SystemClock().now())):
+        typer.echo(f"made the authority for gateways' certificates in {chosen.keys_folder}")
+    for step in shell.do(_migrate(chosen)):
+        typer.echo(step)
 
 
 @app.command("migrate")

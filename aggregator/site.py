@@ -31,6 +31,7 @@ from aggregator.api import (
     tokens,
     trace,
 )
+from aggregator.api.gateway import enrolment
 from aggregator.api.gateway import settings as gateway_settings
 from aggregator.api.integration import events, idempotency, imports, receivers
 from aggregator.api.master import dictionary, entities, tables, versions
@@ -57,8 +58,9 @@ _BEARER: Final = HTTPBearer(
 def create_app(context: Context) -> FastAPI:
     """Return the application over ``context``; nothing in it is reached without a token.
 
-    But these: /healthz, the login and the change of one's password, the descriptions of API and
-    events, and the files of the pages.
+    But these: /healthz, the login and the change of one's password, the enrolment of gateways
+    (which takes a token of its own), the descriptions of API and events, and the files of the
+    pages.
     """
     app = _Application(
         title="Lotproof",
@@ -92,6 +94,7 @@ def create_app(context: Context) -> FastAPI:
         readings.routes,
         gateways.routes,
         gateway_settings.routes,
+        enrolment.routes,
         audit.routes,
         tokens.routes,
         accounts.routes,
@@ -106,6 +109,10 @@ def create_app(context: Context) -> FastAPI:
     ):
         api.include_router(routes)
     app.include_router(api)
+    app.state.attempts = enrolment.Attempts(
+        context.clock, context.settings.enrolment.attempts_per_minute
+    )
+    app.include_router(enrolment.open_routes)
     for shown in (
         *(pages.routes, login.routes, account.routes, access.routes),
         *(review.routes, trace_pages.routes, proposals.routes, binding_pages.routes),

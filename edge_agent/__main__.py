@@ -23,6 +23,7 @@ from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.commissioning import commands
 from edge_agent.commissioning import live as commissioning
 from edge_agent.commissioning.commands import DEFAULT_SETTINGS, SettingsOption, fail
+from edge_agent.commissioning.enrolment.commands import enrol
 from edge_agent.config_sync.central import SettingsLoader
 from edge_agent.errors import AgentError, SettingsFileError
 from edge_agent.keys import load, load_or_create
@@ -182,6 +183,7 @@ app.command()(commands.plan)
 app.command()(commands.record)
 app.command()(commands.replay)
 app.command()(commands.doctor)
+app.command()(enrol)
 
 
 def main() -> None:

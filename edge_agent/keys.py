@@ -1,10 +1,14 @@
-"""The gateway's seal key: made at the first start, kept in a file that nobody else may read."""
+"""The gateway's keys: made on the gateway, kept in files that nobody else may read."""
 
 from __future__ import annotations
 
 import os
 import stat
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge_agent.errors import KeyFileError
 from protocols.wire.errors import MalformedError
@@ -17,7 +21,7 @@ def load_or_create(path: Path, algorithm: Algorithm = Algorithm.ED25519) -> Soft
     Raises KeyFileError where the file cannot be read, is no key, or others may read it.
     """
     if not path.exists():
-        _create(path, algorithm)
+        write_private(path, SoftwareSealKey.generate(algorithm).to_pem())
     return load(path)
 
 
@@ -40,14 +44,50 @@ def load(path: Path) -> SoftwareSealKey:
         raise KeyFileError(f"{path}: {error}", hint=error.hint) from error
 
 
-def _create(path: Path, algorithm: Algorithm) -> None:
-    """Write a new key under its name only when all of it is on disk."""
+def certificate_request(path: Path) -> bytes:
+    """Return a certificate request (DER) for the TLS key in ``path``, made there if there is none.
+
+    It carries no name: whoever issues the certificate decides on that.
+    """
+    if not path.exists():
+        fresh = ec.generate_private_key(ec.SECP256R1())
+        write_private(
+            path,
+            fresh.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+        # Keys of other kinds that cannot sign a request raise TypeError here.
+        request = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type] # as said
+    except (OSError, ValueError, TypeError) as error:
+        raise KeyFileError(
+            f"the TLS key {path} cannot be used: {error}", hint="move it away to have one made"
+        ) from error
+    return request.public_bytes(serialization.Encoding.DER)
+
+
+def certificate_end(path: Path) -> int:
+    """Return when the certificate in ``path`` (PEM) ends, in seconds since 1970; KeyFileError."""
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise KeyFileError(f"the certificate {path} cannot be read: {error}") from error
+    return int(certificate.not_valid_after_utc.timestamp())
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that nobody else may read, under its name only when all of it is on disk."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(SoftwareSealKey.generate(algorithm).to_pem())
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         draft.rename(path)
@@ -59,6 +99,6 @@ def _create(path: Path, algorithm: Algorithm) -> None:
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise KeyFileError(
-            f"the seal key {path} cannot be made: {error.strerror}",
+            f"{path} cannot be written: {error.strerror}",
             hint="the folder must exist and belong to the user that runs the agent",
         ) from error

@@ -52,6 +52,13 @@ class PlantCA:
         )
         self.root.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
+    def write_key(self) -> Path:
+        """Write the root's key beside its certificate, for an issuer in the root's place."""
+        path = self.folder / "ca.key"
+        path.touch(mode=0o600)
+        path.write_bytes(_pem(self._key))
+        return path
+
     def issue(
         self, name: str, *, uris: Sequence[str] = (), days: int = 30, modbus_role: str = ""
     ) -> Credentials:
@@ -99,13 +106,7 @@ class PlantCA:
         )
         issued.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         issued.key.touch(mode=0o600)
-        issued.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        issued.key.write_bytes(_pem(key))
         return issued
 
     def _builder(
@@ -132,6 +133,14 @@ def _modbus_role(role: str) -> x509.UnrecognizedExtension:
     """Return the role of a Modbus client, as UTF8String (MB-TCP-Security section 8)."""
     text = role.encode()
     return x509.UnrecognizedExtension(MODBUS_ROLE, bytes((0x0C, len(text))) + text)
+
+
+def _pem(key: PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def _name(common_name: str) -> x509.Name:

@@ -42,6 +42,9 @@ PERSONAL: Final = {
     ("POST", "/unended/{fact_id}"),
     ("POST", "/records/{gtin}/{lot}/entries"),
     ("POST", "/gateways/settings"),
+    ("POST", "/gateways/invitations"),
+    ("POST", "/gateways/enrolments/{enrolment}/admit"),
+    ("POST", "/gateways/enrolments/{enrolment}/refuse"),
     ("POST", "/gateways/settings/{rollout}/halt"),
     *(
         ("POST", f"/records/{{gtin}}/{{lot}}/entries/{{entry}}/{do}")

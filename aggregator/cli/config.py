@@ -72,7 +72,7 @@ def apply_command(
 
     async def act(chosen: Settings) -> tuple[Rollout, Approval]:
         async with open_context(chosen) as context:
-            session = await _log_in(context, user, Proof(password=password, code=code))
+            session = await log_in(context, user, Proof(password=password, code=code))
             rollout = await offer.offer(context, session.actor, wanted, why=why)
             asked = ApplySettings(
                 kind="apply_settings",
@@ -107,7 +107,7 @@ def approve_command(
 
     async def act(chosen: Settings) -> Approval:
         async with open_context(chosen) as context:
-            session = await _log_in(context, user, Proof(password=password, code=code))
+            session = await log_in(context, user, Proof(password=password, code=code))
             every = [each.approval for each in await approvals.every(context, session)]
             found = next((each for each in every if each.id == request), None)
             if found is None:
@@ -171,6 +171,12 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
             yield f"+ {name} = {json.dumps(new[name], ensure_ascii=False)}"
 
 
+async def log_in(context: Context, user: str, proof: Proof) -> Session:
+    """Return the session of a person who gives password and code."""
+    _, text = await accounts.log_in(context, user, proof)
+    return await accounts.session_of(context, text)
+
+
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
     match value:
         case dict():
@@ -195,8 +201,3 @@ def _read(file: Path) -> tuple[list[str], dict[str, Any]]:
     if document is None or not isinstance(gateways, list):
         raise InvalidError("; ".join(wrong) or "gateways is not a list of ids")
     return [str(each) for each in gateways], json.loads(document.to_text())
-
-
-async def _log_in(context: Context, user: str, proof: Proof) -> Session:
-    _, text = await accounts.log_in(context, user, proof)
-    return await accounts.session_of(context, text)

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from aggregator.errors import SettingsError
+from aggregator.settings.enrolment import EnrolmentSettings
 from aggregator.settings.exchange import EventSettings, ImportSettings
 from aggregator.settings.persons import AccessSettings, ApiSettings, SecondPerson
 from aggregator.settings.records import MasterKind, MasterSettings, RecordSettings
@@ -34,6 +35,7 @@ __all__ = [
     "AccessSettings",
     "ApiSettings",
     "BrokerSettings",
+    "EnrolmentSettings",
     "EventSettings",
     "ImportSettings",
     "IntakeSettings",
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     segments: SegmentSettings = SegmentSettings()
     records: RecordSettings = RecordSettings()
     access: AccessSettings = AccessSettings()
+    enrolment: EnrolmentSettings = EnrolmentSettings()
     events: EventSettings = EventSettings()
     imports: ImportSettings = ImportSettings()
     master: MasterSettings = MasterSettings()

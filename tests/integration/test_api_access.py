@@ -79,6 +79,12 @@ CALLS: Final = (
         "/master/{kind}.csv",
         query={"dry_run": True},
     ),
+    Call("GET", "/api/v1/gateways/settings", Act.READ_GATEWAYS, "/gateways/settings"),
+    Call("GET", "/api/v1/gateways/settings/x", Act.READ_GATEWAYS, "/gateways/settings/{rollout}"),
+    Call(
+        "GET", "/api/v1/gateways/gw-1/settings", Act.READ_GATEWAYS, "/gateways/{gateway}/settings"
+    ),
+    Call("GET", "/api/v1/gateways/enrolments", Act.MANAGE_GATEWAYS, "/gateways/enrolments"),
     Call("GET", "/api/v1/dictionary", Act.READ_MASTER, "/dictionary"),
     Call("POST", "/api/v1/facts", Act.WRITE_FACTS, "/facts", FACT),
     Call(

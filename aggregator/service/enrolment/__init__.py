@@ -1,0 +1,1 @@
+"""Gateways are let in: invited by one person, admitted by another."""
