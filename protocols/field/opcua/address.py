@@ -55,7 +55,7 @@ def parse_address(text: str) -> Address:
     """Return the address that the text writes; ValueError says what is wrong with it."""
     if text == ENDPOINT:
         return EndpointAddress()
-    return _path(text) if text.startswith("/") else _node(text)
+    return parse_path(text) if text.startswith("/") else _node(text)
 
 
 _NODE: Final = re.compile(
@@ -93,7 +93,8 @@ def _identifier(kind: str, text: str) -> int | str | bytes | uuid.UUID:
     return text
 
 
-def _path(text: str) -> PathAddress:
+def parse_path(text: str) -> PathAddress:
+    """Return the path that the text writes; ValueError says what is wrong with it."""
     names: list[Name] = []
     rest = 0
     while rest < len(text):

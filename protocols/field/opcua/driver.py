@@ -17,6 +17,7 @@ from asyncua import ua
 
 from protocols.field.driver import Delivery, DriverError, DriverSettings, FieldClock, SettingsError
 from protocols.field.opcua.address import parse_address
+from protocols.field.opcua.events.selection import selection_of
 from protocols.field.opcua.keeping.heartbeat import keep_heartbeats
 from protocols.field.opcua.notification import Notification
 from protocols.field.opcua.reception import Reception
@@ -175,6 +176,8 @@ class OpcuaDriver:
             self._reception.forget()
             await self._monitor(session, subscription, tuple(self._reception.signals))
             self._reception.begin_again(self._restarted(session))
+            if any(signal.events for signal in self._reception.signals.values()):
+                await session.refresh_conditions(subscription)
         except BaseException:
             if self._session is session:
                 session.drop()  # closing it would delete the subscription that it took over
@@ -207,9 +210,14 @@ class OpcuaDriver:
             if isinstance(node, int):
                 reception.refuse(handle, node)
             else:
-                self._nodes[handle] = node
-                items.append(Item(handle=handle, signal=reception.signals[handle], node=node))
-        await reception.learn(session, {item.handle: item.node for item in items})
+                signal = reception.signals[handle]
+                chosen = selection_of(signal, session.namespaces) if signal.is_of_events else None
+                if signal.is_of_events and chosen is None:
+                    reception.refuse(handle, int(ua.StatusCodes.BadTypeDefinitionInvalid))
+                    continue
+                items.append(Item(handle=handle, signal=signal, node=node, events=chosen))
+        await reception.learn(session, items)
+        self._nodes |= {item.handle: item.node for item in items if item.events is None}
         # First values may come before the answer that says which items were accepted.
         reception.expect(item.handle for item in items)
         answers = await session.monitor(subscription, items)
@@ -336,6 +344,8 @@ class OpcuaDriver:
         """Turn a message into readings, and acknowledge it."""
         self._acks.append((subscription.number, message.number))
         self._reception.receive(message.changes)
+        if message.events:
+            self._reception.receive_events(message.events)
         if message.ended is not None:
             self._give_up_subscription()
             raise RefusedError(

@@ -32,7 +32,15 @@ class Notification:
     number: int  # its sequence number; of a keep-alive, the one that the next message will have
     is_keepalive: bool
     changes: tuple[Change, ...] = ()
+    events: tuple[Event, ...] = ()
     ended: int | None = None  # status code with which the server ended the subscription
+
+
+class Event(NamedTuple):
+    """An event that a monitored object reported."""
+
+    handle: int  # of the monitored item
+    fields: tuple[ua.Variant, ...]  # those that were selected, in their order
 
 
 class Published(NamedTuple):
@@ -174,6 +182,7 @@ def _message(data: Buffer) -> Notification:
     octets = data.read(len(data))
     number, count = _MESSAGE.unpack_from(octets)
     changes: list[Change] = []
+    events: list[Event] = []
     ended = None
     at = _MESSAGE.size
     for _ in range(count):
@@ -192,9 +201,19 @@ def _message(data: Buffer) -> Notification:
             changes += [
                 change_of(int(each.ClientHandle), each.Value) for each in part.MonitoredItems
             ]
+        elif isinstance(part, ua.EventNotificationList):
+            events += [
+                Event(int(each.ClientHandle), tuple(each.EventFields)) for each in part.Events
+            ]
         elif isinstance(part, ua.StatusChangeNotification):
             ended = int(part.Status.value)
-    return Notification(number=number, is_keepalive=count <= 0, changes=tuple(changes), ended=ended)
+    return Notification(
+        number=number,
+        is_keepalive=count <= 0,
+        changes=tuple(changes),
+        events=tuple(events),
+        ended=ended,
+    )
 
 
 _INT32: Final = struct.Struct("<i")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import structlog
-from asyncua import ua
 
 from protocols.field.driver import FieldClock
 from protocols.field.opcua.address import ENDPOINT
 from protocols.field.opcua.change import Change, plain_of
 from protocols.field.opcua.convert import reading_of, refused_reading
+from protocols.field.opcua.events.reading import OVERFLOW, Events, kind_of
 from protocols.field.opcua.keeping.backfill import Backfill
+from protocols.field.opcua.notification import Event
 from protocols.field.opcua.refusal import code_name
+from protocols.field.opcua.requests import Item
 from protocols.field.opcua.session import Session
 from protocols.field.opcua.settings import OpcuaSettings, Trigger
 from protocols.field.opcua.values.part import parse_part, pick
 from protocols.field.opcua.values.structures import Structures
 from protocols.field.opcua.waiting import Waiting
-from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading, SignalName, judge
+from protocols.wire.reading import Gap, GapReason, Kind, Nanoseconds, Reading, SignalName, judge
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +36,8 @@ class Reception:
         self.backfill = Backfill(source, settings, clock, self.waiting)
         self.refused: dict[int, int] = {}  # status code of what the server refuses, by handle
         self.structures = Structures()
+        self._events = Events()
+        self._event_seen: dict[int, Nanoseconds] = {}  # gateway time of the last event, by handle
         self._parts = {
             handle: parse_part(signal.part)
             for handle, signal in self.signals.items()
@@ -156,14 +160,38 @@ class Reception:
         signal, skew_max = self.signals[change.handle], self._clock.skew_max()
         self.waiting.add([reading_of(signal, change, now, skew_max)])
 
-    async def learn(self, session: Session, nodes: Mapping[int, ua.NodeId]) -> None:
+    async def learn(self, session: Session, items: Iterable[Item]) -> None:
         """Ask for the structures whose fields are signals."""
-        wanted = {
-            nodes[handle]
-            for handle, part in self._parts.items()
-            if handle in nodes and any(isinstance(step, str) for step in part)
-        }
-        await self.structures.learn(session, wanted)
+        for item in items:
+            part = self._parts.get(item.handle, ())
+            if any(isinstance(step, str) for step in part):
+                await self.structures.learn(session, item.node)
+            elif item.events is not None and item.signal.kind is Kind.TAG_READ:
+                await self.structures.learn_field(session, item.events.SelectClauses[-1])
+
+    def receive_events(self, events: Iterable[Event]) -> None:
+        """Judge what objects reported, and declare what the server's queues lost of it."""
+        now = self._observed = self._clock.gateway_time()
+        for event in events:
+            signal = self.signals.get(event.handle)
+            if signal is None or not signal.is_of_events:
+                continue
+            if kind_of(event.fields) == OVERFLOW:
+                start = self._event_seen.get(event.handle, now)
+                gap = Gap(subject=signal.name, start=start, end=now, reason=GapReason.OVERRUN)
+                self.waiting.declare(gap)
+                continue
+            found = self._events.readings(
+                event.handle,
+                signal,
+                event.fields,
+                now=now,
+                skew_max=self._clock.skew_max(),
+                decode=self.structures.decode,
+            )
+            self.waiting.add(list(found))
+            self._event_seen[event.handle] = now
+        self.waiting.hurry()
 
     def refuse(self, handle: int, code: int) -> None:
         """Make a signal that the server refuses BAD, alone and once."""

@@ -21,6 +21,7 @@ class Item:
     handle: int
     signal: OpcuaSignal
     node: ua.NodeId
+    events: ua.EventFilter | None = None  # which events of the object, and what of them
 
 
 def monitored_item(item: Item) -> ua.MonitoredItemCreateRequest:
@@ -28,13 +29,19 @@ def monitored_item(item: Item) -> ua.MonitoredItemCreateRequest:
     signal = item.signal
     request = ua.MonitoredItemCreateRequest()
     request.ItemToMonitor.NodeId = item.node
-    request.ItemToMonitor.AttributeId = ua.AttributeIds.Value
+    request.ItemToMonitor.AttributeId = (
+        ua.AttributeIds.Value if item.events is None else ua.AttributeIds.EventNotifier
+    )
     request.MonitoringMode = ua.MonitoringMode.Reporting
     wanted = request.RequestedParameters
     wanted.ClientHandle = item.handle
     wanted.SamplingInterval = signal.sampling_s * 1000
     wanted.QueueSize = signal.queue_max
     wanted.DiscardOldest = True
+    if item.events is not None:
+        wanted.SamplingInterval = 0.0
+        wanted.Filter = item.events
+        return request
     deadband = signal.deadband or signal.deadband_percent
     if deadband or signal.trigger is not Trigger.VALUE:
         chosen = ua.DataChangeFilter()
@@ -49,7 +56,7 @@ def monitored_item(item: Item) -> ua.MonitoredItemCreateRequest:
 
 def node_of(address: NodeAddress, namespaces: Sequence[str]) -> ua.NodeId | None:
     """Return the NodeId at a server with these namespaces; None where it lacks the URI."""
-    index = _index(address.namespace, namespaces)
+    index = index_of(address.namespace, namespaces)
     return None if index is None else ua.NodeId(address.identifier, index)
 
 
@@ -58,7 +65,7 @@ def browse_path(address: PathAddress, namespaces: Sequence[str]) -> ua.BrowsePat
     path = ua.BrowsePath()
     path.StartingNode = ua.NodeId(ua.ObjectIds.RootFolder)
     for name in address.names:
-        index = _index(name.namespace, namespaces)
+        index = index_of(name.namespace, namespaces)
         if index is None:
             return None
         path.RelativePath.Elements.append(_element(name, index))
@@ -83,7 +90,8 @@ _TRIGGERS: Final = {
 _WHOLE_PATH: Final = 2**32 - 1  # OPC 10000-4 section 5.9.4: every element was processed
 
 
-def _index(namespace: str | int, namespaces: Sequence[str]) -> int | None:
+def index_of(namespace: str | int, namespaces: Sequence[str]) -> int | None:
+    """Return a namespace's index at the server; None where it lacks the URI."""
     if isinstance(namespace, int):
         return namespace
     return namespaces.index(namespace) if namespace in namespaces else None

@@ -198,6 +198,15 @@ class Session:
                 codes += [int(result.StatusCode.value) for result in results]
         return codes
 
+    async def refresh_conditions(self, subscription: Subscription) -> None:
+        """Have conditions that stand told once more; a server without any has nothing to refuse."""
+        call = ua.CallMethodRequest()
+        call.ObjectId = ua.NodeId(ua.ObjectIds.ConditionType)
+        call.MethodId = ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh)
+        call.InputArguments = [ua.Variant(subscription.number, ua.VariantType.UInt32)]
+        with contextlib.suppress(RefusedError), told("asking for the conditions that stand"):
+            await self._services.call([call])
+
     async def still_has(self, subscription: Subscription) -> bool:
         """Whether the server still has the subscription, for this session."""
         params = ua.SetPublishingModeParameters()

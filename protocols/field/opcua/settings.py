@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from protocols.field.driver import DriverSettings, SignalSettings
-from protocols.field.opcua.address import ENDPOINT, parse_address
+from protocols.field.opcua.address import ENDPOINT, NodeAddress, parse_address, parse_path
 from protocols.field.opcua.values.part import parse_part
 from protocols.wire.reading import Kind
 
@@ -53,6 +53,18 @@ class OpcuaSignal(SignalSettings):
             "field of a structure (`.speed`), or both (`.zones[2].temperature`)."
         ),
     )
+    events: tuple[str, ...] = Field(
+        default=(),
+        description="Makes it a signal of events of the object at `address`: the fields to keep, "
+        "by browse path in the event's type (`Severity`, `Message`, `ActiveState/Id`, `2:Lot`). "
+        "The kind is text (JSON). A signal of the kind tag_read takes RFID scans and needs none.",
+    )
+    event_type: str = Field(
+        default="",
+        max_length=4096,
+        description="NodeId of the events' type, its subtypes included; left out, every event "
+        "(BaseEventType), or RfidScanEventType of OPC 30010 for tag reads.",
+    )
     sampling_s: float = Field(
         default=0.2, ge=0.0, le=3600.0, description="Interval at which the server looks."
     )
@@ -88,6 +100,31 @@ class OpcuaSignal(SignalSettings):
         parse_address(address)
         return address
 
+    @field_validator("events", mode="before")
+    @classmethod
+    def _events_from_a_cell(cls, events: object) -> object:
+        """Take ``Severity Message`` as well as a list: a table has cells."""
+        return tuple(events.replace(",", " ").split()) if isinstance(events, str) else events
+
+    @field_validator("events")
+    @classmethod
+    def _events_read(cls, events: tuple[str, ...]) -> tuple[str, ...]:
+        for field in events:
+            parse_path("/" + field)
+        return events
+
+    @field_validator("event_type")
+    @classmethod
+    def _event_type_reads(cls, event_type: str) -> str:
+        if event_type and not isinstance(parse_address(event_type), NodeAddress):
+            raise ValueError("give the event type as a NodeId")
+        return event_type
+
+    @property
+    def is_of_events(self) -> bool:
+        """Whether readings are events of an object, not values of a variable."""
+        return bool(self.events) or self.kind is Kind.TAG_READ
+
     @field_validator("part")
     @classmethod
     def _part_reads(cls, part: str) -> str:
@@ -98,8 +135,12 @@ class OpcuaSignal(SignalSettings):
     def _options_fit_the_kind(self) -> Self:
         if self.address == ENDPOINT and self.kind is not Kind.TEXT:
             raise ValueError(f"{ENDPOINT} is text; set kind to text")
-        if self.kind is Kind.TAG_READ:
-            raise ValueError("an OPC UA variable is not a tag read; choose another kind")
+        if self.events and self.kind is not Kind.TEXT:
+            raise ValueError("events are told as text; set kind to text")
+        if self.event_type and not self.is_of_events:
+            raise ValueError("an event_type needs events, the fields to keep")
+        if self.is_of_events and (self.part or self.heartbeat_s or self.trigger is Trigger.TIME):
+            raise ValueError("part, heartbeat_s and trigger are a variable's, not of events")
         if (self.deadband or self.deadband_percent) and self.kind not in _NUMERIC:
             raise ValueError(f"a deadband needs a number, and {self.name!r} is {self.kind.name}")
         if self.deadband and self.deadband_percent:

@@ -17,6 +17,7 @@ class Waiting:
         self._readings_max = readings_max
         self._readings: list[Reading] = []
         self._gaps: list[Gap] = []
+        self._is_urgent = False
         self._dropped = 0
         self._dropped_from: Nanoseconds = 0
         self._dropped_to: Nanoseconds = 0
@@ -39,6 +40,10 @@ class Waiting:
         if room:
             self._readings += readings[:room]
             self._gaps += gaps
+
+    def hurry(self) -> None:
+        """Have what waits sealed at once: it cannot be had twice."""
+        self._is_urgent = True
 
     def declare(self, gap: Gap) -> None:
         """Keep a gap."""
@@ -72,7 +77,9 @@ class Waiting:
                     count=self._dropped,
                 )
             )
-        delivery = Delivery(readings=tuple(self._readings), gaps=tuple(self._gaps))
-        self._readings, self._gaps, self._dropped = [], [], 0
+        delivery = Delivery(
+            readings=tuple(self._readings), gaps=tuple(self._gaps), urgent=self._is_urgent
+        )
+        self._readings, self._gaps, self._dropped, self._is_urgent = [], [], 0, False
         self._taken.set()
         return delivery

@@ -16,6 +16,7 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import unpack_uatype
 
 from protocols.field.opcua.refusal import told
+from protocols.field.opcua.requests import target
 from protocols.field.opcua.session import Session
 
 
@@ -47,15 +48,31 @@ class Structures:
         self._by_encoding: dict[ua.NodeId, Structure] = {}
         self._by_type: dict[ua.NodeId, Type] = {}
 
-    async def learn(self, session: Session, variables: Iterable[ua.NodeId]) -> None:
-        """Ask for the types of the variables; one that cannot be told stays unknown.
+    async def learn(self, session: Session, variable: ua.NodeId) -> None:
+        """Ask for the type of a variable; one that cannot be told stays unknown.
 
         Raises DriverError where the line breaks.
         """
-        for variable in variables:
-            data_type = await _attribute(session, variable, ua.AttributeIds.DataType)
-            if isinstance(data_type, ua.NodeId):
-                await self._type(session, data_type, _DEPTH_MAX)
+        data_type = await _attribute(session, variable, ua.AttributeIds.DataType)
+        if isinstance(data_type, ua.NodeId):
+            await self._type(session, data_type, _DEPTH_MAX)
+
+    async def learn_field(self, session: Session, field: ua.SimpleAttributeOperand) -> None:
+        """Ask for the type of a field of events; raises as ``learn`` does."""
+        path = ua.BrowsePath()
+        path.StartingNode = field.TypeDefinitionId
+        for name in field.BrowsePath:
+            element = ua.RelativePathElement()
+            element.ReferenceTypeId = ua.NodeId(ua.ObjectIds.HierarchicalReferences)
+            element.IsInverse = False
+            element.IncludeSubtypes = True
+            element.TargetName = name
+            path.RelativePath.Elements.append(element)
+        with told("looking for a field of events"):
+            (result,) = await session.services.translate_browsepaths_to_nodeids([path])
+        found = target(result)
+        if isinstance(found, ua.NodeId):
+            await self.learn(session, found)
 
     def decode(self, value: ua.ExtensionObject) -> dict[str, Any] | None:
         """Return the fields of a structure by name; None where it is not known."""
