@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Annotated, Any, Final, get_args
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -91,6 +91,16 @@ async def record_chart(request: Request, gtin: str, lot: str, parameter: str) ->
             values.append(y)
     unit = unit_shown(said["unit"])
     return {"times": times, "values": values, "limits": said["specified"], "unit": unit}
+
+
+@routes.get("/explained")
+async def explained(
+    request: Request, text: Annotated[list[str], Query(max_length=100)]
+) -> list[str]:
+    """Return what errors of the API say in the language of the pages."""
+    await actor_of(request)
+    explain = words.explainer(words.language_of(request))
+    return [explain(each) for each in text]
 
 
 @routes.get("/events")

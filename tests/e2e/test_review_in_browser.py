@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 from aggregator.model.disposition import Stage
 from aggregator.model.signature import Component
 from tests.e2e.browser import browsing
-from tests.e2e.console_rig import log_in, served
+from tests.e2e.console_rig import log_in, log_in_by_id, served
 from tests.personal import Person, cheap_passwords
 from tests.recorded_plant import GTIN
 from tests.reviewed_plant import opened
@@ -70,6 +70,30 @@ async def test_a_lot_is_decided_and_released_on_the_page(tmp_path: Path) -> None
     first, *_, reviewed, released = [each.signature for each in standing.signatures]
     assert first.components == released.components == (Component.PASSWORD, Component.CODE)
     assert reviewed.components == (Component.PASSWORD,)
+
+
+async def test_what_the_api_refuses_is_told_in_the_language_of_the_page(tmp_path: Path) -> None:
+    async with (
+        opened(tmp_path) as floor,
+        served(floor.context) as base,
+        browsing(locale="zh-CN") as browser,
+    ):
+        page = browser.page
+        await log_in_by_id(page, base, floor.li)
+        await floor.open(await floor.li.log_in())
+        await page.goto(base + PAGE)
+        await page.locator("#dry").click()
+        await expect(page.locator("#missing")).to_contain_text("有异常待判定")
+        await page.locator('button[data-sign="reviewed"]').click()
+        await expect(page.locator("#problem")).to_contain_text("批次审核中：不能签署审核")
+        await page.locator('button[data-sign="held"]').click()
+        dialog = page.locator("#sign")
+        await expect(dialog.locator('[data-shown="meaning"]')).to_have_text("已暂停")
+        await dialog.locator("#reason").fill("看一下")
+        await dialog.locator("#password").fill("not the password")
+        await dialog.locator("#code").fill("000000")
+        await dialog.locator("button[type=submit]").click()
+        await expect(dialog.get_by_role("alert")).to_contain_text("密码或验证码不正确")
 
 
 async def test_keys_move_and_refusals_are_told(tmp_path: Path) -> None:

@@ -10,8 +10,16 @@ document.addEventListener("DOMContentLoaded", () => {
   const rows = [...document.querySelectorAll("tr[data-subject]")];
   let asked = null;
 
-  function complain(where, answer) {
-    where.textContent = "✕ " + (answer.detail || "") + (answer.hint ? " (" + answer.hint + ")" : "");
+  // The API speaks English; where the page does not, its server says what that means.
+  async function explained(texts) {
+    if (document.documentElement.lang === "en" || !texts.length) return texts;
+    const response = await fetch("/explained?" + new URLSearchParams(texts.map((text) => ["text", text])));
+    return response.ok ? response.json() : texts;
+  }
+
+  async function complain(where, answer) {
+    const [detail, hint] = await explained([answer.detail || "", answer.hint || ""]);
+    where.textContent = "✕ " + detail + (hint ? " (" + hint + ")" : "");
     where.hidden = false;
   }
 
@@ -104,7 +112,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const list = document.getElementById("missing");
     const response = await fetch(base + "/if-released");
     const body = await response.json();
-    const texts = response.ok ? body.missing.map((each) => "▲ " + each.text) : ["✕ " + body.detail];
+    const said = await explained(response.ok ? body.missing.map((each) => each.text) : [body.detail]);
+    const texts = said.map((text) => (response.ok ? "▲ " : "✕ ") + text);
     list.replaceChildren(
       ...(texts.length ? texts : ["● " + list.dataset.nothing]).map((text) => {
         const line = document.createElement("li");
