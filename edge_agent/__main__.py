@@ -22,6 +22,7 @@ from edge_agent.app import Agent
 from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.commissioning import commands
 from edge_agent.commissioning import live as commissioning
+from edge_agent.commissioning.certificate import opcua_certificate
 from edge_agent.commissioning.commands import DEFAULT_SETTINGS, SettingsOption, fail
 from edge_agent.commissioning.enrolment.commands import enrol
 from edge_agent.config_sync.central import SettingsLoader
@@ -183,6 +184,7 @@ app.command()(commands.plan)
 app.command()(commands.record)
 app.command()(commands.replay)
 app.command()(commands.doctor)
+app.command()(opcua_certificate)
 app.command()(enrol)
 
 

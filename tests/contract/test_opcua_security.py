@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -18,8 +19,9 @@ from plant.equipment.press import APPLICATION_URI, SIGNALS, Press
 from plant.network import Proxy
 from protocols.field.driver import DriverError, SettingsError
 from protocols.field.opcua.driver import OpcuaDriver
+from protocols.field.opcua.own_certificate import kept, make_certificate
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
-from protocols.field.opcua.trust import fingerprint
+from protocols.field.opcua.trust import fingerprint, put_trust
 from protocols.wire.reading import Gap, GapReason, Reading, Status
 from tests.contract.driver_contract import HostClock
 
@@ -209,6 +211,73 @@ async def open_again(line: OpcuaDriver) -> None:
                 await asyncio.sleep(0.1)
             else:
                 return
+
+
+async def test_a_servers_new_certificate_is_refused_until_it_is_trusted_without_a_restart(
+    site: Site, tmp_path: Path
+) -> None:
+    trusted = tmp_path / "pinned"
+    put_trust(_der(site.server.certificate), trusted)
+    line = driver(site.settings(trusted=trusted))
+    try:
+        await line.open()
+        await next_value(line, "plate-temperature")
+        await site.press.stop()
+        with pytest.raises(DriverError):
+            await next_value(line, "nothing")
+        await line.close()
+        renewed = site.ca.issue_opcua("renewed", application_uri=APPLICATION_URI)
+        site.press._certificate, site.press._private_key = renewed.certificate, renewed.key
+        await site.press.start()
+        with pytest.raises(DriverError, match="is not trusted") as refused:
+            await line.open()
+        assert fingerprint(_der(renewed.certificate)) in str(refused.value)
+        await line.close()
+        put_trust(_der(renewed.certificate), trusted)
+        await open_again(line)
+        await next_value(line, "plate-temperature")
+    finally:
+        await line.close()
+
+
+async def test_a_renewed_certificate_locks_nobody_out(site: Site, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "own.der", tmp_path / "own.pem"
+
+    def renew(days: int) -> bytes:
+        make_certificate(
+            certificate,
+            key,
+            application_uri=GATEWAY_URI,
+            hosts=["localhost"],
+            now=today(),
+            days=days,
+        )
+        return certificate.read_bytes()
+
+    async def restart(*known: bytes) -> None:
+        await site.press.stop()
+        (site.trusted / "plant.pem").unlink(missing_ok=True)
+        for der in known:
+            put_trust(der, site.trusted)
+        await site.press.start()
+
+    own = tmp_path / "servers"
+    put_trust(_der(site.server.certificate), own)
+    settings = site.settings(certificate=certificate, private_key=key, trusted=own)
+    old = renew(10)
+    await restart(old)
+    with structlog.testing.capture_logs() as said:
+        assert len(await first_readings(settings)) == len(SIGNALS)
+    assert [each["days_left"] for each in said if "ends soon" in each["event"]] == [9]
+    new = renew(730)
+    assert kept(certificate).read_bytes() == old
+    with structlog.testing.capture_logs() as said:
+        assert len(await first_readings(settings)) == len(SIGNALS)
+    assert any("the old one is used yet" in each["event"] for each in said)
+    await restart(new)
+    with structlog.testing.capture_logs() as said:
+        assert len(await first_readings(settings)) == len(SIGNALS)
+    assert not any("certificate" in each["event"] for each in said)
 
 
 @pytest.mark.parametrize("security", [Security.BASIC256SHA256, Security.AES256_SHA256_RSAPSS])

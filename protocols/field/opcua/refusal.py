@@ -53,6 +53,15 @@ def code_name(code: int) -> str:
     return f"{name} (0x{code:08X})"
 
 
+CERTIFICATE_REFUSED: Final = frozenset(
+    {
+        int(ua.StatusCodes.BadSecurityChecksFailed),
+        int(ua.StatusCodes.BadCertificateUntrusted),
+        int(ua.StatusCodes.BadCertificateInvalid),
+    }
+)
+"""What a server answers to a client whose certificate it does not trust."""
+
 _HINTS: Final = {
     int(ua.StatusCodes.BadUserAccessDenied): "check user and password, and the user's rights",
     int(ua.StatusCodes.BadIdentityTokenRejected): (

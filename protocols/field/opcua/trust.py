@@ -137,6 +137,16 @@ def put_trust(der: bytes, trusted: Path) -> Path:
     return path
 
 
+def read_certificate(path: Path) -> bytes:
+    """Return a certificate file's first certificate as DER; SettingsError where it is none."""
+    return _load_certificates(path, "certificate")[0].public_bytes(serialization.Encoding.DER)
+
+
+def application_uris(der: bytes) -> list[str]:
+    """Return the application URIs that a certificate names."""
+    return _application_uris(_read_leaf(der))
+
+
 def fingerprint(der: bytes) -> str:
     """Return the SHA-256 of a certificate in upper-case hexadecimal, pairs parted by colons."""
     digest = hashes.Hash(hashes.SHA256())
