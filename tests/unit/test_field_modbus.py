@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from protocols.field.driver import SettingsError, load_driver
 from protocols.field.modbus import SPEC
-from protocols.field.modbus.planner import Limits, Slot, plan
+from protocols.field.modbus.planner import Block, Limits, Slot, plan
 from protocols.field.modbus.refusals import Refusals, Remedy, code_name, remedy
 from protocols.field.modbus.rota import Rota
 from protocols.field.modbus.schedule import Schedule
@@ -254,6 +254,20 @@ class TestRemedies:
         assert code_name(99) == "exception (99)"
 
 
+def touching(first: int, middle: int, end: int) -> tuple[Block, ...]:
+    """Return two requests of single registers; each signal's index is its address."""
+    found = []
+    for start, stop in ((first, middle), (middle, end)):
+        slots = tuple(
+            Slot(index=at, unit=1, table=Table.HOLDING, address=at, count=1)
+            for at in range(start, stop)
+        )
+        found.append(
+            Block(unit=1, table=Table.HOLDING, address=start, count=stop - start, slots=slots)
+        )
+    return tuple(found)
+
+
 class TestRefusals:
     LIMITS = Limits(registers_max=125, bits_max=2000, gap_max=16)
     SLOTS = tuple(
@@ -282,6 +296,33 @@ class TestRefusals:
         assert refusals.version > before
         assert refusals.walls == (other,)
         assert refusals.cuts == frozenset()
+
+    def test_halves_that_touch_were_together_too_long(self) -> None:
+        refusals, (lower, upper) = Refusals(retry_s=60), touching(0, 30, 60)
+        refusals.gave(lower)
+        refusals.gave(upper)
+        refusals.parted(lower, upper)
+        assert refusals.most == {(1, Table.HOLDING): 30}
+        assert refusals.cuts == frozenset()
+        found = plan([*lower.slots, *upper.slots], self.LIMITS, most=refusals.most)
+        assert [block.count for block in found.blocks] == [30, 30]
+        refusals.forgive(upper.slots[0])
+        assert refusals.most == {}
+
+    def test_where_as_much_was_given_before_something_lies_between(self) -> None:
+        refusals, (lower, upper) = Refusals(retry_s=60), touching(100, 110, 120)
+        refusals.gave(touching(0, 30, 60)[0])
+        refusals.parted(lower, upper)  # 20 refused, but 30 were given elsewhere
+        assert refusals.most == {}
+        assert refusals.cuts == {110}
+
+    def test_unused_registers_are_guilty_before_the_length_is(self) -> None:
+        refusals = Refusals(retry_s=60)
+        lower, upper = touching(0, 30, 30)[0], touching(0, 33, 60)[1]
+        refusals.gave(lower)
+        refusals.parted(lower, upper)
+        assert refusals.most == {}
+        assert refusals.cuts == {33}
 
     def test_the_plan_goes_around_what_is_refused(self) -> None:
         given = [slot for slot in self.SLOTS if slot.index != 2]

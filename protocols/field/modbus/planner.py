@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -99,16 +99,24 @@ def plan(
     *,
     cuts: frozenset[int] = frozenset(),
     walls: Iterable[Slot] = (),
+    most: Mapping[tuple[int, Table], int] | None = None,
 ) -> Plan:
     """Return the fewest requests that cover all slots, none of them divided, and read the least.
 
-    A slot whose index is in ``cuts`` begins a request, and no request reads unused registers that
-    belong to one of ``walls``. Two requests overlap only where their slots do.
+    At a slot whose index is in ``cuts`` a request begins, and no request reads unused registers
+    that belong to one of ``walls``. ``most`` is what a unit gives at once of a table, where that
+    is less than the limits. Two requests overlap only where their slots do.
     """
     ordered = sorted(slots, key=_place)
     blocks: list[Block] = []
-    for _, group in groupby(ordered, key=lambda slot: (slot.unit, slot.table)):
-        blocks.extend(_cover(list(group), limits, cuts, tuple(walls)))
+    for place, group in groupby(ordered, key=lambda slot: (slot.unit, slot.table)):
+        reach = _Reach(
+            most=min(limits.most(place[1]), (most or {}).get(place, 65536)),
+            gap=limits.gap(place[1]),
+            cuts=cuts,
+            walls=tuple(walls),
+        )
+        blocks.extend(_cover(list(group), reach))
     return Plan(blocks=tuple(blocks))
 
 
@@ -132,31 +140,38 @@ def _place(slot: Slot) -> tuple[int, str, int, int, int]:
     return slot.unit, slot.table.value, slot.address, slot.end, slot.index
 
 
-def _cover(
-    slots: list[Slot], limits: Limits, cuts: frozenset[int], walls: tuple[Slot, ...]
-) -> list[Block]:
-    """Return the fewest requests, and of all such plans the one that reads the least.
+class _Reach(NamedTuple):
+    """How far a request to one table of one unit may go."""
 
-    Where a request may end as well after unused registers as before them, it ends before them.
-    Signals that touch are never parted for less than a full request: that would save nothing.
-    """
-    best: list[_Way | None] = [_Way(requests=0, registers=0, start=0)] + [None] * len(slots)
+    most: int
+    gap: int
+    cuts: frozenset[int]
+    walls: tuple[Slot, ...]
+
+
+def _cover(slots: list[Slot], reach: _Reach) -> list[Block]:
+    """Return the fewest requests, and of all such plans the one that reads the least."""
+    alike = [list(group) for _, group in groupby(slots, key=lambda slot: (slot.address, slot.end))]
+    heads = [group[0] for group in alike]
+    cuts = {group[0].index for group in alike if any(slot.index in reach.cuts for slot in group)}
+    reach = reach._replace(cuts=frozenset(cuts))
+    best: list[_Way | None] = [_Way(requests=0, registers=0, start=0)] + [None] * len(heads)
     for start, way in enumerate(best):
-        if way is None or start == len(slots):
+        if way is None or start == len(heads):
             continue
-        for stop, end in _stops(slots, start, limits, cuts, walls):
+        for stop, end in _stops(heads, start, reach):
             found = _Way(
                 requests=way.requests + 1,
-                registers=way.registers + end - slots[start].address,
+                registers=way.registers + end - heads[start].address,
                 start=start,
             )
             other = best[stop]
             if other is None or found < other:
                 best[stop] = found
     blocks: list[Block] = []
-    stop = len(slots)
+    stop = len(heads)
     while stop and (last := best[stop]) is not None:
-        blocks.append(_block(slots[last.start : stop]))
+        blocks.append(_block([slot for group in alike[last.start : stop] for slot in group]))
         stop = last.start
     return blocks[::-1]
 
@@ -169,29 +184,27 @@ class _Way(NamedTuple):
     start: int  # the first slot of its last request
 
 
-def _stops(
-    slots: list[Slot],
-    start: int,
-    limits: Limits,
-    cuts: frozenset[int],
-    walls: tuple[Slot, ...],
-) -> Iterator[tuple[int, int]]:
+def _stops(slots: list[Slot], start: int, reach: _Reach) -> Iterator[tuple[int, int]]:
     """Yield where a request may end that begins with a slot: number of slots, first address after.
 
-    That is before each stretch of unused registers within reach, and where nothing more fits.
+    That is before unused registers (16 bits count as one), between slots that share registers,
+    and where nothing more fits. To part slots that merely touch would save nothing: a request
+    that goes on lets the next one begin later.
     """
-    table = slots[start].table
-    most, gap = limits.most(table), limits.gap(table)
+    worth = 16 if slots[start].table.of_bits else 1
     end = slots[start].end
     for stop in range(start + 1, len(slots)):
         slot = slots[stop]
         fits = (
-            slot.index not in cuts
-            and slot.address - end <= gap
-            and max(end, slot.end) - slots[start].address <= most
-            and not any(_stands_between(wall, end, slot) for wall in walls)
+            slot.index not in reach.cuts
+            and slot.address - end <= reach.gap
+            and max(end, slot.end) - slots[start].address <= reach.most
+            and not any(_stands_between(wall, end, slot) for wall in reach.walls)
         )
-        if not fits or slot.address > end:
+        shared = slot.address < end or (
+            stop + 1 < len(slots) and slots[stop + 1].address < slot.end
+        )
+        if not fits or slot.address - end >= worth or shared:
             yield stop, end
         if not fits:
             return

@@ -84,7 +84,10 @@ class Poller:
         if requests is None:
             refused = {slot.index for slot, _ in self._refusals.among(due)}
             given = [slot for slot in due if slot.index not in refused]
-            found = plan(given, self._limits, cuts=self._refusals.cuts, walls=self._refusals.walls)
+            learned = self._refusals
+            found = plan(
+                given, self._limits, cuts=learned.cuts, walls=learned.walls, most=learned.most
+            )
             requests = self._plans[periods] = tuple(map(self._compiled, found.blocks))
         return requests
 
@@ -129,8 +132,8 @@ class Poller:
                 return answer, frozenset(), answered
             after = await self._counters(guards.counters)
             torn = guards.torn(answer.payload, before, after)
-            if not torn:
-                break
+            if not torn or None in after.values():
+                break  # whole, or nothing is left that could show it: not asked over and over
             before = after
         return answer, torn, answered
 
@@ -157,12 +160,13 @@ class Poller:
 
     def _given(self, errand: _Errand) -> None:
         """Take in that all of an errand was given."""
+        self._refusals.gave(errand.request.block)
         if errand.trial:
             self._refusals.forgive(errand.request.block.slots[0])
         if errand.split is not None:
             errand.split.given += 1
-            if errand.split.given == 2:  # together they were refused: it is what lies between
-                self._refusals.cut(errand.split.upper)
+            if errand.split.given == 2:
+                self._refusals.parted(errand.split.lower, errand.split.upper)
 
     def _unanswered(self, errand: _Errand) -> bool:
         """Ask again within ``retries``; True where the errand goes on."""
@@ -214,7 +218,7 @@ class Poller:
         if self._narrowing + 2 > self._settings.narrow_max:
             return False
         self._narrowing += 2
-        split = _Split(upper=parts[1].slots[0])
+        split = _Split(*parts)
         for part in reversed(parts):
             self._rota.put_back(block.unit, _Errand(self._compiled(part), split=split))
         return True
@@ -288,7 +292,8 @@ class _Away(NamedTuple):
 class _Split:
     """A refused request in two."""
 
-    upper: Slot  # the first of the upper half
+    lower: Block
+    upper: Block
     given: int = 0  # how many halves were given whole
 
 

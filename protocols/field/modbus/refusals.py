@@ -1,19 +1,21 @@
 """What the equipment has refused, and where requests must not go on because of it; pure.
 
 A refused request is asked again in halves until the guilty signal stands alone, or until both
-halves are given: then the unused registers between them were guilty, and a cut is kept there.
+halves are given. Then it was longer than all that was ever given, and is not asked for again at
+such a length; or what lies between the halves was guilty, and a cut is kept there.
 A guilty signal is left out of the plan and tried again now and then, one a poll; the first that
 succeeds clears everything learned of its table, because refusals of a whole table pass together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from protocols.field.modbus.planner import Slot
+from protocols.field.modbus.planner import Block, Slot
+from protocols.field.modbus.settings import Table
 
 __all__ = [
     "ACKNOWLEDGE",
@@ -42,12 +44,19 @@ class Refusals:
         self._retry_s = retry_s
         self._refused: dict[int, Refused] = {}
         self._cuts: dict[int, Slot] = {}
+        self._largest: dict[_Place, int] = {}  # what was given at once: registers, or bits
+        self._most: dict[_Place, int] = {}
         self.version = 0  # rises whenever a plan made before is no longer right
 
     @property
     def cuts(self) -> frozenset[int]:
         """Return the indexes of the signals at which a request must begin."""
         return frozenset(self._cuts)
+
+    @property
+    def most(self) -> Mapping[_Place, int]:
+        """Return the registers, or bits, that a unit gives at once of a table, where it told."""
+        return self._most
 
     @property
     def walls(self) -> tuple[Slot, ...]:
@@ -67,8 +76,25 @@ class Refusals:
         for slot in slots:
             self._refused[slot.index] = Refused(slot=slot, code=code, retry_at=now + self._retry_s)
 
+    def gave(self, block: Block) -> None:
+        """Take in that a request was answered in full."""
+        place = (block.unit, block.table)
+        if block.count > self._largest.get(place, 0):
+            self._largest[place] = block.count
+
+    def parted(self, lower: Block, upper: Block) -> None:
+        """Take in that a refused request was given in halves."""
+        place = (upper.unit, upper.table)
+        largest = self._largest.get(place, 0)
+        touching = lower.address + lower.count >= upper.address
+        if touching and upper.address + upper.count - lower.address > largest:
+            self.version += 1
+            self._most[place] = largest
+        else:
+            self.cut(upper.slots[0])
+
     def cut(self, slot: Slot) -> None:
-        """Take in that the registers before this signal must not be read along."""
+        """Take in that no request must come from below into this signal."""
         self.version += 1
         self._cuts[slot.index] = slot
 
@@ -89,6 +115,10 @@ class Refusals:
         self._cuts = {
             index: cut for index, cut in self._cuts.items() if (cut.unit, cut.table) != place
         }
+        self._most.pop(place, None)
+
+
+_Place = tuple[int, Table]  # unit and table
 
 
 class Remedy(Enum):

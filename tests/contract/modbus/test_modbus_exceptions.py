@@ -126,6 +126,25 @@ class TestNarrow:
         assert asked[1] <= 25  # what a poll may look for, and the request itself
         assert asked[-1] == asked[-2]  # all are known: nothing is asked before retry_s
 
+    @pytest.mark.parametrize(("most", "code"), [(40, 2), (10, 3), (3, 3), (1, 2)])
+    async def test_a_unit_that_takes_less_in_a_request_is_learned(
+        self, most: int, code: int
+    ) -> None:
+        def limited(question: Any, pdu: bytes) -> list[tuple[float, bytes]]:
+            return [(0, pdu if question.count <= most else bytes((0x83, code)))]
+
+        async with Peer({1: Device(holding=DEVICE)}) as peer:
+            peer.misbehave = limited
+            async with opened(settings_at(peer, words(1, 120), **QUICK)) as driver:
+                async with asyncio.timeout(20):
+                    while any(each.value is None for each in (await one_poll(driver)).values()):
+                        pass
+                asked = len(peer.questions)
+                got = await one_poll(driver)
+        assert [got[f"w{at}"].value for at in range(1, 121)] == [at * 7 for at in range(1, 121)]
+        assert all(question.count <= most for question in peer.questions[asked:])
+        assert len(peer.questions) - asked <= 2 * -(-120 // most)  # not the most, but near it
+
     async def test_a_function_that_is_not_there_is_tried_again_after_retry_s(self) -> None:
         async with Peer({1: Device(holding=DEVICE)}) as peer:
             peer.misbehave = refusing(1, last=1)

@@ -101,9 +101,17 @@ def strict(context: ssl.SSLContext) -> Iterator[int]:
     def serve() -> None:
         with contextlib.suppress(OSError):  # closed: the test is over
             while True:
-                connection, _ = listener.accept()
-                with connection, contextlib.suppress(OSError):
-                    context.wrap_socket(connection, server_side=True).recv(1)
+                plain, _ = listener.accept()
+                plain.settimeout(5)
+                with context.wrap_socket(
+                    plain, server_side=True, do_handshake_on_connect=False
+                ) as connection:
+                    with contextlib.suppress(ssl.SSLError):
+                        connection.do_handshake()
+                        connection.recv(1)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(4096):  # so that no reset overtakes the alert
+                        pass
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
@@ -163,6 +171,27 @@ async def test_equipment_that_is_not_vouched_for_is_not_asked(
         assert peer.questions == []
     assert said in str(caught.value)
     assert "tls_ca_file must hold the authority" in caught.value.hint
+
+
+async def test_new_certificates_are_taken_with_the_next_connection(ca: PlantCA) -> None:
+    gateway = ca.issue("gw-1", days=0)
+    devices = {1: Device(holding=DEVICE)}
+    async with Peer(devices, tls=server(ca.issue("equipment"), clients=ca.root)) as peer:
+        driver = SPEC.connect(
+            "source", settings_at(peer, words(2, 3), **tls(ca.root, gateway)), HostClock()
+        )
+        with contextlib.suppress(DriverError):  # the gateway's has expired: here, or
+            await driver.open()
+        with pytest.raises(DriverError):
+            await read_on(driver)
+    for name in ("gw-1", "equipment"):  # both are renewed, at the same place
+        issued = ca.issue(name)
+        context = server(issued, clients=ca.root)
+        async with Peer(devices, tls=context, port=peer.port):
+            await driver.close()
+            await driver.open()
+            assert (await one_poll(driver))["w4"].value == 28
+    await driver.close()
 
 
 async def test_files_that_are_not_there_are_a_settings_error(tmp_path: Path) -> None:

@@ -98,11 +98,11 @@ async def test_without_a_guard_it_would_have_been_taken_for_good() -> None:
 
 
 async def test_a_counter_that_cannot_be_read_vouches_for_nothing() -> None:
-    device = Device(holding={10: 1, 11: 1})
-    async with Peer({1: device}) as peer:
-        settings = settings_at(peer, signal(guard=300), guard_retries=0, **QUICK)
+    async with Peer({1: Device(holding={10: 1, 11: 1})}) as peer:
+        settings = settings_at(peer, signal(guard=300), guard_retries=9, **QUICK)
         async with opened(settings) as driver:
             got = (await one_poll(driver))["v"]
+        assert len(peer.questions) == 3  # not again and again
     assert (got.status, got.code, got.value) == (Status.UNCERTAIN, Doubt.TORN, 0x0001_0001)
 
 
