@@ -15,6 +15,7 @@ from aggregator.app import open_context
 from aggregator.cli import shell
 from aggregator.cli.shell import AsJson, SettingsFile
 from aggregator.errors import ExportError
+from aggregator.export.disclosure import Disclosure
 from aggregator.export.languages import CATALOGUES, Language
 from aggregator.service import export_forms, export_record
 from aggregator.service.assemble_record import StoredRecord, assemble_record
@@ -40,6 +41,7 @@ class Form(StrEnum):
     EPCIS = "epcis"
     BATCHML = "batchml"
     DOSSIER = "dossier"
+    DOSSIER_OWN = "dossier-own"  # with the signals that observed the lot, and no others
 
 
 @app.command("assemble")
@@ -132,8 +134,9 @@ async def _export(
             return await export_forms.export_epcis(context, actor, gtin, lot)
         case Form.BATCHML:
             return await export_forms.export_batchml(context, actor, gtin, lot)
-        case Form.DOSSIER:
-            return await export_dossier(context, actor, gtin, lot)
+        case Form.DOSSIER | Form.DOSSIER_OWN:
+            shown = Disclosure.WHOLE if form is Form.DOSSIER else Disclosure.OWN
+            return await export_dossier(context, actor, gtin, lot, shown)
 
 
 def _put(path: Path, data: bytes) -> None:
@@ -147,4 +150,5 @@ _ENDINGS: Final = {
     Form.VALUES: "values.csv",
     Form.EPCIS: "epcis.json",
     Form.BATCHML: "batchml.xml",
+    Form.DOSSIER_OWN: "own.dossier",
 }

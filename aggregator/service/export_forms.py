@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Final
 
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError
@@ -24,11 +23,8 @@ from aggregator.model.record.assemble import bound
 from aggregator.service.assemble_record import Assembled, StoredRecord, stored
 from aggregator.service.context import Context
 from aggregator.service.export_record import current, told, version_of
-from aggregator.service.genealogy.edges import edges_with
+from aggregator.service.genealogy.edges import every_edge
 from aggregator.service.review.standing import signatures_of
-
-EDGES_MAX: Final = 5_000
-"""Edges of a lot that its events tell of, the oldest first."""
 
 
 async def export_readings(
@@ -84,7 +80,7 @@ async def export_epcis(context: Context, actor: Actor, gtin: str, lot: str) -> b
     )
     summary = found.summary
     async with context.store.read() as tx:
-        edges = await edges_with(tx, lot_item(summary.lot), EDGES_MAX)
+        edges = [each async for each in every_edge(tx, lot_item(summary.lot))]
         signatures = await signatures_of(tx, summary.lot)
     decisions = [
         Decision(meaning=each.meaning, time=each.time, offset_minutes=each.offset_minutes)

@@ -19,11 +19,17 @@ from lxml import etree
 from aggregator.access import tokens
 from aggregator.access.tokens import TokenKind
 from aggregator.export.batchml import NAMESPACE
+from aggregator.model.genealogy.edge import Edge, EdgeKind, Part
+from aggregator.model.genealogy.item import check_item, lot_item
+from aggregator.model.master.lot import check_lot_key
 from aggregator.service import assemble_record, audit_trail
 from aggregator.service.assemble_record import StoredRecord
+from aggregator.service.genealogy import edges
 from aggregator.site import create_app
+from protocols.wire.reading import SECOND
 from tests.data import third_party
 from tests.recorded_plant import GTIN, QA, RecordedPlant, bundles_of, recorded_plant
+from tests.sealed import START
 
 TOLD = {"epcis.json": "epcis", "batchml.xml": "batchml"}
 LOT = f"/api/v1/records/{GTIN}/L-1"
@@ -148,6 +154,25 @@ async def test_batchml_has_the_readings_and_exceptions_of_the_record(
         assert len(lines) == each["figures"]["readings"]
     told = document.xpath("//b:Event[b:Category]/b:ExternalReference/text()", namespaces=names)
     assert told == [each["id"] for each in stored.document["exceptions"]]
+
+
+async def test_every_edge_of_a_lot_is_read_page_by_page(plant: RecordedPlant) -> None:
+    own = lot_item(check_lot_key(GTIN, "L-1"))
+    held = [
+        Edge(
+            kind=EdgeKind.AGGREGATION,
+            start=START + (at % 7) * SECOND,  # many begin at one time
+            end=None,
+            inputs=(Part(item=check_item("carrier", f"3034{at:020x}")),),
+            outputs=(Part(item=own),),
+            source="wms",
+        )
+        for at in range(edges.EDGES_SHOWN + 7)
+    ]
+    await edges.add(plant.context, QA, held, why="packed")
+    async with plant.context.store.read() as tx:
+        found = [each.id async for each in edges.every_edge(tx, own)]
+    assert sorted(found) == sorted(each.id for each in held)
 
 
 async def test_what_has_not_ended_has_no_events_yet(tmp_path: Path) -> None:

@@ -36,13 +36,14 @@ async def test_a_record_is_assembled_and_written_in_every_form(
     made = await record(settings, "assemble", GTIN, "L-1", "--json")
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["state"] == "complete"
-    forms = "json,pdf,csv,exceptions,values,parquet,epcis,batchml,dossier"
+    forms = "json,pdf,csv,exceptions,values,parquet,epcis,batchml,dossier,dossier-own"
     out = tmp_path / "new" / "folder"
     written = await record(settings, "export", GTIN, "L-1", "-f", forms, "--out", str(out))
     assert written.exit_code == 0, written.output
     names = {
         *("L-1.json", "L-1.pdf", "L-1.csv", "L-1.exceptions.csv", "L-1.values.csv", "L-1.parquet"),
         *("L-1.epcis.json", "L-1.batchml.xml", "L-1.dossier"),
+        "L-1.own.dossier",
     }
     assert {path.name for path in out.iterdir()} == names
     assert {Path(line).name for line in written.stdout.split()} == names

@@ -19,10 +19,19 @@ def associations(edges: Iterable[Edge]) -> tuple[Fact, ...]:
     the boxes on it.
     """
     holding = sorted((each for each in edges if each.kind in HOLDING), key=lambda each: each.id)
+    around: dict[str, list[Edge]] = {}
+    for edge in holding:
+        for inner in {called(each) for each in carriers(edge.outputs)}:
+            around.setdefault(inner, []).append(edge)
     fresh = [fact for edge in holding for fact in _direct(edge)]
     found = {fact.id: fact for fact in fresh}
     while fresh:
-        nested = [each for edge in holding for fact in fresh for each in _around(edge, fact)]
+        nested = [
+            each
+            for fact in fresh
+            for edge in around.get(called(fact.carrier or ""), ())
+            for each in _around(edge, fact)
+        ]
         fresh = [fact for fact in nested if fact.id not in found]
         found |= {fact.id: fact for fact in fresh}
     return tuple(sorted(found.values(), key=lambda fact: (fact.start, fact.id)))
@@ -52,10 +61,7 @@ def _direct(edge: Edge) -> Iterator[Fact]:
 
 
 def _around(edge: Edge, fact: Fact) -> Iterator[Fact]:
-    """Yield what follows for the carriers that held the fact's own carrier, while they did."""
-    inner = {called(each) for each in carriers(edge.outputs)}
-    if fact.carrier is None or called(fact.carrier) not in inner:
-        return
+    """Yield what follows for the carriers that an edge says held the fact's, while they did."""
     ends = [end for end in (edge.end, fact.end) if end is not None]
     start, end = max(edge.start, fact.start), min(ends, default=None)
     if end is not None and end <= start:

@@ -6,7 +6,7 @@ Several edges are taken together or not at all, so that an import that fails can
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -134,6 +134,19 @@ async def edges_with(tx: Transaction, item: Item, count: int = EDGES_SHOWN) -> l
     if number is None:
         return []
     return [edge_of(each) for each in await tx.fetch("genealogy.of_item", item=number, count=count)]
+
+
+async def every_edge(tx: Transaction, item: Item) -> AsyncIterator[Edge]:
+    """Yield all edges in force that an item is part of, oldest first, read page by page."""
+    number = await known_number(tx, item)
+    behind = {"earliest": -1, "edge": -1}
+    while number is not None:
+        rows = await tx.fetch("genealogy.of_item_after", item=number, count=EDGES_SHOWN, **behind)
+        for row in rows:
+            yield edge_of(row)
+        if len(rows) < EDGES_SHOWN:
+            return
+        behind = {"earliest": rows[-1]["earliest"], "edge": rows[-1]["edge"]}
 
 
 def edge_of(row: Row) -> Edge:

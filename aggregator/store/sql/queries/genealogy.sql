@@ -43,6 +43,14 @@ WHERE e.edge IN (SELECT p.edge FROM genealogy_parts p WHERE p.item = :item)
     AND NOT EXISTS (SELECT 1 FROM genealogy_edges s WHERE s.supersedes = e.edge)
 ORDER BY e.earliest, e.edge LIMIT :count;
 
+-- name: genealogy.of_item_after
+-- The edges in force that an item is part of, oldest first, behind one of them.
+SELECT e.edge, e.earliest, e.document FROM genealogy_edges e
+WHERE e.edge IN (SELECT p.edge FROM genealogy_parts p WHERE p.item = :item)
+    AND (e.earliest > :earliest OR (e.earliest = :earliest AND e.edge > :edge))
+    AND NOT EXISTS (SELECT 1 FROM genealogy_edges s WHERE s.supersedes = e.edge)
+ORDER BY e.earliest, e.edge LIMIT :count;
+
 -- name: genealogy.of_item_as_of
 -- The edges that an item is part of, in force as of a record time, oldest first.
 SELECT e.edge, e.id, e.document FROM genealogy_edges e
