@@ -28,6 +28,7 @@ from aggregator.ingest.intake import Intake
 from aggregator.ingest.link import BrokerLink, take_messages
 from aggregator.ops.events.delivery import Delivery
 from aggregator.ops.rebinder import Rebinder
+from aggregator.ops.renewals import Renewals
 from aggregator.ops.rollouts import Rollouts
 from aggregator.service.context import Context
 from aggregator.service.integration.receivers import keep_broker
@@ -127,6 +128,7 @@ async def _work(context: Context, stopped: asyncio.Event) -> None:
             ),
             group.create_task(Rebinder(context).run(), name="rebinder"),
             group.create_task(Rollouts(context, link).run(), name="settings"),
+            group.create_task(Renewals(context, link).run(), name="certificates"),
             *_deliveries(group, context, link),
             group.create_task(_serve(context, stopped), name="web"),
         ]

@@ -30,6 +30,7 @@ from edge_agent.errors import AgentError, SettingsFileError
 from edge_agent.keys import load, load_or_create
 from edge_agent.settings_file import load_settings
 from edge_agent.uplink.mqtt import tls_context
+from protocols.wire.reading import SECOND
 from protocols.wire.seal import PublicKey
 
 app = typer.Typer(
@@ -207,6 +208,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"{sum(found['readings_refused'].values())} {found['readings_refused'] or ''}".rstrip(),
         f"buffer {found['buffer_bytes']} of {found['buffer_bytes_max']} bytes",
     ]
+    lines += _upkeep(found)
     lines += [f"  ! {found['uplink_error']}"] if found["uplink_error"] else []
     lines += [f"  ! {alert}" for alert in found["alerts"]]
     settings = found["settings"]
@@ -220,6 +222,32 @@ def _lines(found: dict[str, Any]) -> list[str]:
             f"{source['readings']} readings{error}"
         )
     return lines
+
+
+def _upkeep(found: dict[str, Any]) -> list[str]:
+    """Return what a person must see to in time: receipts, clock, certificate, disk."""
+    now, oldest, last = (found[name] for name in ("time", "oldest_unacknowledged", "last_receipt"))
+    offset, disk = found["clock_offset_ns"], found["disk"]
+    lines = [
+        "receipts: "
+        + ("none came yet" if last is None else f"last {_ago(now - last)} ago")
+        + (", none owed" if oldest is None else f", oldest owed for {_ago(now - oldest)}"),
+        f"clock {found['clock'].lower().replace('_', '-')}"
+        + ("" if offset is None else f", {offset / SECOND:+.3f} s to the aggregator's at most"),
+    ]
+    if (days := found["certificate_days"]) is not None:
+        lines.append(f"certificate valid for {days:.1f} days")
+    if disk is not None and disk["bytes_per_day"] is not None:
+        left = "" if disk["days_left"] is None else f", {disk['days_left']:.0f} days left"
+        lines.append(
+            f"disk: {disk['bytes_per_day'] / 1e6:.1f} MB written a day{left}, "
+            f"bundles cut after {disk['age_s']:g} s"
+        )
+    return lines
+
+
+def _ago(nanoseconds: int) -> str:
+    return f"{max(0, nanoseconds) / SECOND:.0f} s"
 
 
 def _log_to_stderr() -> None:

@@ -14,6 +14,7 @@ import contextlib
 import gc
 import signal
 from dataclasses import asdict
+from math import floor
 from typing import Any, Final
 
 import structlog
@@ -24,6 +25,7 @@ from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.collect.collector import Collector
 from edge_agent.config_sync.central import CentralSettings, SettingsLoader
 from edge_agent.config_sync.reload import Parts, Reloader, fingerprints
+from edge_agent.config_sync.renewal import CertificateKeeper
 from edge_agent.errors import LineError, SettingsFileError
 from edge_agent.keys import load_or_create
 from edge_agent.life import LifeStatements, ServiceManager, version
@@ -34,7 +36,10 @@ from edge_agent.status import RELOAD, STATUS, LocalServer
 from edge_agent.storage import Storage
 from edge_agent.uplink.receipt_book import ReceiptBook
 from edge_agent.uplink.uplink import Uplink
+from edge_agent.wear import Upkeep, Wear
 from protocols.wire.checkpoint import NoteKey
+from protocols.wire.life import UpkeepReport
+from protocols.wire.reading import SECOND
 from protocols.wire.seal import PublicKey, SealKey
 
 _log = structlog.get_logger("agent")
@@ -45,6 +50,7 @@ _YOUNG_MAX: Final = 20_000
 Readings are made by the thousand and are no garbage of that kind: at Python's own 700 the collector
 would go through each of them, for 0.8 us a reading."""
 _GOODBYE_S: Final = 3.0
+_CUT_S: Final = 30.0  # that a cut may take on a slow disk before the watchdog hears of it
 
 
 class Agent:
@@ -105,7 +111,8 @@ class Agent:
         tick = asyncio.create_task(self._tick(line), name="tick")
         reload = asyncio.create_task(self._reload_on_signal(line), name="reload")
         central = asyncio.create_task(line.central.run(), name="settings")
-        parts = (collect, seal, uplink, stop, tick, reload, central)
+        certificate = asyncio.create_task(line.certificate.run(), name="certificate")
+        parts = (collect, seal, uplink, stop, tick, reload, central, certificate)
         try:
             for server in servers:
                 await server.start()
@@ -113,9 +120,10 @@ class Agent:
             self._manager.notify("READY=1")
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._manager.notify("STOPPING=1")
-            for ending in (reload, central, collect):
-                ending.cancel()
-            await asyncio.gather(collect, reload, central, return_exceptions=True)
+            ending = (reload, central, certificate, collect)
+            for each in ending:
+                each.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
             line.inbox.close()
             if line.storage.failed is None:
                 await asyncio.gather(seal, return_exceptions=True)
@@ -172,7 +180,11 @@ class Agent:
         """Keep gauges, the service manager's status and its watchdog fresh."""
         metrics.build.labels(version()).set(1)
         while True:
-            used = await line.storage.run(lambda buffer: buffer.used_bytes())
+            receipted = line.uplink.receipted
+            used, oldest = await line.storage.run(
+                lambda buffer: (buffer.used_bytes(), buffer.sealed_time(receipted + 1))  # noqa: B023 # run before the next turn
+            )
+            line.oldest = oldest if line.storage.buffer.head.number > receipted else None
             buffer = line.storage.buffer
             metrics.buffer_bytes.set(used)
             metrics.buffer_max_bytes.set(buffer.bytes_max)
@@ -180,8 +192,11 @@ class Agent:
             metrics.receipted_number.set(line.uplink.receipted)
             metrics.inbox_readings.set(line.inbox.readings)
             line.used_bytes = used
-            # Asked through the storage's thread: a disk that hangs makes the watchdog bark.
-            self._manager.notify(f"WATCHDOG=1\nSTATUS={line.summary()}")
+            await line.look_at_upkeep()
+            # Asked through the storage's thread, and not without a cut in time: a disk or a
+            # sealer that hangs makes the watchdog bark.
+            watchdog = "WATCHDOG=1\n" if line.seals() else ""
+            self._manager.notify(f"{watchdog}STATUS={line.summary()}")
             await asyncio.sleep(_TICK_S)
 
     def _serve_metrics(self) -> None:
@@ -221,6 +236,7 @@ class _Line:
         settings, sources = loaded.settings, loaded.sources
         self.storage = storage
         self.used_bytes = 0
+        self.oldest: int | None = None  # sealed time of the oldest bundle without a receipt
         self.inbox = Inbox(
             readings_max=settings.collect.readings_max,
             cut_count=settings.seal.count_max,
@@ -244,6 +260,7 @@ class _Line:
                 key=key,
                 sources=self.collector.health,
                 settings=lambda: self.reloader.report,
+                upkeep=self._upkeep,
             ),
             settings=settings.uplink,
             declare=self.inbox.declare,
@@ -259,17 +276,64 @@ class _Line:
             down=self.collector.down,
             sealed=self.uplink.sealed,
         )
+        self._wear = Wear(
+            settings.gateway.data_dir,
+            budget=settings.buffer.write_bytes_per_day_max,
+            endurance=settings.buffer.endurance_bytes,
+            age_bound_s=settings.buffer.age_stretch_max_s,
+        )
+        self._disk: Upkeep | None = None
+        self._clock = clock
         parts = Parts(
             inbox=self.inbox, collector=self.collector, sealer=self.sealer, uplink=self.uplink
         )
         self.reloader = Reloader(parts, loaded, loader)
         self.central = CentralSettings(loader, self.reloader)
+        self.certificate = CertificateKeeper(
+            gateway=settings.gateway_id,
+            aggregator=loader.key,
+            clock=clock,
+            key=key,
+            settings=lambda: self.reloader.loaded.settings.uplink,
+            send=self.uplink.reply,
+            renewed=self.uplink.reconnect,
+        )
+
+    async def look_at_upkeep(self) -> None:
+        """Measure what is written, and have bundles cut later where that is over its budget."""
+        now, age_s = asyncio.get_running_loop().time(), self.reloader.loaded.settings.seal.age_max_s
+        self._disk = disk = await asyncio.to_thread(self._wear.look, now, age_s)
+        self.sealer.age_s = disk.age_s
+        metrics.seal_age_seconds.set(disk.age_s)
+        metrics.written_bytes.set(disk.bytes_written)
+        if disk.bytes_per_day is not None:
+            metrics.written_bytes_per_day.set(disk.bytes_per_day)
+        if (days := self.certificate.days_left()) is not None:
+            metrics.certificate_days.set(days)
+
+    def seals(self) -> bool:
+        """Tell whether the sealer cut a bundle not long ago; it owes one at each heartbeat."""
+        seal = self.reloader.loaded.settings.seal
+        longest = 3 * max(seal.heartbeat_s, self.sealer.age_s) + _CUT_S
+        return asyncio.get_running_loop().time() - self.sealer.cut_at < longest
+
+    def _upkeep(self) -> UpkeepReport | None:
+        disk, days = self._disk, self.certificate.days_left()
+        if disk is None:
+            return None
+        return UpkeepReport(
+            bytes_per_day=disk.bytes_per_day,
+            seal_age=round(disk.age_s * SECOND),
+            disk_days_left=None if disk.days_left is None else int(disk.days_left),
+            certificate_days_left=None if days is None else floor(days),
+        )
 
     def status(self) -> dict[str, Any]:
         """Return all that ``lotproof-agent status`` shows of a running agent."""
         buffer = self.storage.buffer
         head = buffer.head
         report = self.reloader.report
+        known = self.uplink.receipts.known
         return {
             "gateway": buffer.gateway,
             "version": version(),
@@ -285,7 +349,14 @@ class _Line:
             "buffer_bytes_max": buffer.bytes_max,
             "uplink": self.uplink.state.name,
             "uplink_error": self.uplink.error,
-            "alerts": [text for text in self.uplink.alerts() if text],
+            "alerts": [text for text in (*self.uplink.alerts(), self.certificate.alert) if text],
+            "certificate_days": self.certificate.days_left(),
+            "disk": None if self._disk is None else asdict(self._disk),
+            "oldest_unacknowledged": self.oldest,
+            "last_receipt": None if known is None else known.record_time,
+            "clock": self._clock.state().state.name,
+            "clock_offset_ns": self.uplink.receipts.clock_offset,
+            "time": self._clock.gateway_time(),
             "settings": {
                 "hash": report.hash.hex(),
                 "version": report.version,
@@ -299,7 +370,8 @@ class _Line:
         }
 
     def _commanded(self, sealed: bytes) -> None:
-        self.central.offer(sealed)
+        if not self.certificate.take(sealed):
+            self.central.offer(sealed)
 
     def summary(self) -> str:
         """Return one sentence for ``systemctl status``."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from edge_agent.errors import KeyFileError
 from protocols.wire.errors import MalformedError
@@ -71,13 +73,30 @@ def certificate_request(path: Path) -> bytes:
     return request.public_bytes(serialization.Encoding.DER)
 
 
-def certificate_end(path: Path) -> int:
-    """Return when the certificate in ``path`` (PEM) ends, in seconds since 1970; KeyFileError."""
+class CertificateFacts(NamedTuple):
+    """What a certificate says, as far as it is compared."""
+
+    name: str  # common name of its subject
+    issuer: bytes  # DER of the issuer's name
+    public_key: bytes  # DER
+    not_after: float  # seconds since 1970
+
+
+def certificate_facts(pem: bytes) -> CertificateFacts:
+    """Return what a certificate (PEM) says; KeyFileError where it is none."""
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise KeyFileError(f"the certificate {path} cannot be read: {error}") from error
-    return int(certificate.not_valid_after_utc.timestamp())
+        certificate = x509.load_pem_x509_certificate(pem)
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return CertificateFacts(
+            name=str(names[0].value) if names else "",
+            issuer=certificate.issuer.public_bytes(),
+            public_key=certificate.public_key().public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            ),
+            not_after=certificate.not_valid_after_utc.timestamp(),
+        )
+    except ValueError as error:
+        raise KeyFileError(f"this is no certificate: {error}") from error
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -11,7 +11,14 @@ import structlog
 
 from edge_agent.clock import GatewayClock
 from edge_agent.storage import Storage
-from protocols.wire.life import Life, LifeKind, SettingsReport, SourceHealth, seal_life
+from protocols.wire.life import (
+    Life,
+    LifeKind,
+    SettingsReport,
+    SourceHealth,
+    UpkeepReport,
+    seal_life,
+)
 from protocols.wire.seal import SealKey
 
 _log = structlog.get_logger("life")
@@ -36,9 +43,11 @@ class LifeStatements:
         key: SealKey,
         sources: Callable[[], Sequence[SourceHealth]],
         settings: Callable[[], SettingsReport],
+        upkeep: Callable[[], UpkeepReport | None] = lambda: None,
     ) -> None:
-        """Ask ``sources`` and ``settings`` at each statement how these are."""
+        """Ask ``sources``, ``settings`` and ``upkeep`` at each statement how these are."""
         self._settings = settings
+        self._upkeep = upkeep
         self._storage = storage
         self._clock = clock
         self._key = key
@@ -67,6 +76,7 @@ class LifeStatements:
             version=self._version,
             sources=tuple(self._sources()),
             settings=self._settings(),
+            upkeep=self._upkeep(),
         )
         return seal_life(life, self._key)
 

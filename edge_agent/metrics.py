@@ -41,6 +41,18 @@ receipted_number: Final = Gauge(
 )
 buffer_bytes: Final = Gauge("lotproof_agent_buffer_bytes", "Bytes of the buffer that are in use.")
 buffer_max_bytes: Final = Gauge("lotproof_agent_buffer_max_bytes", "Cap of the buffer.")
+written_bytes: Final = Gauge(
+    "lotproof_agent_written_bytes", "Bytes written to the disk by agents on this folder."
+)
+written_bytes_per_day: Final = Gauge(
+    "lotproof_agent_written_per_day_bytes", "Bytes written to the disk a day, at the present rate."
+)
+seal_age_seconds: Final = Gauge(
+    "lotproof_agent_seal_age_seconds", "Age after which a bundle is cut, the disk's budget held."
+)
+certificate_days: Final = Gauge(
+    "lotproof_agent_certificate_days", "Days for which the gateway's certificate is valid."
+)
 inbox_readings: Final = Gauge("lotproof_agent_inbox_readings", "Readings that wait to be sealed.")
 uplink_connected: Final = Gauge(
     "lotproof_agent_uplink_connected", "1 while connected to the broker, else 0."

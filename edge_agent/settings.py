@@ -85,6 +85,21 @@ class BufferSettings(BaseModel):
         description="Cap of the buffer; leave as much again free on the disk, for a buffer that "
         "had to be set aside.",
     )
+    write_bytes_per_day_max: int = Field(
+        default=0,
+        ge=0,
+        description="Budget of bytes written to the disk a day; beyond it bundles are cut later, "
+        "at most after age_stretch_max_s. 0: none.",
+    )
+    age_stretch_max_s: float = Field(
+        default=10.0, ge=0.02, le=600, description="Longest seal age that the budget may ask for."
+    )
+    endurance_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Bytes that the disk may be written in its life, by its maker's word, for the "
+        "days left; 0: not known.",
+    )
     retention_days: float = Field(
         default=7.0,
         ge=0,
@@ -113,6 +128,13 @@ class UplinkSettings(UplinkRates):
     )
     key: Path = Field(description="Its private key (PEM).", examples=["tls/gateway.key"])
     mqtt: MqttVersion = Field(default=MqttVersion.AUTO, description="Which MQTT to speak.")
+    renew_days: float = Field(
+        default=20.0,
+        ge=0,
+        le=365,
+        description="Ask the aggregator for a new certificate when the present one is valid for "
+        "fewer days; 0: somebody else renews it.",
+    )
     keepalive_s: int = Field(
         default=15, ge=1, le=600, description="A line silent for 1.5 times this is given up."
     )

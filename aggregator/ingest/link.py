@@ -31,7 +31,9 @@ from protocols.wire.topics import Channel, topic
 
 _log: Final = structlog.get_logger(__name__)
 _SESSION_SECONDS: Final = 7 * 86_400  # how long the broker keeps what an aggregator did not take
-_CHANNELS: Final = (Channel.BUNDLE, Channel.BACKLOG, Channel.LIFE)
+_CHANNELS: Final = (Channel.BUNDLE, Channel.BACKLOG, Channel.LIFE, Channel.REPLY)
+_REPLY: Final = f"/{Channel.REPLY.value}"
+_REPLIES_MAX: Final = 1000  # that wait; what comes beyond is asked for again
 
 
 class Received(NamedTuple):
@@ -55,6 +57,7 @@ class BrokerLink:
         self._room = threading.Condition()
         self._arrived = asyncio.Event()
         self._client: Client | None = None
+        self._replies: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_REPLIES_MAX)
         self.connected = asyncio.Event()
         self.connections = 0  # so far
         self.refused: set[int] = set()  # ids of messages of this connection that may not be sent
@@ -132,6 +135,22 @@ class BrokerLink:
             return False
         self._client.publish(name, data, qos=1, retain=True)
         return True
+
+    def say(self, name: str, data: bytes) -> bool:
+        """Give a message to the broker; False without a connection."""
+        if self._client is None:
+            return False
+        self._client.publish(name, data, qos=1)
+        return True
+
+    async def reply(self) -> tuple[str, bytes]:
+        """Wait for a message on a gateway's ``reply`` topic; return the topic and the message."""
+        return await self._replies.get()
+
+    def take_reply(self, name: str, payload: bytes) -> None:
+        """Queue what a gateway says besides its readings; without room it asks again."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._replies.put_nowait((name, payload))
 
     async def send(self, messages: Sequence[tuple[str, bytes]], *, timeout_seconds: float) -> int:
         """Publish (topic, payload) pairs in order and return how many the broker has taken."""
@@ -294,6 +313,13 @@ class _Connection:
             name = message.topic
         except UnicodeDecodeError:
             name = "?"
+        if name.endswith(_REPLY):
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(
+                    self._link.take_reply, name, bytes(message.payload[:MESSAGE_BYTES_MAX])
+                )
+            client.ack(message.mid, message.qos)
+            return
         received = Received(Message(name, bytes(message.payload)), client, message.mid, message.qos)
         self._link.take(received, self._loop)
 

@@ -14,7 +14,15 @@ from aggregator.access.roles import Act, Actor, require
 from aggregator.service.context import Context
 from aggregator.store.base import Row
 from protocols.wire.errors import WireError
-from protocols.wire.life import Life, LifeKind, SettingsReport, SourceHealth, SourceState, open_life
+from protocols.wire.life import (
+    Life,
+    LifeKind,
+    SettingsReport,
+    SourceHealth,
+    SourceState,
+    UpkeepReport,
+    open_life,
+)
 from protocols.wire.reading import SECOND, Nanoseconds
 from protocols.wire.receipt import EpochState
 from protocols.wire.seal import PublicKey
@@ -62,6 +70,7 @@ class GatewayHealth:
     sources: tuple[SourceHealth, ...]
     quarantined: tuple[Quarantined, ...]
     settings: SettingsReport | None  # as it said last; None where it does not say
+    upkeep: UpkeepReport | None  # disk and certificate, as it said last
     wanted: WantedSettings | None  # what the aggregator gave it last; None: nothing
 
 
@@ -164,6 +173,7 @@ def _health(
         behind=max(0, life.head - head) if life is not None and same_epoch else 0,
         quarantined=quarantined,
         settings=None if life is None else life.settings,
+        upkeep=None if life is None else life.upkeep,
         wanted=wanted,
         **_said(life),
     )

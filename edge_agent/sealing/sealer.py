@@ -70,6 +70,10 @@ class Sealer:
         self._gaps: list[Gap] = []  # declared in the next bundle that is committed
         self._full = OpenGap(WHOLE_GATEWAY, GapReason.DISK_FULL)
         self._change: _Change | None = None
+        self.age_s = settings.age_max_s
+        """After which age a bundle is cut: as configured, or later where the disk's budget asks."""
+        self.cut_at = asyncio.get_running_loop().time()
+        """Loop time of the last cut that was stored or refused."""
 
     async def change(self, settings: SealSettings, fingerprints: Fingerprints) -> None:
         """Seal what was read so far as it was, and go on under other settings.
@@ -91,9 +95,7 @@ class Sealer:
             )
         await self.cut()
         while not self._inbox.closed:
-            await self._inbox.until_due(
-                age_max=self._settings.age_max_s, silence_max=self._settings.heartbeat_s
-            )
+            await self._inbox.until_due(age_max=self.age_s, silence_max=self._settings.heartbeat_s)
             if not self._inbox.closed:
                 await self.cut()
         await self.cut()
@@ -121,8 +123,10 @@ class Sealer:
                     await self._store(urgent, moment)
                 except BufferFullError as still:
                     self._refuse(urgent, moment.time, still)
+        self.cut_at = asyncio.get_running_loop().time()
         if change is not None:
             self._settings, self._fingerprints = change.settings, change.fingerprints
+            self.age_s = change.settings.age_max_s
             if not change.done.done():
                 change.done.set_result(None)
 

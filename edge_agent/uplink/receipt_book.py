@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from functools import partial
 from typing import Final
 
@@ -23,7 +24,7 @@ from edge_agent.storage import Storage
 from edge_agent.uplink.receipts import Outcome, check_checkpoint, judge, went_back
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.errors import WireError
-from protocols.wire.reading import SECOND
+from protocols.wire.reading import SECOND, Nanoseconds
 from protocols.wire.receipt import Receipt, open_receipt
 from protocols.wire.seal import PublicKey
 
@@ -32,6 +33,7 @@ _REST_S: Final = 10.0  # between two receipts stored: each page that a commit wr
 _HURRY_S: Final = 2.0  # the same where the buffer holds more than it shall
 _FREE_S: Final = 60.0  # between two looks for what is past its retention, for the same reason
 _REMEMBER_S: Final = 60.0  # between two memories written beside the buffer, for the same again
+_OFFSETS: Final = 20  # receipts that a clock is compared by
 _DAY: Final = 86_400 * SECOND
 
 
@@ -58,6 +60,7 @@ class ReceiptBook:
         self._unwritten: Noted | None = None
         self._came = asyncio.Event()
         self._no_room = False  # the last receipt could not be written
+        self._offsets: deque[Nanoseconds] = deque(maxlen=_OFFSETS)
         self._freed_at = -_FREE_S  # loop time: the first look is due
         self._keep_bytes = int(retention.bytes_max * retention.retention_share)
 
@@ -65,6 +68,19 @@ class ReceiptBook:
     def receipted(self) -> int:
         """The number up to which the aggregator has all bundles of this epoch; -1: none."""
         return -1 if self._known is None else self._known.number
+
+    @property
+    def known(self) -> Receipt | None:
+        """The newest receipt of this epoch."""
+        return self._known
+
+    @property
+    def clock_offset(self) -> Nanoseconds | None:
+        """How far this gateway's clock is ahead of the aggregator's, at most; None: not known.
+
+        The least of the last receipts' delays, which are never below it.
+        """
+        return min(self._offsets, default=None)
 
     def read(self) -> None:
         """Take what the buffer holds: at the start, and where a new epoch was opened."""
@@ -105,6 +121,7 @@ class ReceiptBook:
             restored = went_back(self._known, log, seen)
             newer = check_checkpoint(receipt, log, seen, restored=restored)
             self._checkpoint = newer or self._checkpoint
+            self._offsets.append(self._clock.gateway_time() - receipt.record_time)
             self._clock.raise_floor(receipt.record_time)
         if outcome in (Outcome.ADVANCE, Outcome.RESTORED):
             self._known = receipt  # lower where it was restored: what it lost is freed no more

@@ -75,7 +75,7 @@ class Uplink:
         self.error = ""  # why there is no connection, for a person
         self.alert = ""  # what a person must look at
         self._storage = storage
-        self._receipts = receipts
+        self.receipts = receipts
         self._statements = statements
         self._settings = settings
         self._events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
@@ -97,15 +97,15 @@ class Uplink:
     @property
     def receipted(self) -> int:
         """The number up to which the aggregator has all bundles of this epoch; -1: none."""
-        return self._receipts.receipted
+        return self.receipts.receipted
 
     def alerts(self) -> tuple[str, ...]:
         """Return what a person must look at; empty texts where nothing."""
-        return self.alert, self._receipts.alert, self._damage.alert
+        return self.alert, self.receipts.alert, self._damage.alert
 
     async def run(self) -> None:
         """Forward until ``stop``; what ends one of its tasks ends it with that error."""
-        self._receipts.read()
+        self.receipts.read()
         keeper = asyncio.create_task(self._guard(self._keep))
         self._put(Event.DUE)
         try:
@@ -116,7 +116,7 @@ class Uplink:
                 if generation == self._generation or event is Event.STOP:
                     await self._happen(event)
             with contextlib.suppress(BufferDamagedError):  # the next start finds it again
-                await self._receipts.write()
+                await self.receipts.write()
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
@@ -133,6 +133,20 @@ class Uplink:
         self._settings = settings
         self._version = MqttVersion.V5 if settings.mqtt is MqttVersion.AUTO else settings.mqtt
         self._put(Event.LOST)
+
+    def reconnect(self) -> None:
+        """Connect anew, as with a certificate that was renewed."""
+        self._put(Event.LOST)
+
+    def reply(self, data: bytes) -> bool:
+        """Give the aggregator a word of this gateway; False without a line to the broker."""
+        if self._line is None or self.state is not State.SENDING:
+            return False
+        try:
+            self._line.publish(self._topic(Channel.REPLY), data)
+        except LineError:
+            return False
+        return True
 
     def speak(self) -> None:
         """Say how the gateway is now, not only at the next interval."""
@@ -198,7 +212,7 @@ class Uplink:
         _, first = await self._storage.run(lambda buffer: buffer.extent())
         settings, loop = self._settings, asyncio.get_running_loop()
         window = Window(
-            receipted=self._receipts.receipted,
+            receipted=self.receipts.receipted,
             head=self._storage.buffer.head.number,
             first=first,
             budget=Budget(settings.backlog_bytes_per_s, loop.time()),
@@ -260,7 +274,7 @@ class Uplink:
         if generation != self._generation:
             return
         try:
-            outcome, number = await self._receipts.take(data)
+            outcome, number = await self.receipts.take(data)
         except BufferDamagedError as error:
             self._damage.refused_receipt(error)
             return
@@ -290,7 +304,7 @@ class Uplink:
         """Keep receipts for as long as the agent runs, also while the buffer takes none."""
         while True:
             try:
-                await self._receipts.keep()
+                await self.receipts.keep()
             except BufferDamagedError as error:
                 self._damage.refused_receipt(error)
 
@@ -323,7 +337,7 @@ class Uplink:
         self._epoch = self._storage.buffer.epoch
         self._fresh.clear()
         self._damage.over()
-        self._receipts.read()
+        self.receipts.read()
         self._put(Event.RENEWED)
 
     def _acknowledged(self, generation: int, message: int) -> None:

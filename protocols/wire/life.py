@@ -74,6 +74,16 @@ class SettingsReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepReport:
+    """What a person must see to in time."""
+
+    bytes_per_day: int | None  # written to the disk, at the present rate; None: not known yet
+    seal_age: Nanoseconds  # after which a bundle is cut; longer than configured under a budget
+    disk_days_left: int | None  # None where the disk's endurance is not known
+    certificate_days_left: int | None  # negative where it has ended; None: it cannot be read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
     """A statement of a gateway about itself."""
 
@@ -90,6 +100,7 @@ class Life:
     version: str  # of the agent
     sources: tuple[SourceHealth, ...] = ()
     settings: SettingsReport | None = None  # None: from an agent that does not say
+    upkeep: UpkeepReport | None = None  # the same
 
 
 def seal_life(life: Life, key: SealKey) -> bytes:
@@ -122,6 +133,13 @@ def seal_life(life: Life, key: SealKey) -> bytes:
     if (said := life.settings) is not None:
         why = said.why.encode()[:TEXT_BYTES_MAX].decode(errors="ignore")
         fields[13] = [said.hash, said.version, int(said.state), said.offered, why]
+    if (kept := life.upkeep) is not None:
+        fields[14] = [
+            kept.bytes_per_day,
+            kept.seal_age,
+            kept.disk_days_left,
+            kept.certificate_days_left,
+        ]
     return seal(cbor.encode(fields), key, PURPOSE)
 
 
@@ -145,7 +163,7 @@ def open_life(data: bytes, key: PublicKey) -> Life:
             12: list(sources),
             **rest,
         } if (
-            not rest.keys() - {13}
+            not rest.keys() - {13, 14}
             and len(epoch) == len(boot) == 16
             and min(connection, time, buffer_bytes, buffer_bytes_max) >= 0
             and min(head, receipted) >= -1
@@ -166,6 +184,7 @@ def open_life(data: bytes, key: PublicKey) -> Life:
                 version=version,
                 sources=tuple(map(_source, sources)),
                 settings=_settings(rest[13]) if 13 in rest else None,
+                upkeep=_upkeep(rest[14]) if 14 in rest else None,
             )
     raise MalformedError("a life statement has not exactly its fields")
 
@@ -206,3 +225,20 @@ def _settings(item: cbor.Item) -> SettingsReport:
                 hash=hash_, version=version, state=SettingsState(state), offered=offered, why=why
             )
     raise MalformedError("the settings in force are not the array of five that they must be")
+
+
+def _upkeep(item: cbor.Item) -> UpkeepReport:
+    match item:
+        case [
+            (int() | None) as bytes_per_day,
+            int(seal_age),
+            (int() | None) as disk_days_left,
+            (int() | None) as certificate_days_left,
+        ] if seal_age >= 0 and (bytes_per_day or 0) >= 0 and (disk_days_left or 0) >= 0:
+            return UpkeepReport(
+                bytes_per_day=bytes_per_day,
+                seal_age=seal_age,
+                disk_days_left=disk_days_left,
+                certificate_days_left=certificate_days_left,
+            )
+    raise MalformedError("the upkeep is not the array of four that it must be")

@@ -145,6 +145,29 @@ async def test_a_reload_waits_for_no_broker(plant: Plant, tmp_path: Path) -> Non
     assert values(plant, "signal-0") == list(range(len(values(plant, "signal-0"))))
 
 
+async def test_status_and_life_say_what_a_person_must_see_to(plant: Plant, tmp_path: Path) -> None:
+    plant.write_settings(replay_source(tmp_path, rows=100_000, period_ms=5))
+    await plant.make_key()
+    await plant.agent.start()
+    await until(
+        lambda: plant.giver.lives and plant.giver.lives[-1].upkeep and plant.giver.head() > 5,
+        "no life statement says how the disk and the certificate fare",
+    )
+    upkeep = plant.giver.lives[-1].upkeep
+    assert upkeep is not None
+    assert upkeep.certificate_days_left in (29, 30)
+    assert upkeep.seal_age == 10**8
+    found = await status(plant)
+    assert 29 < float(str(found["certificate_days"])) <= 30
+    assert found["last_receipt"]
+    assert abs(int(str(found["clock_offset_ns"]))) < 60 * 10**9
+    command = our_command("edge_agent", "status", "--settings", str(plant.agent.settings))
+    shown = await ask(command, codes=(0, 1))
+    assert "receipts: last" in shown
+    assert "certificate valid for 30.0 days" in shown or "certificate valid for 29.9" in shown
+    await plant.agent.stop()
+
+
 async def test_no_agent_no_reload(plant: Plant, tmp_path: Path) -> None:
     plant.write_settings(replay_source(tmp_path, rows=10, period_ms=5))
     assert await reload(plant, codes=(1,)) == ""

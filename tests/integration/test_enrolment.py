@@ -22,7 +22,7 @@ from aggregator.service import audit_trail
 from aggregator.service.context import Context
 from aggregator.service.enrolment import admit
 from aggregator.settings import load_settings
-from edge_agent.keys import certificate_request
+from edge_agent.keys import certificate_facts, certificate_request
 from plant.ca import PlantCA
 from plant.clock import utc_now
 from plant.ports import listening
@@ -120,6 +120,7 @@ async def test_a_gateway_is_invited_compared_admitted_and_runs(gate: Gate) -> No
     new = gate.folder / "new.toml"
     assert new.stat().st_mode & 0o077 == 0
     text = new.read_text(encoding="utf-8")
+    text = text.replace("[uplink]", "[uplink]\nrenew_days = 365")
     if gate.site.broker.embedded:
         text = text.replace("[uplink]", '[uplink]\nmqtt = "3.1.1"')
     new.write_text(text + replay_source(gate.folder, rows=100_000, period_ms=20), encoding="utf-8")
@@ -135,14 +136,29 @@ async def test_a_gateway_is_invited_compared_admitted_and_runs(gate: Gate) -> No
             )
             return next(row["head"] for row in rows if row["gateway"] == "gw-9") or 0
 
-        async with asyncio.timeout(60):
-            while await stored() < 2:  # noqa: ASYNC110 -- what is stored has no event
+        first = (gate.folder / "new" / "tls" / "gateway.pem").read_bytes()
+        before = gate.folder / "new" / "tls" / "gateway.before.pem"
+        async with asyncio.timeout(90):
+            while not before.exists():  # noqa: ASYNC110 -- a file has no event
+                await asyncio.sleep(0.2)
+            assert before.read_bytes() == first
+            head = await stored()
+            while await stored() < head + 5:  # noqa: ASYNC110 -- what is stored has no event
                 await asyncio.sleep(0.2)
     finally:
         await agent.stop()
     entries = await audit_trail.page(gate.context, ADMIN, after=-1, count=1000)
     acts = [entry["act"] for entry in entries if entry["what"] == "gateway gw-9"]
-    assert acts == ["invite a gateway", "ask for enrolment", "admit a gateway"]
+    assert acts == [
+        "invite a gateway",
+        "ask for enrolment",
+        "admit a gateway",
+        "renew a certificate",
+    ]
+    old = certificate_facts(first)
+    fresh = certificate_facts(before.with_name("gateway.pem").read_bytes())
+    assert fresh.not_after > old.not_after
+    assert fresh._replace(not_after=old.not_after) == old
 
 
 async def test_a_gateway_speaks_to_no_aggregator_but_the_one_that_was_named(gate: Gate) -> None:

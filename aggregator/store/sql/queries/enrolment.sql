@@ -50,3 +50,8 @@ WHERE enrolment = :enrolment AND state = 'waiting';
 INSERT INTO gateway_certificates (serial, gateway, fingerprint, not_before, not_after, issued_time,
     why, pem)
 VALUES (:serial, :gateway, :fingerprint, :not_before, :not_after, :issued_time, :why, :pem);
+
+-- name: enrolment.newest_certificate
+-- The certificate of a gateway that was issued last.
+SELECT serial, gateway, fingerprint, not_before, not_after, issued_time, why, pem
+FROM gateway_certificates WHERE gateway = :gateway ORDER BY issued_time DESC LIMIT 1;
