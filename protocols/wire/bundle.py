@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from protocols.wire import cbor
 from protocols.wire.column import Column, decode_column
@@ -33,6 +33,7 @@ SEED_BYTES: Final = 16
 # over a whole window of them it searches for 1 to 5 us a reading, and finds little more.
 _ZLIB_WINDOW: Final = 32_768
 _PAIR: Final = b"\x82"  # head of an array of two
+_SEED: Final = bytes((0x82, 0x40 | SEED_BYTES))  # head of an array of two, and that of the seed
 _ITEMS_OUTER_MAX: Final = COLUMNS_PER_BUNDLE_MAX + 4
 
 
@@ -143,16 +144,40 @@ def inflate_body(body: bytes) -> bytes:
 
 def read_body(header: Header, inflated: bytes) -> Body:
     """Take an inflated body apart into its columns, undecoded; MalformedError if it is none."""
-    match cbor.decode(inflated, items_max=_ITEMS_OUTER_MAX):
-        case [bytes(seed), list(columns)] if len(seed) == SEED_BYTES:
-            pass
-        case _:
-            raise MalformedError("a body is not [seed, columns]")
+    seed, columns = _usual(inflated) or _any(inflated)
     if bool(columns) is not bool(header.count) or len(columns) > header.count:
         raise MalformedError("a body has columns where the header counts no reading for them")
     if not all(type(column) is bytes for column in columns):
         raise MalformedError("a column is not a byte string")
     return Body(seed, columns)
+
+
+def _usual(inflated: bytes) -> tuple[bytes, list[bytes]] | None:
+    """Return what ``_any`` does of a body with fewer than 256 columns; None for any other."""
+    at = SEED_BYTES + 3
+    if len(inflated) <= at or inflated[:2] != _SEED:
+        return None
+    count = inflated[at - 1] - 0x80  # where the array's head has the count in itself
+    if count == 24 and inflated[at] >= 24:  # where it follows in one byte
+        count, at = inflated[at], at + 1
+    elif not 0 <= count < 24:
+        return None
+    columns = []
+    for _ in range(count):
+        start, stop = cbor.byte_string_at(inflated, at)
+        if not start:
+            return None
+        columns.append(inflated[start:stop])
+        at = stop
+    return (inflated[2 : 2 + SEED_BYTES], columns) if at == len(inflated) else None
+
+
+def _any(inflated: bytes) -> tuple[bytes, list[Any]]:
+    """Return a body's seed and whatever stands for its columns; MalformedError if it is none."""
+    match cbor.decode(inflated, items_max=_ITEMS_OUTER_MAX):
+        case [bytes(seed), list(columns)] if len(seed) == SEED_BYTES:
+            return seed, columns
+    raise MalformedError("a body is not [seed, columns]")
 
 
 def check_columns(header: Header, body: Body) -> list[Column]:

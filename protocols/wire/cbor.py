@@ -94,15 +94,18 @@ def byte_string_at(data: bytes, at: int) -> tuple[int, int]:
     The end may lie past that of ``data``. Where no byte string with the shortest head begins at
     ``at``, both are 0, where no content can begin.
     """
-    head = data[at : at + 5]
-    if head[:1] == b"\x59" and len(head) >= 3 and head[1]:
-        return at + 3, at + 3 + (head[1] << 8 | head[2])
-    if head[:1] == b"\x58" and len(head) >= 2 and head[1] >= 24:
-        return at + 2, at + 2 + head[1]
-    if len(head) == 5 and head[0] == 0x5A and head[1:3] != b"\0\0":
-        return at + 5, at + 5 + int.from_bytes(head[1:], "big")
-    if head and 0x40 <= head[0] < 0x58:
-        return at + 1, at + 1 + head[0] - 0x40
+    left = len(data) - at
+    head = data[at] if left > 0 else 0
+    if head == 0x58:  # by far the most frequent
+        if left > 1 and data[at + 1] >= 24:
+            return at + 2, at + 2 + data[at + 1]
+    elif head == 0x59:
+        if left > 2 and data[at + 1]:
+            return at + 3, at + 3 + (data[at + 1] << 8 | data[at + 2])
+    elif 0x40 <= head < 0x58:
+        return at + 1, at + 1 + head - 0x40
+    elif head == 0x5A and left > 4 and data[at + 1] | data[at + 2]:
+        return at + 5, at + 5 + int.from_bytes(data[at + 1 : at + 5], "big")
     return 0, 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.wire import cbor
-from protocols.wire.bundle import split_bundle
+from protocols.wire.bundle import read_body, split_bundle
 from protocols.wire.errors import WireError
 from protocols.wire.header import (
     Clock,
@@ -145,3 +145,24 @@ def test_bundles(header: bytes, body: bytes, data: st.DataObject) -> None:
         assert found == strict
     else:
         assert isinstance(found, str)
+
+
+@given(
+    columns=st.lists(st.binary(max_size=300), max_size=300),
+    seed=st.one_of(st.just(16), st.integers(0, 30)),
+    data=st.data(),
+)
+def test_bodies(columns: list[bytes], seed: int, data: st.DataObject) -> None:
+    whole = bytearray(cbor.encode([bytes(seed), columns]))
+    for _ in range(data.draw(st.integers(0, 2))):
+        whole[data.draw(st.integers(0, min(len(whole) - 1, 40)))] = data.draw(st.integers(0, 255))
+    match judged(cbor.decode, bytes(whole)):
+        case [bytes(seed_), list(found)] if len(seed_) == 16:
+            strict: object = (seed_, found)
+            if not all(type(each) is bytes for each in found) or not found:
+                strict = "malformed"
+        case _:
+            strict = "malformed"
+    header = replace(SealedGateway().draft()[1], count=1_000)
+    body = judged(lambda given_: tuple(read_body(header, given_)), bytes(whole))
+    assert body == strict or (isinstance(body, str) and strict == "malformed")
