@@ -25,7 +25,7 @@ from aggregator.model.master.lot import LotKey, check_lot_key
 from aggregator.model.series import SignalKey
 from aggregator.service.binding.located import known_between
 from aggregator.service.binding.remastered import remastered
-from aggregator.service.binding.sightings import refresh
+from aggregator.service.binding.sightings import observing_gateways, refresh
 from aggregator.service.binding.whereabouts import merged, offspring, plant_at
 from aggregator.service.context import Context
 from aggregator.service.genealogy import uses
@@ -200,11 +200,15 @@ async def _of_bundles(context: Context, tx: Transaction, bundles: Sequence[Row])
 
 
 async def _touched(tx: Transaction, bundles: Sequence[Row]) -> dict[SignalKey, list[Interval]]:
-    """Return the times, by the readings' own, that bundles are of, signal by signal."""
+    """Return the times, by the readings' own, that bundles are of, signal by signal.
+
+    Those of a gateway whose signals observe no equipment are about no lot: they stay unread.
+    """
     found: dict[SignalKey, list[Interval]] = {}
     of, data = [], []
+    gateways = await observing_gateways(tx) if bundles else set()
     for row in bundles:
-        if row["readings"]:
+        if row["readings"] and row["gateway"] in gateways:
             stored = await tx.fetch_one("sightings.bundle", position=row["position"])
             if stored is not None:
                 of.append(row["gateway"])

@@ -30,6 +30,7 @@ from aggregator.store.base import Row, Transaction
 from aggregator.store.chains.clocks import settled
 from aggregator.store.segments.build import open_bundles
 from protocols.wire.dossier.series import Interval
+from protocols.wire.header import GatewayId
 from protocols.wire.reading import Nanoseconds, TagRead
 
 IDENTIFYING: Final = frozenset({SignalRole.LOT_ID, SignalRole.TAG_READS})
@@ -95,15 +96,25 @@ async def identifying(tx: Transaction, times: Interval) -> list[SignalSpec]:
 
     Each by its version of then that waits longest for a carrier's next read.
     """
-    kind = EntityKind.SIGNAL
-    said = await master_data.models_at(tx, kind, times.start)
-    start, stop = times
-    rows = await tx.fetch("master.came_into_force", kind=kind.value, start=start, stop=stop)
     found: dict[SignalKey, SignalSpec] = {}
-    for spec in (*said, *(versioned(row).document.model() for row in rows)):
-        if isinstance(spec, SignalSpec) and spec.role in IDENTIFYING:
+    for spec in await _signals(tx, times):
+        if spec.role in IDENTIFYING:
             found[spec.key] = max(found.get(spec.key, spec), spec, key=patience_of)
     return [found[key] for key in sorted(found)]
+
+
+async def observing_gateways(tx: Transaction) -> set[GatewayId]:
+    """Return the gateways of which any version of master data names a signal."""
+    return {spec.key.gateway for spec in await _signals(tx, _ALL_TIME)}
+
+
+async def _signals(tx: Transaction, times: Interval) -> list[SignalSpec]:
+    """Return the signals as master data say of them at any time of a stretch, each version."""
+    kind, (start, stop) = EntityKind.SIGNAL, times
+    said = await master_data.models_at(tx, kind, start)
+    rows = await tx.fetch("master.came_into_force", kind=kind.value, start=start, stop=stop)
+    came = (versioned(row).document.model() for row in rows)
+    return [spec for spec in (*said, *came) if isinstance(spec, SignalSpec)]
 
 
 async def seen(tx: Transaction, said: str) -> list[Sighting]:
