@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import NoSuchIdException
+from pymodbus.framer import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -33,15 +34,16 @@ class RegisterServer:
 
     host: Final = "127.0.0.1"
 
-    def __init__(self, units: dict[int, Read], *, port: int = 0) -> None:
+    def __init__(self, units: dict[int, Read], *, port: int = 0, rtu: bool = False) -> None:
         self.port = port  # 0 until the first start chooses a free one
         self._units = units
+        self._framer = FramerType.RTU if rtu else FramerType.SOCKET  # as a serial server has it
         self._server: _Server | None = None
 
     async def start(self) -> None:
         """Listen; does nothing where it already does."""
         if self._server is None:
-            self._server = _Server(_Tables(self._units), (self.host, self.port))
+            self._server = _Server(_Tables(self._units), (self.host, self.port), self._framer)
             await self._server.serve_forever(background=True)
             self.port = self._server.bound_port()
 
@@ -84,9 +86,9 @@ class _Tables:
 
 
 class _Server(ModbusTcpServer):
-    def __init__(self, tables: _Tables, address: tuple[str, int]) -> None:
+    def __init__(self, tables: _Tables, address: tuple[str, int], framer: FramerType) -> None:
         nothing = SimDevice(id=0, simdata=SimData(0, values=0, datatype=DataType.REGISTERS))
-        super().__init__(nothing, address=address, ignore_missing_devices=True)
+        super().__init__(nothing, framer=framer, address=address, ignore_missing_devices=True)
         self.context = tables  # type: ignore[assignment]  # same questions, own answers
 
     def bound_port(self) -> int:

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from plant.network import Proxy
 from protocols.field.driver import DriverError
+from protocols.field.modbus import SPEC
 from protocols.field.modbus.discover import Wanted, scan
 from protocols.field.modbus.settings import ModbusSettings, Table
-from protocols.wire.reading import Doubt, Status
+from protocols.wire.reading import Doubt, GapReason, Status
+from tests.contract.driver_contract import HostClock
 from tests.contract.modbus.foreign.servers import HELD, SERVERS, SIZE, Serving
-from tests.contract.modbus.reading import one_poll, opened, read_on
+from tests.contract.modbus.reading import one_poll, opened, read_on, settings_of
 
 pytestmark = pytest.mark.xdist_group("modbus-foreign")  # what they need is installed once
 PATIENT: dict[str, Any] = {"period_s": 0.05, "timeout_s": 2.0}
@@ -126,3 +129,31 @@ async def test_a_server_that_dies_is_noticed(serving: Serving) -> None:
             async with asyncio.timeout(10):
                 await read_on(driver)
         assert time.monotonic() - since < 3  # noqa: TID251
+
+
+@pytest.mark.parametrize("name", [name for name in SERVERS if name != "libmodbus-rtu"])
+async def test_while_a_server_was_away_is_declared(name: str) -> None:
+    signals = cells("holding", 0, 3)
+    async with Proxy() as proxy:
+        settings = settings_of(proxy.port, signals, period_s=0.05, timeout_s=0.5, silent_max=1)
+        driver = SPEC.connect("source", settings, HostClock())
+        async with SERVERS[name]() as serving:
+            proxy.target = ("127.0.0.1", serving.where["port"])
+            await driver.open()
+            last = (await one_poll(driver))["holding-2"].gateway_time
+            serving.process.kill()
+            with pytest.raises(DriverError):
+                async with asyncio.timeout(10):
+                    await read_on(driver)
+            await driver.close()
+        async with SERVERS[name]() as serving:
+            proxy.target = ("127.0.0.1", serving.where["port"])
+            await driver.open()
+            delivery = await driver.read()
+            await driver.close()
+    assert [reading.value for reading in delivery.readings] == [
+        HELD["holding"](n) for n in range(3)
+    ]
+    (gap,) = delivery.gaps
+    assert (gap.subject, gap.reason) == ("source", GapReason.SOURCE_DOWN)
+    assert last <= gap.start <= gap.end <= delivery.readings[0].gateway_time
