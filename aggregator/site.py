@@ -50,6 +50,35 @@ _CSP: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
+_API: Final = (
+    versions.routes,
+    tables.routes,
+    dictionary.routes,
+    facts.routes,
+    entries.routes,
+    doubts.routes,
+    records.routes,
+    readings.routes,
+    gateways.routes,
+    gateway_settings.routes,
+    enrolment.routes,
+    audit.routes,
+    tokens.routes,
+    accounts.routes,
+    approvals.routes,
+    reviews.routes,
+    genealogy.routes,
+    trace.routes,
+    recalls.routes,
+    events.routes,
+    receivers.routes,
+    imports.routes,
+)
+_PAGES: Final = (
+    *(pages.routes, login.routes, account.routes, access.routes),
+    *(review.routes, trace_pages.routes, proposals.routes, binding_pages.routes),
+    *(misfits.routes, receiver_pages.routes),
+)
 _BEARER: Final = HTTPBearer(
     scheme_name="token", description="A token of the API: `lp_...`", auto_error=False
 )
@@ -81,43 +110,14 @@ def create_app(context: Context) -> FastAPI:
         responses=problems.RESPONSES,
         dependencies=[Depends(_BEARER)],  # it describes; ``caller.actor_of`` decides
     )
-    for routes in (
-        bindings.routes,
-        entities.router(),
-        versions.routes,
-        tables.routes,
-        dictionary.routes,
-        facts.routes,
-        entries.routes,
-        doubts.routes,
-        records.routes,
-        readings.routes,
-        gateways.routes,
-        gateway_settings.routes,
-        enrolment.routes,
-        audit.routes,
-        tokens.routes,
-        accounts.routes,
-        approvals.routes,
-        reviews.routes,
-        genealogy.routes,
-        trace.routes,
-        recalls.routes,
-        events.routes,
-        receivers.routes,
-        imports.routes,
-    ):
+    for routes in (bindings.routes, entities.router(), *_API):
         api.include_router(routes)
     app.include_router(api)
     app.state.attempts = enrolment.Attempts(
         context.clock, context.settings.enrolment.attempts_per_minute
     )
     app.include_router(enrolment.open_routes)
-    for shown in (
-        *(pages.routes, login.routes, account.routes, access.routes),
-        *(review.routes, trace_pages.routes, proposals.routes, binding_pages.routes),
-        *(misfits.routes, receiver_pages.routes),
-    ):
+    for shown in _PAGES:
         app.include_router(shown)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/docs", _docs, include_in_schema=False)

@@ -54,13 +54,13 @@ MET: Final = (
 CHINESE: Final = words.problems("zh-CN")
 
 
-def texts_of(node: ast.expr) -> Iterator[str]:
+def texts_of(said: ast.expr) -> Iterator[str]:
     """Yield every text that an expression can be, with numbers for what fills it in."""
-    if isinstance(node, ast.IfExp):
-        yield from texts_of(node.body)
-        yield from texts_of(node.orelse)
+    if isinstance(said, ast.IfExp):
+        yield from texts_of(said.body)
+        yield from texts_of(said.orelse)
         return
-    parts: list[ast.expr] = [node]
+    parts: list[ast.expr] = [said]
     while isinstance(parts[0], ast.BinOp):
         parts[:1] = [parts[0].left, parts[0].right]
     text, count = "", 0
@@ -81,10 +81,10 @@ def raised() -> frozenset[str]:
     for place in MET:
         path = ROOT / "aggregator" / place
         for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and _is_error(node.func):
-                    hints = [each.value for each in node.keywords if each.arg == "hint"]
-                    for each in (*node.args, *hints):
+            for call in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+                if isinstance(call, ast.Call) and _is_error(call.func):
+                    hints = [each.value for each in call.keywords if each.arg == "hint"]
+                    for each in (*call.args, *hints):
                         found |= {text for text in texts_of(each) if says_something(text)}
     return frozenset(found)
 
