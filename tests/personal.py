@@ -40,6 +40,7 @@ PERSONAL: Final = {
     ("GET", "/reviews/{gtin}/{lot}/statement"),
     ("POST", "/reviews/{gtin}/{lot}/signatures"),
     ("POST", "/unended/{fact_id}"),
+    *(("POST", f"/facts/{{fact_id}}/corrections/{do}") for do in ("statement", "signed")),
     ("POST", "/records/{gtin}/{lot}/entries"),
     ("POST", "/gateways/settings"),
     ("POST", "/gateways/invitations"),

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.api.accounts import Code, Password
 from aggregator.api.reasons import Reason
-from aggregator.caller import Caller, ContextOf
+from aggregator.caller import Caller, ContextOf, Person
 from aggregator.model.binding.fact import Authority, Fact, FactId, FactKind
 from aggregator.model.master.carrier import check_carrier
 from aggregator.model.master.equipment import check_path
 from aggregator.model.master.lot import check_lot_id, check_lot_key
 from aggregator.model.master.order import JobId
 from aggregator.service import facts
+from aggregator.service.access.accounts import Proof
+from aggregator.service.binding import corrections
 from aggregator.service.master.documents import LotReference
 from protocols.wire.reading import Nanoseconds
 
@@ -76,6 +79,17 @@ class Correction(BaseModel):
 
     reason: Reason
     right: FactRequest | None = None
+    operator: Annotated[
+        str, Field(max_length=64, description="Who did it, where that is another than who says so.")
+    ] = ""
+
+
+class SignedCorrection(Correction):
+    """A correction as it was shown, and both components of who signs it."""
+
+    shown: Annotated[str, Field(description="Hash of the statement.")]
+    password: Password
+    code: Code
 
 
 @routes.post("/facts", status_code=201, summary="Say when which lot was where")
@@ -89,11 +103,39 @@ async def add_fact(context: ContextOf, actor: Caller, asked: FactRequest) -> dic
 async def correct_fact(
     context: ContextOf, actor: Caller, fact_id: str, asked: Correction
 ) -> dict[str, Any]:
-    """Supersede a fact; both stay."""
-    right = None
-    if asked.right is not None:
-        right = _fact(asked.right, actor.name, context.clock.now())
+    """Supersede a fact; both stay. For systems: a person signs what they correct."""
+    corrections.check_unsigned(actor)
+    right = _right(asked, actor.name, context.clock.now())
     added = await facts.supersede(context, actor, FactId(fact_id), right, reason=asked.reason)
+    return shown(added)
+
+
+@routes.post("/facts/{fact_id}/corrections/statement", summary="See a correction before signing it")
+async def show_correction(
+    context: ContextOf, person: Person, fact_id: str, asked: Correction
+) -> dict[str, Any]:
+    """Return what would be signed, and its hash; nothing is changed. Give ``start`` and ``end``."""
+    right = _right(asked, person.actor.name, context.clock.now())
+    said = await corrections.show(context, person.actor, FactId(fact_id), right)
+    return {"statement": said.statement, "shown": said.hash}
+
+
+@routes.post(
+    "/facts/{fact_id}/corrections/signed", status_code=201, summary="Sign the correction of a fact"
+)
+async def sign_correction(
+    context: ContextOf, person: Person, fact_id: str, asked: SignedCorrection
+) -> dict[str, Any]:
+    """Supersede a fact as was shown, with a person's signature; both stay."""
+    added = await corrections.correct(
+        context,
+        person,
+        FactId(fact_id),
+        _right(asked, person.actor.name, context.clock.now()),
+        shown=asked.shown,
+        proof=Proof(password=asked.password, code=asked.code),
+        reason=asked.reason,
+    )
     return shown(added)
 
 
@@ -109,6 +151,11 @@ def shown(fact: Fact) -> dict[str, Any]:
     said = {field.name: getattr(fact, field.name) for field in fields(fact)}
     lot = None if fact.lot is None else {"gtin": fact.lot.gtin, "lot": fact.lot.lot}
     return {"id": fact.id, **said, "authority": fact.authority.name.lower(), "lot": lot}
+
+
+def _right(asked: Correction, name: str, now: Nanoseconds) -> Fact | None:
+    """Return what takes the place of the fact: said by whoever did it."""
+    return None if asked.right is None else _fact(asked.right, asked.operator or name, now)
 
 
 def _fact(asked: FactRequest, source: str, now: Nanoseconds) -> Fact:

@@ -36,10 +36,17 @@ async def add(context: Context, actor: Actor, fact: Fact, *, why: str) -> Fact:
 
 
 async def supersede(
-    context: Context, actor: Actor, wrong: FactId, right: Fact | None, *, reason: str
+    context: Context,
+    actor: Actor,
+    wrong: FactId,
+    right: Fact | None,
+    *,
+    reason: str,
+    signed: str = "",
 ) -> Fact:
     """Put ``right`` in the place of the fact ``wrong`` (None: nothing) and return what was added.
 
+    ``signed`` is the hash of the statement that a person signed for it, if one did.
     Raises NotFoundError for a fact that is not there, ConflictError for one corrected already.
     """
     require(actor, Act.WRITE_FACTS)
@@ -57,6 +64,7 @@ async def supersede(
             kind=FactKind.WITHDRAWAL if right is None else right.kind,
             supersedes=wrong,
             reason=reason,
+            signed=signed,
         )
         return await _add(context, tx, actor, correction, why=reason, before=row["document"])
 

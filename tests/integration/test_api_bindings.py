@@ -48,6 +48,19 @@ class Rig:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def correct(self, fact: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Look at a correction, sign it, and return the fact that was added."""
+        path = f"/api/v1/facts/{fact}/corrections"
+        seen = await self.http.post(f"{path}/statement", json=body)
+        assert seen.status_code == 200, seen.text
+        sealed = {"shown": seen.json()["shown"], "password": self.li.password}
+        answer = await self.http.post(
+            f"{path}/signed", json={**body, **sealed, "code": self.li.code()}
+        )
+        assert answer.status_code == 201, answer.text
+        added: dict[str, Any] = answer.json()
+        return added
+
     async def say(self, lot: str, start: int, end: int | None = None) -> str:
         """Say that a lot was in the oven, and return the fact's id."""
         body = {
@@ -147,9 +160,65 @@ async def test_overtaken_records_are_listed(rig: Rig) -> None:
     assert await rig.get("/api/v1/overtaken") == {"items": []}, "there is no record yet"
     made = await rig.http.post(f"/api/v1/records/{GTIN}/L-3")
     assert made.status_code == 201, made.text
-    correction = await rig.http.post(
-        f"/api/v1/facts/{fact}/corrections", json={"reason": "another lot"}
-    )
-    assert correction.status_code == 201, correction.text
+    await rig.correct(fact, {"reason": "another lot"})
     (waiting,) = (await rig.get("/api/v1/overtaken"))["items"]
     assert (waiting["lot"]["lot"], waiting["why"]) == ("L-3", "fact")
+
+
+def moved(lot: str, start: int, end: int) -> dict[str, Any]:
+    """Return what is right: that a lot was in the oven at other times."""
+    return {
+        "kind": "occupancy",
+        "equipment": OVEN,
+        "lot": {"gtin": GTIN, "lot": lot},
+        "start": START + start * SECOND,
+        "end": START + end * SECOND,
+        "reason": "seen",
+    }
+
+
+@pytest.mark.req(29)
+@pytest.mark.clause("21 CFR 11.10(e)")
+@pytest.mark.parametrize(
+    ("right", "operator", "bound"),
+    [
+        (moved("L-3", 22, 30), "", {"L-3": (22, 30)}),  # the start
+        (moved("L-3", 20, 28), "", {"L-3": (20, 28)}),  # the stop
+        (moved("L-4", 20, 30), "", {"L-4": (20, 30)}),  # the lot
+        (moved("L-3", 20, 30), "op.zhao", {"L-3": (20, 30)}),  # who ran it
+        (None, "", {}),  # it never was there
+    ],
+)
+async def test_a_person_signs_what_they_correct_and_both_facts_stay(
+    rig: Rig, right: dict[str, Any] | None, operator: str, bound: dict[str, tuple[int, int]]
+) -> None:
+    wrong = await rig.say("L-3", 20, 30)
+    before = rig.clock.now()
+    rig.clock.skip(5)
+    body = {"reason": "misread the traveller", "right": right, "operator": operator}
+    path = f"/api/v1/facts/{wrong}/corrections"
+    unsigned = await rig.http.post(path, json=body)
+    assert unsigned.status_code == 403
+    assert "signs what they correct" in unsigned.json()["detail"]
+    seen = (await rig.http.post(f"{path}/statement", json=body)).json()
+    assert seen["statement"]["before"]["lot"] == f"(01){GTIN}(10)L-3"
+    assert (seen["statement"]["after"] is None) == (right is None)
+    proof = {"shown": seen["shown"], "password": rig.li.password, "code": rig.li.code()}
+    if right is not None:
+        other = {**body, "right": {**right, "end": START + 99 * SECOND}}
+        unseen = await rig.http.post(f"{path}/signed", json={**other, **proof})
+        assert unseen.status_code == 409, "what was not shown is not signed"
+    no_code = await rig.http.post(f"{path}/signed", json={**body, **proof, "code": "000000"})
+    assert no_code.status_code == 401
+    added = await rig.correct(wrong, body)
+    assert (added["supersedes"], added["signed"]) == (wrong, seen["shown"])
+    assert added["source"] == (operator or "li.wei")
+    assert ("signed by li.wei" in added["reason"]) == bool(operator)
+    found = {}
+    for lot in ("L-3", "L-4"):
+        for window in (await rig.get(f"{LOTS}/{lot}/bindings"))["windows"]:
+            times = [(window[side]["time"] - START) // SECOND for side in ("start", "end")]
+            found[lot] = (times[0], times[1])
+    assert found == bound
+    (then,) = (await rig.get(f"{LOTS}/L-3/bindings", as_of=before))["windows"]
+    assert (then["start"]["time"] - START) // SECOND == 20, "as it was known then"

@@ -98,10 +98,11 @@ async def close(
         end=closing.end,
         source=account.user,
         uncertainty=max(closing.fact.uncertainty, closing.uncertainty),
-        signed=proposed.hash,
         recorded=None,
     )
-    return await facts.supersede(context, session.actor, wrong, right, reason=reason)
+    return await facts.supersede(
+        context, session.actor, wrong, right, reason=reason, signed=proposed.hash
+    )
 
 
 def _shown(closing: Closing) -> Shown:
