@@ -146,7 +146,11 @@ class Inbox:
 
 
 def _variable_bytes(delivery: Delivery) -> int:
+    """Return the octets of texts, bytes and raw forms: most readings have none."""
     return sum(
-        len(reading.raw) + (len(value) if isinstance(value := reading.value, str | bytes) else 0)
-        for reading in delivery.readings
+        [
+            len(raw) + (len(value) if isinstance(value, str | bytes) else 0)
+            for _, _, value, _, _, _, _, raw in delivery.readings
+            if raw or type(value) is not float
+        ]
     )
