@@ -79,6 +79,21 @@ async def test_holes_are_found_within_limits_and_without_a_write(bench: Bench) -
         await server.stop()
 
 
+async def test_units_are_looked_for_with_one_request_each(tmp_path: Path) -> None:
+    unit = Holed()
+    server = RegisterServer({7: unit.read})
+    await server.start()
+    try:
+        where = ("discover", "modbus", f"{server.host}:{server.port}", "--unit", "5-8", "--to", "0")
+        said = await Bench(tmp_path).run(*where, "--timeout", "0.1", "--retries", "0")
+    finally:
+        await server.stop()
+    assert said.code == 0, said.err
+    assert "✓ unit 7 answers" in said.out
+    assert "no answer from unit 5, 6, 8" in said.out
+    assert "\n5 requests" in said.out  # two tables of the one that is there
+
+
 async def test_equipment_that_hangs_up_on_a_unit_is_asked_on(tmp_path: Path) -> None:
     """Unit 1 gives one register a request, to unit 2 the connection is closed, unit 3 answers."""
 
