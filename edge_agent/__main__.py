@@ -27,7 +27,7 @@ from edge_agent.commissioning.commands import DEFAULT_SETTINGS, SettingsOption, 
 from edge_agent.commissioning.enrolment.commands import enrol
 from edge_agent.config_sync.central import SettingsLoader
 from edge_agent.errors import AgentError, SettingsFileError
-from edge_agent.keys import load, load_or_create
+from edge_agent.keys import former, load, load_or_create, prepare_next, use_next
 from edge_agent.settings_file import load_settings
 from edge_agent.uplink.mqtt import tls_context
 from protocols.wire.reading import SECOND
@@ -106,6 +106,34 @@ def key(settings: SettingsOption = DEFAULT_SETTINGS) -> None:
     typer.echo(made.public.to_text())
 
 
+@app.command("rotate-key")
+def rotate_key(
+    settings: SettingsOption = DEFAULT_SETTINGS,
+    use: Annotated[
+        bool, typer.Option("--use", help="Put the new key in the place of the present one.")
+    ] = False,
+) -> None:
+    """Make the next seal key and print it, for the aggregator to trust; with --use, take it.
+
+    The agent seals with it from its next start on, in the same epoch; both keys are trusted until
+    the aggregator revokes the one before.
+    """
+    try:
+        loaded = load_settings(settings)
+        path = loaded.seal_key_path
+        made = use_next(path) if use else prepare_next(path, loaded.seal.algorithm.wire)
+    except AgentError as error:
+        fail(error)
+    typer.echo(made.public.to_text())
+    then = (
+        "restart the agent; once all that it sealed before is receipted, revoke the old key"
+        if use
+        else f"lotproof-aggregator gateway add {loaded.gateway.id} --further --key ..., "
+        "then rotate-key --use"
+    )
+    typer.echo(f"  -> {then}", err=True)
+
+
 @app.command()
 def status(
     settings: SettingsOption = DEFAULT_SETTINGS,
@@ -160,11 +188,12 @@ def fsck(
     """Verify every seal, link, column, counter and receipt of the buffer; 1 if not whole."""
     try:
         loaded = load_settings(settings)
-        public = load(loaded.seal_key_path).public
+        public, older = load(loaded.seal_key_path).public, former(loaded.seal_key_path)
     except AgentError as error:
         fail(error)
     aggregator = PublicKey.from_text(loaded.aggregator.seal_key)
-    report = proof.check(path or loaded.gateway.data_dir, public, aggregator=aggregator)
+    folder = path or loaded.gateway.data_dir
+    report = proof.check(folder, public, former=older, aggregator=aggregator)
     if as_json:
         found = {name: getattr(report, name) for name in report.__dataclass_fields__}
         typer.echo(json.dumps(found, default=str, indent=2))

@@ -50,7 +50,6 @@ _YOUNG_MAX: Final = 20_000
 Readings are made by the thousand and are no garbage of that kind: at Python's own 700 the collector
 would go through each of them, for 0.8 us a reading."""
 _GOODBYE_S: Final = 3.0
-_CUT_S: Final = 30.0  # that a cut may take on a slow disk before the watchdog hears of it
 
 
 class Agent:
@@ -195,7 +194,7 @@ class Agent:
             await line.look_at_upkeep()
             # Asked through the storage's thread, and not without a cut in time: a disk or a
             # sealer that hangs makes the watchdog bark.
-            watchdog = "WATCHDOG=1\n" if line.seals() else ""
+            watchdog = "WATCHDOG=1\n" if line.sealer.in_time() else ""
             self._manager.notify(f"{watchdog}STATUS={line.summary()}")
             await asyncio.sleep(_TICK_S)
 
@@ -310,12 +309,6 @@ class _Line:
             metrics.written_bytes_per_day.set(disk.bytes_per_day)
         if (days := self.certificate.days_left()) is not None:
             metrics.certificate_days.set(days)
-
-    def seals(self) -> bool:
-        """Tell whether the sealer cut a bundle not long ago; it owes one at each heartbeat."""
-        seal = self.reloader.loaded.settings.seal
-        longest = 3 * max(seal.heartbeat_s, self.sealer.age_s) + _CUT_S
-        return asyncio.get_running_loop().time() - self.sealer.cut_at < longest
 
     def _upkeep(self) -> UpkeepReport | None:
         disk, days = self._disk, self.certificate.days_left()

@@ -6,7 +6,7 @@ is listed one by one (docs/howto/install-an-agent.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -19,7 +19,7 @@ from protocols.wire.bundle import check_columns, open_body, open_header
 from protocols.wire.errors import WireError
 from protocols.wire.header import Header
 from protocols.wire.receipt import open_receipt
-from protocols.wire.seal import PublicKey
+from protocols.wire.seal import PublicKey, peek
 from protocols.wire.tlog import leaf_hash
 
 PROBLEMS_MAX: Final = 1000
@@ -40,8 +40,16 @@ class Report:
     problems: tuple[str, ...] = ()
 
 
-def check(path: Path, key: PublicKey, *, aggregator: PublicKey | None = None) -> Report:
+def check(
+    path: Path,
+    key: PublicKey,
+    *,
+    former: Sequence[PublicKey] = (),
+    aggregator: PublicKey | None = None,
+) -> Report:
     """Return what a buffer holds and what is wrong with it, bundles sealed by ``key``.
+
+    Older ones may be sealed by ``former`` keys, which it took the place of.
 
     ``path`` is the buffer's file, its folder or the agent's data folder. The stored receipt is
     opened where ``aggregator`` is given.
@@ -52,7 +60,7 @@ def check(path: Path, key: PublicKey, *, aggregator: PublicKey | None = None) ->
     except AgentError as error:
         return Report(path=path, problems=(str(error),))
     try:
-        walk = _Walk(buffer, key)
+        walk = _Walk(buffer, (key, *former))
         problems = [f"database: {problem}" for problem in buffer.problems()]
         try:
             for problem in walk.problems():
@@ -81,13 +89,14 @@ def check(path: Path, key: PublicKey, *, aggregator: PublicKey | None = None) ->
 class _Walk:
     """One pass over all bundles, in order."""
 
-    def __init__(self, buffer: Buffer, key: PublicKey) -> None:
+    def __init__(self, buffer: Buffer, keys: Sequence[PublicKey]) -> None:
         self.first = buffer.head.number + 1
         self.bundles = 0
         self.readings = 0
         self.gaps = 0
         self._buffer = buffer
-        self._key = key
+        self._keys = {bytes(key.kid): key for key in keys}
+        self._newest = keys[0]
 
     def problems(self) -> Iterator[str]:
         before: tuple[Header, bytes] | None = None
@@ -123,7 +132,8 @@ class _Walk:
     def _read(self, number: int) -> tuple[Header, bytes]:
         """Open a bundle whole: seal, body's hash, every column, root, times."""
         bundle = self._buffer.bundle(number)
-        header = open_header(bundle.sealed_header, self._key)
+        kid = bytes(peek(bundle.sealed_header).kid)
+        header = open_header(bundle.sealed_header, self._keys.get(kid, self._newest))
         check_columns(header, open_body(header, bundle.body))
         self.bundles += 1
         self.readings += header.count

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from edge_agent.errors import KeyFileError
 from protocols.wire.errors import MalformedError
-from protocols.wire.seal import Algorithm, SoftwareSealKey
+from protocols.wire.seal import Algorithm, PublicKey, SoftwareSealKey
 
 
 def load_or_create(path: Path, algorithm: Algorithm = Algorithm.ED25519) -> SoftwareSealKey:
@@ -44,6 +44,37 @@ def load(path: Path) -> SoftwareSealKey:
         ) from error
     except MalformedError as error:
         raise KeyFileError(f"{path}: {error}", hint=error.hint) from error
+
+
+def prepare_next(path: Path, algorithm: Algorithm = Algorithm.ED25519) -> SoftwareSealKey:
+    """Return the key that will take the place of the one in ``path``, made if there is none yet."""
+    return load_or_create(_next(path), algorithm)
+
+
+def use_next(path: Path) -> SoftwareSealKey:
+    """Put the next key in the place of the one in ``path`` and return it; KeyFileError.
+
+    Of the one before only the public key is kept, to prove what it has sealed.
+    """
+    fresh = _next(path)
+    if not fresh.exists():
+        raise KeyFileError(
+            f"there is no next key {fresh}",
+            hint="lotproof-agent rotate-key makes it; have the aggregator trust it first",
+        )
+    key, before = load(fresh), load(path).public
+    write_private(_before(path, before), before.to_text().encode())
+    fresh.rename(path)
+    return key
+
+
+def former(path: Path) -> tuple[PublicKey, ...]:
+    """Return the public keys that the one in ``path`` has taken the place of; KeyFileError."""
+    try:
+        found = sorted(path.parent.glob(f"{path.name}.before-*"))
+        return tuple(PublicKey.from_text(each.read_text(encoding="ascii")) for each in found)
+    except (OSError, ValueError, MalformedError) as error:
+        raise KeyFileError(f"the former keys beside {path} cannot be read: {error}") from error
 
 
 def certificate_request(path: Path) -> bytes:
@@ -121,3 +152,11 @@ def write_private(path: Path, data: bytes) -> None:
             f"{path} cannot be written: {error.strerror}",
             hint="the folder must exist and belong to the user that runs the agent",
         ) from error
+
+
+def _next(path: Path) -> Path:
+    return path.with_name(f"{path.name}.next")
+
+
+def _before(path: Path, key: PublicKey) -> Path:
+    return path.with_name(f"{path.name}.before-{key.kid.hex()}")

@@ -28,7 +28,7 @@ from edge_agent import fsck, status
 from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.commissioning.redaction import Redaction
 from edge_agent.errors import AgentError
-from edge_agent.keys import load
+from edge_agent.keys import former, load
 from edge_agent.settings import GatewaySettings, SealSettings
 from edge_agent.settings_file import load_settings
 from edge_agent.sources import load_sources
@@ -174,12 +174,13 @@ def _file_system(path: Path) -> str:
 def _fsck(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     seal = data.get("seal")
     named = seal.get("key") if isinstance(seal, dict) else None
-    public = load(folder / str(named or SealSettings.model_fields["key"].default)).public
+    path = folder / str(named or SealSettings.model_fields["key"].default)
+    public, older = load(path).public, former(path)
     aggregator = None
     # Without it the stored receipt is not opened; ``problems.txt`` says what is wrong with it.
     with contextlib.suppress(KeyError, TypeError, WireError):
         aggregator = PublicKey.from_text(data["aggregator"]["seal_key"])
-    return asdict(fsck.check(folder, public, aggregator=aggregator))
+    return asdict(fsck.check(folder, public, former=older, aggregator=aggregator))
 
 
 def _log() -> str:

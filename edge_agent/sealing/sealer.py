@@ -12,7 +12,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -33,6 +33,7 @@ from protocols.wire.seal import SealKey
 from protocols.wire.tlog import leaf_hash
 
 _log = structlog.get_logger("sealer")
+_CUT_S: Final = 30.0  # that a cut may take on a slow disk before a watchdog hears of it
 
 
 class Fingerprints(NamedTuple):
@@ -72,8 +73,12 @@ class Sealer:
         self._change: _Change | None = None
         self.age_s = settings.age_max_s
         """After which age a bundle is cut: as configured, or later where the disk's budget asks."""
-        self.cut_at = asyncio.get_running_loop().time()
-        """Loop time of the last cut that was stored or refused."""
+        self._cut_at = asyncio.get_running_loop().time()
+
+    def in_time(self) -> bool:
+        """Tell whether a cut was stored, or refused, not long ago; each heartbeat owes one."""
+        longest = 3 * max(self._settings.heartbeat_s, self.age_s) + _CUT_S
+        return asyncio.get_running_loop().time() - self._cut_at < longest
 
     async def change(self, settings: SealSettings, fingerprints: Fingerprints) -> None:
         """Seal what was read so far as it was, and go on under other settings.
@@ -123,7 +128,7 @@ class Sealer:
                     await self._store(urgent, moment)
                 except BufferFullError as still:
                     self._refuse(urgent, moment.time, still)
-        self.cut_at = asyncio.get_running_loop().time()
+        self._cut_at = asyncio.get_running_loop().time()
         if change is not None:
             self._settings, self._fingerprints = change.settings, change.fingerprints
             self.age_s = change.settings.age_max_s

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -166,6 +168,34 @@ async def test_status_and_life_say_what_a_person_must_see_to(plant: Plant, tmp_p
     assert "receipts: last" in shown
     assert "certificate valid for 30.0 days" in shown or "certificate valid for 29.9" in shown
     await plant.agent.stop()
+
+
+async def test_the_service_manager_hears_of_start_progress_and_reload(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+        heard: list[str] = []
+
+        def hear() -> str:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    heard.append(manager.recv(4096).decode())
+            return "\n".join(heard)
+
+        plant.write_settings(replay_source(tmp_path, rows=100_000, period_ms=5))
+        await plant.make_key()
+        await plant.agent.start()
+        await until(lambda: "READY=1" in hear(), "it is not ready")
+        await until(lambda: "WATCHDOG=1\nSTATUS=1 of 1 sources" in hear(), "it does not make way")
+        heard.clear()
+        await reload(plant)
+        await until(lambda: "RELOADING=1" in hear() and "READY=1" in hear(), "it is silent")
+        await plant.agent.stop()
+        assert "STOPPING=1" in hear()
 
 
 async def test_no_agent_no_reload(plant: Plant, tmp_path: Path) -> None:

@@ -279,3 +279,16 @@ class TestSealer:
             assert headers[-1].end_reading == len(noise)
             assert isinstance(line.sealed[0].bundle, Bundle)
         assert not fsck(tmp_path).problems
+
+
+async def test_a_sealer_that_makes_no_way_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with line_in(tmp_path) as line:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        assert line.sealer.in_time()
+        monkeypatch.setattr(loop, "time", lambda: start + 3600)
+        assert not line.sealer.in_time()
+        await line.sealer.cut()
+        assert line.sealer.in_time()
