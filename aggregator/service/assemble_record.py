@@ -15,7 +15,7 @@ from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import NotFoundError
 from aggregator.model.master.lot import LotKey, check_lot_key
-from aggregator.model.record.assemble import Inputs, assemble
+from aggregator.model.record.assemble import assemble
 from aggregator.model.record.batch_record import BatchRecord, RecordState, content_hash
 from aggregator.model.record.document import encode_record
 from aggregator.service.binding.sightings import refresh
@@ -98,7 +98,7 @@ async def assemble_now(context: Context, key: LotKey) -> Assembled:
         state = await tx.fetch_one("rebinding.state")
         said = await tx.fetch_one("audit.last")
         gathered = await gather(context, tx, key)
-    record, data = await asyncio.to_thread(_assemble, gathered.inputs)
+    record, data = await asyncio.to_thread(_assemble, gathered)
     mark = 0 if state is None else state["mark"]
     heard = -1 if said is None else said["sequence"]
     return Assembled(record=record, data=data, gathered=gathered, mark=mark, heard=heard)
@@ -141,8 +141,8 @@ def stored_of(row: Row) -> StoredRecord:
     )
 
 
-def _assemble(inputs: Inputs) -> tuple[BatchRecord, bytes]:
-    record = assemble(inputs)
+def _assemble(gathered: Gathered) -> tuple[BatchRecord, bytes]:
+    record = assemble(gathered.inputs, gathered.found)
     return record, encode_record(record)
 
 

@@ -5,6 +5,7 @@ Everything is read in one transaction, so a record speaks of one state of the st
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,7 +18,7 @@ from aggregator.model.completeness import ChainSpan
 from aggregator.model.master.lot import LotKey
 from aggregator.model.master.recipe import Sampling
 from aggregator.model.placing import Moves
-from aggregator.model.record.assemble import Inputs
+from aggregator.model.record.assemble import Found, Inputs, find
 from aggregator.model.record.batch_record import (
     Earlier,
     SeriesReference,
@@ -51,6 +52,7 @@ class Gathered:
     inputs: Inputs
     chains: tuple[HeldChain, ...]
     series: dict[str, bytes]  # by name, as the record refers to them
+    found: Found | None = None  # in the inputs
 
 
 async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
@@ -82,18 +84,20 @@ async def gather(context: Context, tx: Transaction, key: LotKey) -> Gathered:
     async with proving(tx, guess, inputs.parameters, context.workers) as started:
         inputs = await _with_readings(context, tx, inputs, where, guess)
         inputs = await _with_circumstances(tx, inputs, where)
-        found = await hold(tx, inputs, started)
+        found = await asyncio.to_thread(find, inputs)  # while the seals are being verified
+        held = await hold(tx, inputs, started)
     named = {
-        parameter: (f"{at:03}", data) for at, (parameter, data) in enumerate(found.series.items())
+        parameter: (f"{at:03}", data) for at, (parameter, data) in enumerate(held.series.items())
     }
     references = {
         parameter: SeriesReference(name=name, sha256=content_hash(data))
         for parameter, (name, data) in named.items()
     }
     return Gathered(
-        inputs=replace(inputs, seals=found.seals, references=references),
-        chains=found.chains,
+        inputs=replace(inputs, seals=held.seals, references=references),
+        chains=held.chains,
         series=dict(named.values()),
+        found=found,
     )
 
 

@@ -7,7 +7,7 @@ often and in whatever bundles the readings came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aggregator.model.binding.bind import Binding, Span, Unbound, bind, nothing, spans, unbound
 from aggregator.model.binding.descent import Descent
@@ -31,7 +31,7 @@ from aggregator.model.lab_result import ResultVersion
 from aggregator.model.master.equipment import SignalSpec
 from aggregator.model.master.lot import Lot, UnitId
 from aggregator.model.master.order import Job, JobId, WorkOrder
-from aggregator.model.master.recipe import ParameterName, ParameterSpec
+from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec
 from aggregator.model.once import Once
 from aggregator.model.record.batch_record import (
     BatchRecord,
@@ -109,10 +109,11 @@ def bound(inputs: Inputs) -> dict[SignalSpec, Binding]:
     }
 
 
-def assemble(inputs: Inputs) -> BatchRecord:
-    """Return the record of a lot."""
-    where = locate(inputs.lot.key, inputs.known)
-    found = _find(inputs, where)
+def assemble(inputs: Inputs, found: Found | None = None) -> BatchRecord:
+    """Return the record of a lot; ``found``, if given, is what ``find`` made of these inputs."""
+    found = found or find(inputs)
+    where = found.where
+    found = replace(found, parameters=_referred(found.parameters, inputs.references))
     ledger = _check(inputs, where, found)
     closed = where.end is not None and bool(where.windows)
     return BatchRecord(
@@ -155,9 +156,10 @@ def assemble(inputs: Inputs) -> BatchRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class Found:
     """What the record says of readings, materials and entries, before it is checked."""
 
+    where: Whereabouts
     bindings: Mapping[SignalKey, Binding]  # of every signal that observed the lot, in order
     judged: Mapping[ParameterName, Binding]  # the readings that each parameter is judged by
     parameters: tuple[ParameterResult, ...]
@@ -174,18 +176,16 @@ class _Found:
         return sum(count.readings for count in self.counts)
 
 
-def _find(inputs: Inputs, where: Whereabouts) -> _Found:
-    signals, once = observing(inputs.plant, where.windows), Once()
+def find(inputs: Inputs) -> Found:
+    """Return all that takes long of a record, and needs neither its seals nor its references."""
+    where, once = locate(inputs.lot.key, inputs.known), Once()
+    signals = observing(inputs.plant, where.windows)
     bindings = {spec.key: _bind(spec, inputs, where.windows, once) for spec in signals}
     judged = _bound_parameters(inputs, where, bindings, once)
-    by = Judged(
-        chains=inputs.chains,
-        circumstances=inputs.circumstances,
-        references=inputs.references,
-        once=once,
-    )
+    by = Judged(chains=inputs.chains, circumstances=inputs.circumstances, once=once)
     counts = tuple(_count(bindings[spec.key], spec, where, once) for spec in signals)
-    return _Found(
+    return Found(
+        where=where,
         bindings=bindings,
         judged={spec.parameter: binding for spec, _, binding in judged},
         parameters=tuple(judge(spec, signal, binding, by) for spec, signal, binding in judged),
@@ -198,7 +198,19 @@ def _find(inputs: Inputs, where: Whereabouts) -> _Found:
     )
 
 
-def _check(inputs: Inputs, where: Whereabouts, found: _Found) -> Ledger:
+def _referred(
+    parameters: Sequence[ParameterResult], references: Mapping[ParameterName, SeriesReference]
+) -> tuple[ParameterResult, ...]:
+    """Return the parameters, the critical ones with their series."""
+    return tuple(
+        replace(each, series=references.get(each.spec.parameter))
+        if each.spec.criticality is Criticality.CRITICAL
+        else each
+        for each in parameters
+    )
+
+
+def _check(inputs: Inputs, where: Whereabouts, found: Found) -> Ledger:
     """Make every check there is."""
     ledger, lot, known = Ledger(), inputs.lot.key, inputs.circumstances
     place.windows(ledger, lot, where.windows, inputs.rule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aggregator.model.binding.bind import Binding
@@ -11,9 +11,9 @@ from aggregator.model.excursion import excursions, limits_of
 from aggregator.model.figures import aggregate, figures, increase
 from aggregator.model.gaps import gaps
 from aggregator.model.master.equipment import SignalRole, SignalSpec
-from aggregator.model.master.recipe import Criticality, Limits, ParameterName, ParameterSpec
+from aggregator.model.master.recipe import Limits, ParameterSpec
 from aggregator.model.once import Once
-from aggregator.model.record.batch_record import ParameterResult, SeriesReference
+from aggregator.model.record.batch_record import ParameterResult
 from aggregator.model.record.circumstances import Circumstances
 from aggregator.model.record.instruments import instruments
 from aggregator.model.stuck import stuck
@@ -26,21 +26,19 @@ class Judged:
 
     chains: Sequence[ChainSpan]
     circumstances: Circumstances
-    references: Mapping[ParameterName, SeriesReference]
     once: Once
 
 
 def judge(
     stated: ParameterSpec, signal: SignalSpec, binding: Binding, by: Judged
 ) -> ParameterResult:
-    """Return what was found of a parameter in the readings that are bound to it."""
+    """Return what was found of a parameter in the readings bound to it, without their series."""
     spec = in_unit_of(stated, signal)
     limits = limits_of(spec.limits, binding.series.kind)
     gateway, spans = spec.signal.gateway, tuple(part.span for part in binding.slices)
     declared = [gap for span in by.chains if span.gateway == gateway for gap in span.gaps]
     missing = gaps(binding, spec.sampling, proven(by.chains, gateway), declared, by.once)
     found = figures(binding, spec.sampling, missing, by.once)
-    critical = spec.criticality is Criticality.CRITICAL
     return ParameterResult(
         spec=spec,
         stated=stated,
@@ -57,7 +55,7 @@ def judge(
             signal.key, spans, by.circumstances.installations, by.circumstances.calibrations
         ),
         boundary=sum(len(part.head) + len(part.tail) for part in binding.slices),
-        series=by.references.get(spec.parameter) if critical else None,
+        series=None,
     )
 
 
