@@ -36,7 +36,10 @@ async def read_between(
     start: Annotated[int, Query(description="Nanoseconds since 1970, included.")],
     end: Annotated[int, Query(description="Nanoseconds since 1970, excluded.")],
 ) -> Response:
-    """Return the readings as columns: times, values (null: none), statuses, bundle numbers."""
+    """Return the readings as columns: times, values (null: none), statuses, bundle numbers.
+
+    Where the gateway's clock was in doubt, a time is a placed one; the gateway's stands beside it.
+    """
     series = await readings.between(
         context, actor, gateway=gateway, signal=signal, start=start, end=end
     )
@@ -53,6 +56,7 @@ def columns(series: Series) -> dict[str, Any]:
         "kind": series.kind.name.lower(),
         "readings": len(series),
         "times": series.times.tolist(),
+        "gateway_times": series.gateway_times.tolist(),
         "values": values,
         "statuses": [Status(status).name for status in series.statuses.tolist()],
         "codes": series.codes.tolist(),

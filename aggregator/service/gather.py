@@ -35,7 +35,7 @@ from aggregator.service.record.circumstances import circumstances_of
 from aggregator.service.record.entries import entries_of
 from aggregator.service.record.master import limits_at, ordered, places_at
 from aggregator.store.base import Transaction
-from aggregator.store.chains.clocks import BUNDLE_SPAN_MAX, epochs_in_doubt, placed_between
+from aggregator.store.chains.clocks import epochs_in_doubt, placed_between, reach_of
 from aggregator.store.chains.evidence import chains, clock_told
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
@@ -157,7 +157,7 @@ async def _with_readings(
     first, last = where.stretches[0].start, max(where.stretches[-1].end, end)
     named = await identifying_series(context, tx, Interval(min(first, since), last))
     keys = sorted({spec.key for spec in signals} - named.keys())
-    reach = max((_reach(span) for span in guess), default=0)
+    reach = max(map(reach_of, guess), default=0)
     series = named | await context.index.window(
         tx, keys, max(since - reach, 0), bounded(end) + 1 + reach
     )
@@ -167,12 +167,6 @@ async def _with_readings(
         held += [await clock_told(tx, span) for span in await chains(tx, gateway, first, last)]
     plant = replace(inputs.plant, lots=await lots_called(tx, named.values()))
     return replace(inputs, plant=plant, series=series, chains=tuple(held))
-
-
-def _reach(span: ChainSpan) -> Nanoseconds:
-    """Return how far around a window readings are looked for that may be of it."""
-    doubts = (each.uncertainty for each in span.placements if each.uncertainty is not None)
-    return min(max(doubts, default=0), BUNDLE_SPAN_MAX)
 
 
 def _lookback(inputs: Inputs) -> Nanoseconds:

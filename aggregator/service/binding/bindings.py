@@ -22,6 +22,7 @@ from aggregator.service.binding.sightings import refresh
 from aggregator.service.context import Context
 from aggregator.service.master.documents import EntityKind, lot_key
 from aggregator.store.base import Transaction
+from aggregator.store.chains.clocks import reach_of
 from aggregator.store.chains.evidence import chains
 from protocols.wire.reading import Nanoseconds
 
@@ -95,7 +96,9 @@ async def _bound(
         low, high = span.start.time, min(span.end.time, FOREVER - 1)
         around = await chains(tx, spec.key.gateway, low, high)
         doubt = uncertainty_of(around, spec.key.gateway)
-        series = await context.index.series(tx, spec.key, max(low - doubt, 0), high + doubt + 1)
+        reach = max([doubt, *map(reach_of, around)])
+        stop = min(high + reach + 1, FOREVER)
+        series = await context.index.series(tx, spec.key, max(low - reach, 0), stop)
         if series is None:
             continue
         series = await come_by(tx, series, as_of)

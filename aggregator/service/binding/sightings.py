@@ -8,7 +8,7 @@ around them, however long the history before and behind is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from aggregator.model.binding.bind import in_order
@@ -70,18 +70,19 @@ async def _advance(context: Context, tx: Transaction) -> None:
         return
     specs = await identifying(tx, _ALL_TIME)
     last, touched = fresh[:STEP][-1]["position"], list[tuple[SignalSpec, Interval]]()
+    moved: Mapping[GatewayId, Sequence[Interval]] = {}
     if position == 0 and len(fresh) > STEP:  # the index is made from nothing: as a whole
         newest = await tx.fetch_one("sightings.last", position=last)
         last = last if newest is None else newest["position"]
         touched = [(spec, Interval(0, FOREVER)) for spec in specs]
     elif specs:
         touched = await _touched(tx, fresh[:STEP], specs)
+        moved = await settled(tx, fresh[0]["position"], last)
     for spec, times in touched:
         if spec.role is SignalRole.LOT_ID:
             await _name_again(context, tx, spec, times)
         else:
             await _see_again(context, tx, spec, times)
-    moved = await settled(tx, fresh[0]["position"], last)
     for spec in specs:
         for times in moved.get(spec.key.gateway, []):
             if spec.role is SignalRole.LOT_ID:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from aggregator.model.completeness import ChainSpan
+from aggregator.model.gaps import merged
 from aggregator.store.base import Row, Transaction
 from protocols.wire.dossier.placement import Placement, Stamp, drift, place
 from protocols.wire.dossier.series import Interval
@@ -80,6 +82,9 @@ async def settled(tx: Transaction, low: int, high: int) -> dict[GatewayId, list[
     be to where they are.
     """
     found: dict[GatewayId, list[Interval]] = {}
+    state = await tx.fetch_one("clocks.any")
+    if state is None or not state["any_in_doubt"]:
+        return found
     for row in await tx.fetch("clocks.settled", low=low, high=high):
         epoch_id, number = row["epoch_id"], row["number"]
         before, behind = await neighbours(tx, epoch_id, number)
@@ -91,7 +96,7 @@ async def settled(tx: Transaction, low: int, high: int) -> dict[GatewayId, list[
         for anchor in await stamps_at(tx, epoch_id, number):
             times += await _stretch(tx, epoch_id, before, anchor)
             times += await _stretch(tx, epoch_id, anchor, behind)
-    return found
+    return {gateway: _joined(times) for gateway, times in found.items()}
 
 
 def reach(placement: Placement) -> Interval:
@@ -106,6 +111,12 @@ def reach(placement: Placement) -> Interval:
     return Interval(min(low, high), max(low, high) + 1)
 
 
+def reach_of(span: ChainSpan) -> Nanoseconds:
+    """Return how far around a window readings are looked for that may be of it."""
+    doubts = (each.uncertainty for each in span.placements if each.uncertainty is not None)
+    return min(max(doubts, default=0), BUNDLE_SPAN_MAX)
+
+
 def touching(
     placements: Iterable[Placement], start: Nanoseconds, end: Nanoseconds
 ) -> list[Placement]:
@@ -115,32 +126,77 @@ def touching(
 
 _NUMBERS_END: Final = 2**62
 _BEHIND_ALL: Final = 2**62  # in the year 2116: what can be added to
+_NEAR: Final = 600 * SECOND
+_FLOOR_SLACK: Final = 60 * SECOND  # how far below its floor a gateway still believes its clock
 
 
 async def _near(
     tx: Transaction, epoch_id: int, start: Nanoseconds, end: Nanoseconds
 ) -> tuple[Placement, ...]:
-    """Return how the bundles in doubt of an epoch are placed, those around ``[start, end)``."""
+    """Return how the bundles in doubt of an epoch are placed, those around ``[start, end)``.
+
+    The first one behind is among them: it says that there was nothing between.
+    """
     end = min(end, _BEHIND_ALL)
     around = await tx.fetch_one("clocks.around", epoch_id=epoch_id, start=start, stop=end)
     first = -1 if around is None or around["before"] is None else around["before"]
     stop = _NUMBERS_END if around is None or around["behind"] is None else around["behind"]
-    near = {"low": start - BUNDLE_SPAN_MAX, "high": end + BUNDLE_SPAN_MAX}
-    rows = await tx.fetch("clocks.recorded", epoch_id=epoch_id, **near)
+    rows = await _recorded_near(tx, epoch_id, start, end)
     anchors = await tx.fetch("clocks.anchors", epoch_id=epoch_id, first=max(first, 0), last=stop)
     for anchor in anchors:
-        slack = BUNDLE_SPAN_MAX + drift(end - min(anchor["low"], start))
-        rows += await tx.fetch(
-            "clocks.of_boot",
-            epoch_id=epoch_id,
-            boot=anchor["boot"],
-            low=start - anchor["high"] - slack,
-            high=end - anchor["low"] + slack,
-        )
-    if anchors:  # what was sealed without any time lies between those that had one
+        boot = {"epoch_id": epoch_id, "boot": anchor["boot"]}
+        low, high = start - anchor["high"], end - anchor["low"]
+        longest = {"longest": high + BUNDLE_SPAN_MAX}
+        rows += await tx.fetch("clocks.of_boot", **boot, low=low, high=high, **longest)
+        rows += await tx.fetch("clocks.of_boot_behind", **boot, time=high)
+    if anchors:  # what was sealed without any time lies anywhere between those that had one
         until = max(anchor["last"] for anchor in anchors)
         rows += await tx.fetch("clocks.unset", epoch_id=epoch_id, first=first, stop=until)
+        rows += await _impossible_near(tx, epoch_id, first, stop)
     return await _placed(tx, epoch_id, {row["number"]: _stamp(row) for row in rows})
+
+
+async def _impossible_near(tx: Transaction, epoch_id: int, first: int, stop: int) -> list[Row]:
+    """Return the bundles in doubt whose own clock said what the order of the chain rules out.
+
+    They count as at the synchronised bundle that rules it out: ``first``, ``stop``, or one between.
+    """
+    low = [each.sealed_time for each in await stamps_at(tx, epoch_id, first)]
+    high = [each.first_time for each in await stamps_at(tx, epoch_id, stop)]
+    earliest, latest = min(low, default=0), min(high, default=_BEHIND_ALL)
+    _, second = await neighbours(tx, epoch_id, first)
+    last, _ = await neighbours(tx, epoch_id, stop)
+    if second is None or last is None or not first < second.number <= last.number < stop:
+        runs = [(first, stop, earliest, latest)]
+    else:
+        runs = [
+            (first, last.number, earliest, second.first_time),
+            (second.number, stop, last.sealed_time, latest),
+        ]
+    return [
+        row
+        for begins, ends, before, behind in runs
+        for row in await tx.fetch(
+            "clocks.impossible",
+            epoch_id=epoch_id,
+            first=begins,
+            stop=ends,
+            low=before,
+            high=behind,
+        )
+    ]
+
+
+async def _recorded_near(
+    tx: Transaction, epoch_id: int, start: Nanoseconds, end: Nanoseconds
+) -> list[Row]:
+    """Return the bundles in doubt whose own clock said that they were around ``[start, end)``."""
+    times = {"low": start - _FLOOR_SLACK, "high": end, "longest": end + BUNDLE_SPAN_MAX}
+    rows = await tx.fetch("clocks.recorded", epoch_id=epoch_id, **times)
+    for state in (ClockState.UNSET, ClockState.FREE_RUNNING):
+        behind = {"state": int(state), "time": end}
+        rows += await tx.fetch("clocks.recorded_behind", epoch_id=epoch_id, **behind)
+    return rows
 
 
 async def _placed(
@@ -157,6 +213,12 @@ async def _placed(
             until = _NUMBERS_END if behind is None else behind.number
         found.append(place(stamps[number], before, behind))
     return tuple(found)
+
+
+def _joined(times: Iterable[Interval]) -> list[Interval]:
+    """Return times as few: those of bundles that follow each other are one."""
+    padded = merged((start, end + _NEAR) for start, end in times)
+    return [Interval(start, end - _NEAR) for start, end in padded]
 
 
 async def _stretch(

@@ -45,19 +45,37 @@ WHERE epoch_id = :epoch_id AND clock_state = 2 AND number BETWEEN :first AND :la
 GROUP BY boot;
 
 -- name: clocks.recorded
--- The bundles in doubt that were sealed, by their own clock, in a window of time.
+-- The bundles in doubt that were, by their own clock, in a window of time.
 SELECT number, boot, first_time, last_time, sealed_time, sealed_monotonic, clock_state,
     clock_uncertainty, clock_floor
 FROM bundles
-WHERE epoch_id = :epoch_id AND clock_state IN (0, 1) AND sealed_time >= :low AND sealed_time < :high;
+WHERE epoch_id = :epoch_id AND clock_state IN (0, 1)
+    AND sealed_time >= :low AND sealed_time < :longest AND first_time < :high;
+
+-- name: clocks.recorded_behind
+-- The first bundle of a state in doubt that was sealed, by its own clock, from a time on.
+SELECT number, boot, first_time, last_time, sealed_time, sealed_monotonic, clock_state,
+    clock_uncertainty, clock_floor
+FROM bundles
+WHERE epoch_id = :epoch_id AND clock_state = :state AND sealed_time >= :time
+ORDER BY sealed_time LIMIT 1;
 
 -- name: clocks.of_boot
--- The bundles in doubt that were sealed in a window of a boot's monotonic time.
+-- The bundles in doubt that were in a window of a boot's monotonic time.
 SELECT number, boot, first_time, last_time, sealed_time, sealed_monotonic, clock_state,
     clock_uncertainty, clock_floor
 FROM bundles
 WHERE epoch_id = :epoch_id AND boot = :boot AND clock_state < 2
-    AND sealed_monotonic BETWEEN :low AND :high;
+    AND sealed_monotonic >= :low AND sealed_monotonic < :longest
+    AND sealed_monotonic - (sealed_time - first_time) < :high;
+
+-- name: clocks.of_boot_behind
+-- The first bundle in doubt of a boot that was sealed from a monotonic time on.
+SELECT number, boot, first_time, last_time, sealed_time, sealed_monotonic, clock_state,
+    clock_uncertainty, clock_floor
+FROM bundles
+WHERE epoch_id = :epoch_id AND boot = :boot AND clock_state < 2 AND sealed_monotonic >= :time
+ORDER BY sealed_monotonic LIMIT 1;
 
 -- name: clocks.unset
 -- The bundles of a run whose clock had no time at all.
@@ -65,6 +83,14 @@ SELECT number, boot, first_time, last_time, sealed_time, sealed_monotonic, clock
     clock_uncertainty, clock_floor
 FROM bundles
 WHERE epoch_id = :epoch_id AND clock_state = 0 AND number > :first AND number < :stop;
+
+-- name: clocks.impossible
+-- The bundles in doubt of a run that were, by their own clock, before one time or behind another.
+SELECT number, boot, first_time, last_time, sealed_time, sealed_monotonic, clock_state,
+    clock_uncertainty, clock_floor
+FROM bundles
+WHERE epoch_id = :epoch_id AND clock_state IN (0, 1) AND number > :first AND number < :stop
+    AND (sealed_time < :low OR first_time > :high);
 
 -- name: clocks.numbered
 -- The bundles of a run whose clock was not synchronised.
@@ -88,18 +114,25 @@ WHERE number >= :first AND boot = boot_before
     AND began_before - began > clock_uncertainty + uncertainty_before
 ORDER BY number;
 
+-- name: clocks.any
+-- Whether a clock ever was in doubt.
+SELECT EXISTS (SELECT 1 FROM epochs e WHERE EXISTS (
+    SELECT 1 FROM bundles b WHERE b.epoch_id = e.epoch_id AND b.clock_state IN (0, 1)
+)) AS any_in_doubt;
+
 -- name: clocks.settled
--- The stretches of bundles in doubt, that new bundles stand beside or in: what is new of them.
+-- Of new bundles, those in doubt that have readings, and those that stand beside one in doubt.
 SELECT DISTINCT e.gateway, e.epoch_id, b.number, b.clock_state
 FROM bundles b JOIN epochs e ON e.epoch_id = b.epoch_id
 WHERE b.position BETWEEN :low AND :high AND (
-    b.clock_state IN (0, 1)
-    OR EXISTS (SELECT 1 FROM bundles n WHERE n.epoch_id = b.epoch_id AND n.clock_state IN (0, 1)
-        AND n.number = (SELECT MAX(m.number) FROM bundles m
-            WHERE m.epoch_id = b.epoch_id AND m.number < b.number))
-    OR EXISTS (SELECT 1 FROM bundles n WHERE n.epoch_id = b.epoch_id AND n.clock_state IN (0, 1)
-        AND n.number = (SELECT MIN(m.number) FROM bundles m
-            WHERE m.epoch_id = b.epoch_id AND m.number > b.number))
+    b.clock_state IN (0, 1) AND b.readings > 0
+    OR b.clock_state = 2 AND EXISTS (
+        SELECT 1 FROM bundles n
+        WHERE n.epoch_id = b.epoch_id AND n.clock_state IN (0, 1) AND n.number IN (
+            (SELECT MAX(m.number) FROM bundles m
+             WHERE m.epoch_id = b.epoch_id AND m.number < b.number),
+            (SELECT MIN(m.number) FROM bundles m
+             WHERE m.epoch_id = b.epoch_id AND m.number > b.number)))
 ) ORDER BY e.gateway, e.epoch_id, b.number;
 
 -- name: clocks.extent
