@@ -73,12 +73,13 @@ class Sealer:
         self._change: _Change | None = None
         self.age_s = settings.age_max_s
         """After which age a bundle is cut: as configured, or later where the disk's budget asks."""
-        self._cut_at = asyncio.get_running_loop().time()
+        self._cut_at: float | None = None  # loop time of the last cut; None before the first
 
     def in_time(self) -> bool:
         """Tell whether a cut was stored, or refused, not long ago; each heartbeat owes one."""
         longest = 3 * max(self._settings.heartbeat_s, self.age_s) + _CUT_S
-        return asyncio.get_running_loop().time() - self._cut_at < longest
+        now = asyncio.get_running_loop().time()
+        return self._cut_at is None or now - self._cut_at < longest
 
     async def change(self, settings: SealSettings, fingerprints: Fingerprints) -> None:
         """Seal what was read so far as it was, and go on under other settings.

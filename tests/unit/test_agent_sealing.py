@@ -287,6 +287,7 @@ async def test_a_sealer_that_makes_no_way_is_told(
     async with line_in(tmp_path) as line:
         loop = asyncio.get_running_loop()
         start = loop.time()
+        await line.sealer.cut()
         assert line.sealer.in_time()
         monkeypatch.setattr(loop, "time", lambda: start + 3600)
         assert not line.sealer.in_time()
