@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from aggregator.model.genealogy.balance import Balance, of_edge
-from aggregator.model.genealogy.edge import FLOW, Edge
+from aggregator.model.genealogy.edge import FLOW, Edge, EdgeKind
 from aggregator.model.genealogy.item import lot_of
 from aggregator.model.master.lot import Lot, LotKey, Material
 from aggregator.model.master.person import Qualification
@@ -93,15 +93,20 @@ class Circumstances:
         )
         found = []
         for edge in sorted(own, key=lambda edge: (edge.start, edge.id)):
-            tolerance = (edge.tolerance or None) if self.tolerance is None else self.tolerance
+            declared = self._declared(edge.kind)
+            tolerance = (edge.tolerance or None) if declared is None else declared
             balance = of_edge(replace(edge, tolerance=tolerance or Decimal(0)))
             found.append(Step(edge=edge, tolerance=tolerance, balance=balance))
         return tuple(found)
 
-    @property
-    def tolerance(self) -> Decimal | None:
-        """Part of what goes in that may go missing, as recipe or material say; None: neither."""
-        if self.recipe is not None and self.recipe.tolerance is not None:
+    def _declared(self, kind: EdgeKind) -> Decimal | None:
+        """Return the part of what goes in that may go missing; None where nobody declared one.
+
+        What the recipe allows is lost in making. To split or merge lots makes nothing: of that the
+        material's tolerance alone speaks.
+        """
+        made = kind not in (EdgeKind.SPLIT, EdgeKind.MERGE)
+        if made and self.recipe is not None and self.recipe.tolerance is not None:
             return self.recipe.tolerance
         return None if self.material is None else self.material.tolerance
 
