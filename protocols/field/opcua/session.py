@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+import structlog
 from asyncua import Client, ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary
@@ -43,6 +44,8 @@ from protocols.field.opcua.securing import application_uri_of, offered_endpoint,
 from protocols.field.opcua.settings import OpcuaSettings
 from protocols.field.opcua.trust import Identity
 from protocols.wire.reading import Nanoseconds
+
+_log = structlog.get_logger(__name__)
 
 # What asyncua logs of a broken line reaches us as an error, which is said once.
 for _chatter in ("asyncua.client", "asyncua.common.connection", "asyncua.crypto"):
@@ -195,6 +198,7 @@ class Session:
                 params.TimestampsToReturn = ua.TimestampsToReturn.Both
                 params.ItemsToCreate = [monitored_item(item) for item in part]
                 results = await self._services.create_monitored_items(params)
+                _tell_revised(part, results)
                 codes += [int(result.StatusCode.value) for result in results]
         return codes
 
@@ -343,6 +347,19 @@ def _read_granted(data: Buffer) -> Any:
     response = struct_from_binary(ua.CreateSubscriptionResponse, data)
     response.ResponseHeader.ServiceResult.check()
     return response.Parameters
+
+
+def _tell_revised(items: Sequence[Item], results: Sequence[Any]) -> None:
+    """Say where the server looks less often, or keeps less, than it was asked to."""
+    for item, result in zip(items, results, strict=False):
+        signal, seconds = item.signal, result.RevisedSamplingInterval / 1000
+        if result.StatusCode.is_good() and item.events is None and seconds > signal.sampling_s:
+            _log.info(
+                "the server looks less often than asked",
+                signal=signal.name,
+                sampling_s=seconds,
+                asked_s=signal.sampling_s,
+            )
 
 
 def _count(seconds: float, publishing_s: float) -> int:

@@ -16,7 +16,7 @@ from protocols.field.opcua.requests import Item, monitored_item
 from protocols.field.opcua.settings import OpcuaSignal, Trigger
 from protocols.wire.reading import Doubt, GapReason, Kind, Status
 from tests.contract.driver_contract import HostClock, Line, line_of
-from tests.contract.opcua_rig import ITEMS_A_CALL_MAX, URI, OpcuaRig
+from tests.contract.opcua.opcua_rig import ITEMS_A_CALL_MAX, URI, OpcuaRig
 
 
 @pytest.fixture

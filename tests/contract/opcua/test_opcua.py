@@ -8,7 +8,7 @@ import pytest
 
 from plant.network import Proxy
 from tests.contract.driver_contract import ReadsContract, RecoversContract
-from tests.contract.opcua_rig import OpcuaRig
+from tests.contract.opcua.opcua_rig import OpcuaRig
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from protocols.field.opcua.events.reading import OVERFLOW
 from protocols.field.opcua.settings import OpcuaSignal
 from protocols.wire.reading import Doubt, GapReason, Kind, Status, TagRead
 from tests.contract.driver_contract import Line, line_of
-from tests.contract.opcua_rig import URI, OpcuaRig
+from tests.contract.opcua.opcua_rig import URI, OpcuaRig
 
 EPC = bytes.fromhex("3034257bf7194e4000001a85")
 ALARM = f"nsu={URI};i=7001"

@@ -13,7 +13,7 @@ from protocols.field.opcua.address import ENDPOINT
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal
 from protocols.wire.reading import GapReason, Kind, Status
 from tests.contract.driver_contract import line_of
-from tests.contract.opcua_rig import OpcuaRig
+from tests.contract.opcua.opcua_rig import OpcuaRig
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from aggregator.model.gaps import narrowed
 from plant.network import Proxy
 from protocols.wire.reading import Gap, GapReason
 from tests.contract.driver_contract import Line, line_of
-from tests.contract.opcua_rig import OpcuaRig
+from tests.contract.opcua.opcua_rig import OpcuaRig
 
 BACKFILLED = GapReason.BACKFILLED
 

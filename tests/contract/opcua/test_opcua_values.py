@@ -14,7 +14,7 @@ from protocols.field.opcua.settings import OpcuaSignal
 from protocols.field.opcua.values.part import parse_part
 from protocols.wire.reading import Doubt, Kind, Status
 from tests.contract.driver_contract import Line, line_of
-from tests.contract.opcua_rig import URI, OpcuaRig
+from tests.contract.opcua.opcua_rig import URI, OpcuaRig
 
 
 class PartsRig(OpcuaRig):

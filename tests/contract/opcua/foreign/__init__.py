@@ -1,0 +1,1 @@
+"""OPC UA servers that we did not write."""

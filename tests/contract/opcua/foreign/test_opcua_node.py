@@ -1,0 +1,179 @@
+"""The OPC UA driver against node-opcua, in one life of that server but for its restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from aggregator.model.gaps import narrowed
+from plant.network import Proxy
+from protocols.field.opcua.settings import OpcuaSignal
+from protocols.wire.reading import Doubt, GapReason, Kind, Status
+from tests.contract.driver_contract import line_of
+from tests.contract.opcua.foreign.node_rig import NodeRig
+from tests.contract.opcua.opcua_rig import URI
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("opcua-foreign"),  # what they need is installed once
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[NodeRig]:
+    async with Proxy() as proxy:
+        rig = NodeRig(proxy)
+        await rig.start()
+        yield rig
+        await rig.stop()
+
+
+@pytest.fixture
+def rig(server: NodeRig) -> NodeRig:
+    server.changes, server.more = {}, []
+    return server
+
+
+async def test_every_change_arrives_once_whatever_its_type(rig: NodeRig) -> None:
+    rig.more = [OpcuaSignal(name="text-as-number", address=f"nsu={URI};s=Lot")]
+    async with line_of(rig) as line:
+        for name in rig.absent:
+            await line.until(lambda name=name: line.of(name), f"nothing said of {name}")  # type: ignore[misc]
+            assert {r.status for r in line.of(name)} == {Status.BAD}
+        await line.produce(100)
+        await line.catch_up()
+        counts = line.counts()
+        assert counts == list(range(counts[0], counts[-1] + 1))
+        rig_signal = next(r for r in line.readings if r.signal == "text-as-number")
+        assert rig_signal.code == Doubt.WRONG_TYPE
+        for truth in rig.truths():
+            since = len(line.readings)
+            await truth.put()
+            await line.until(
+                lambda truth=truth, since=since: any(  # type: ignore[misc]
+                    r.value == truth.value and r.status is truth.status
+                    for r in line.of(truth.signal, since)
+                ),
+                f"{truth.signal} did not arrive as {truth.value!r}",
+            )
+        assert line.gaps == []
+        assert line.errors == []
+
+
+@pytest.mark.parametrize(
+    ("value", "hours", "code"),
+    [
+        (math.nan, 0, Doubt.NOT_FINITE),
+        (-math.inf, 0, Doubt.NOT_FINITE),
+        (33.5, -24, Doubt.IMPOSSIBLE_TIME),
+        (34.5, 24, Doubt.IMPOSSIBLE_TIME),
+    ],
+)
+async def test_what_makes_no_sense_is_doubted(
+    rig: NodeRig, value: float, hours: int, code: Doubt
+) -> None:
+    async with line_of(rig) as line:
+        since = len(line.readings)
+        await rig.write("Temperature", value, shift=timedelta(hours=hours))
+        await line.until(lambda: line.of("temperature", since), "nothing came")
+        (reading,) = line.of("temperature", since)
+        assert reading.code == code
+        assert reading.raw or reading.value is not None
+        await rig.write("Temperature", 20.0 + len(line.readings) / 1000)
+        await line.catch_up()
+        assert line.errors == []
+
+
+async def test_a_server_that_hangs_is_noticed_and_nothing_is_lost(rig: NodeRig) -> None:
+    async with line_of(rig) as line:
+        rig.hang()
+        try:
+            await line.produce(10)
+            await line.until(lambda: line.errors, "nobody noticed")
+        finally:
+            rig.go_on()
+        await line.catch_up()
+        counts = line.counts()
+        assert counts == list(range(counts[0], counts[-1] + 1))
+
+
+async def test_cuts_lose_nothing_while_the_subscription_lives(rig: NodeRig) -> None:
+    async with line_of(rig) as line:
+        for _ in range(3):
+            known = len(line.errors)
+            await rig.proxy.cut()
+            await line.until(lambda known=known: len(line.errors) > known, "the cut was missed")  # type: ignore[misc]
+            await line.produce(10)
+            await rig.proxy.restore()
+            await line.catch_up()
+        counts = line.counts()
+        assert line.gaps == []
+        assert counts == list(range(counts[0], counts[-1] + 1))
+
+
+async def test_history_gives_what_a_long_cut_cost(rig: NodeRig) -> None:
+    rig.changes = {"keepalive_s": 0.3, "lifetime_s": 1.0, "timeout_s": 5.0}
+    async with line_of(rig) as line:
+        await rig.proxy.cut()
+        await line.until(lambda: line.errors, "the cut was missed")
+        await line.produce(20)
+        await asyncio.sleep(2.5)  # longer than the subscription lives
+        await line.produce(5)
+        await rig.proxy.restore()
+        await line.catch_up()
+        await line.until(
+            lambda: [g for g in line.gaps if g.reason is GapReason.BACKFILLED], "no history came"
+        )
+        assert [g for g in line.gaps if g.reason is GapReason.SUBSCRIPTION_LOST]
+        counts = sorted(line.counts())
+        assert counts == list(range(counts[0], counts[-1] + 1)), "missing, or come twice"
+        assert narrowed(g for g in line.gaps if g.subject in ("source", "counter")) == []
+
+
+async def test_a_deadband_in_percent_is_the_servers(rig: NodeRig) -> None:
+    rig.more = [
+        OpcuaSignal(
+            name="banded", address=f"nsu={URI};s=Pressure", deadband_percent=5.0, sampling_s=0.0
+        ),
+        OpcuaSignal(name="no-range", address=f"nsu={URI};s=Counter", deadband_percent=5.0),
+    ]
+    async with line_of(rig) as line:
+        for value in (100.0, 105.0, 120.0, 121.0):  # of a range of 200
+            await rig.write("Pressure", value)
+            await asyncio.sleep(0.1)  # each a value of its own
+        await line.until(lambda: line.of("pressure")[-1].value == 121.0, "a value is missing")
+        assert [r.value for r in line.of("banded")][1:] == [100.0, 120.0]
+        assert line.of("no-range")[0].status is Status.BAD
+
+
+async def test_an_alarm_is_a_reading(rig: NodeRig) -> None:
+    rig.more = [
+        OpcuaSignal(
+            name="alarms",
+            address=f"nsu={URI};s=Press",
+            kind=Kind.TEXT,
+            events=("Severity", "Message"),
+            event_type=f"nsu={URI};i=7001",
+        )
+    ]
+    async with line_of(rig) as line:
+        await rig.act("alarm", message="plate too hot", severity=700)
+        await line.until(lambda: line.of("alarms"), "the alarm did not come")
+        found = json.loads(str(line.of("alarms")[0].value))
+        assert (found["Severity"], found["Message"]) == (700, "plate too hot")
+
+
+async def test_a_server_that_is_killed_is_met_again(rig: NodeRig) -> None:
+    async with line_of(rig) as line:
+        await rig.stop()
+        await line.until(lambda: line.errors, "the stop was not noticed")
+        await rig.start()
+        await line.catch_up()
+        assert [g for g in line.gaps if g.reason is GapReason.SUBSCRIPTION_LOST]
+        counts = line.counts()
+        assert counts == sorted(counts)
