@@ -24,7 +24,13 @@ from aggregator.model.master.validity import Validity
 from aggregator.model.series import SignalKey
 from aggregator.service.genealogy.edges import edges_with
 from aggregator.service.master.documents import EntityKind, Model
-from aggregator.service.master.versions import Versioned, VersionState, models, versioned
+from aggregator.service.master.versions import (
+    Versioned,
+    VersionState,
+    models,
+    statements_about,
+    versioned,
+)
 from aggregator.store.base import Row, Transaction
 
 EDGES_MAX = 100_000
@@ -123,19 +129,18 @@ async def _made_of(tx: Transaction, key: LotKey) -> set[LotKey]:
 async def _measured(tx: Transaction, calibration: Calibration) -> tuple[list[Item], list[Validity]]:
     """Return the signals that a calibration is about, and when it speaks for or against them."""
     subject = calibration.subject
-    every = [
-        each
-        for each in await models(tx, EntityKind.CALIBRATION)
-        if isinstance(each, Calibration) and each.subject == subject
-    ]
+    said = await statements_about(tx, EntityKind.CALIBRATION, [subject])
+    every = [each for one in said if isinstance(each := one.document.model(), Calibration)]
     own = calibration.certificate
     times = [time for time, failed in doubted(every) if failed.certificate == own]
     later = [each.performed for each in every if each.performed > calibration.performed]
     times.append(Validity(start=calibration.performed, end=min(later, default=None)))
+    fitted = await statements_about(tx, EntityKind.INSTALLATION, [subject])
     roles = {subject} if isinstance(subject, SignalKey) else set()
-    for each in await models(tx, EntityKind.INSTALLATION):
-        if isinstance(each, Installation) and each.physical_asset == subject:
-            roles |= {each.role} if isinstance(each.role, SignalKey) else set()
+    for one in fitted if not roles else ():
+        found = one.document.model()
+        if isinstance(found, Installation) and isinstance(found.role, SignalKey):
+            roles.add(found.role)
     return [_signal(role) for role in sorted(roles)], times
 
 

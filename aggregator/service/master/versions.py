@@ -8,12 +8,13 @@ order the versions were proposed and approved since.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from aggregator.model.series import SignalKey
 from aggregator.service.master.documents import DOCUMENTS, Document, EntityKind, Model
 from aggregator.store.base import Row, Transaction
 from protocols.wire.reading import Nanoseconds
@@ -87,6 +88,21 @@ async def models(tx: Transaction, kind: EntityKind) -> list[Model]:
         found += [_model(row["kind"], row["document"]) for row in rows]
         after = rows[-1]["key"]
     return found
+
+
+async def statements_about(
+    tx: Transaction, kind: EntityKind, subjects: Iterable[SignalKey | str]
+) -> list[Versioned]:
+    """Return what is said of signals, physical assets or persons, and of nothing else.
+
+    For kinds that are not effective-dated; in order of keys.
+    """
+    names = sorted(
+        f"{each.gateway}/{each.signal}" if isinstance(each, SignalKey) else each
+        for each in subjects
+    )
+    rows = await tx.fetch("master.about", kind=kind.value, names=json.dumps(names))
+    return [versioned(row) for row in rows]
 
 
 def versioned(row: Row) -> Versioned:

@@ -6,8 +6,9 @@ what it was judged by (21 CFR 11.10(k)).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from aggregator.model.binding.fact import FOREVER, Authority, Fact
 from aggregator.model.completeness import ChainSpan
@@ -24,11 +25,13 @@ from aggregator.model.master.recipe import Recipe, recipe_at
 from aggregator.model.master.validity import Validity
 from aggregator.model.record.circumstances import Circumstances, RevokedKey, Stock, UnitChange
 from aggregator.model.record.entry import Entry
+from aggregator.model.series import SignalKey
 from aggregator.model.signature import Meaning, decode_signature
 from aggregator.service.genealogy.edges import edge_of
 from aggregator.service.master.document import EntityKind, lot_key
 from aggregator.service.master.versions import (
     Versioned,
+    statements_about,
     version_at,
     versioned,
     versions_at,
@@ -70,32 +73,19 @@ async def circumstances_of(
     makings = await tx.fetch("genealogy.makings", kind=item.kind.value, key=item.key)
     flows = [edge_of(row) for row in makings]
     lasted, measured = Validity(start=start, end=end), {each.key for each in signals}
-    installations = await _every(
-        tx,
-        EntityKind.INSTALLATION,
-        Installation,
-        lambda each: each.role in measured and each.validity.overlaps(lasted),
-        cited,
+    installations = await _about(
+        tx, Installation, measured, lambda each: each.validity.overlaps(lasted), cited
     )
-    subjects = measured | {each.physical_asset for each in installations}
+    subjects: set[SignalKey | str] = {*measured, *(each.physical_asset for each in installations)}
     return Found(
         circumstances=Circumstances(
             recipe=await _recipe(tx, key, start, cited),
             material=None if material is None else model_of(Material, material, cited),
             installations=installations,
-            calibrations=await _every(  # later ones too: they may find that one had failed
-                tx,
-                EntityKind.CALIBRATION,
-                Calibration,
-                lambda each: each.subject in subjects,
-                cited,
-            ),
-            qualifications=await _every(
-                tx,
-                EntityKind.QUALIFICATION,
-                Qualification,
-                lambda each: each.person in people and each.validity.overlaps(lasted),
-                cited,
+            # Later ones too: they may find that one had failed.
+            calibrations=await _about(tx, Calibration, subjects, lambda _: True, cited),
+            qualifications=await _about(
+                tx, Qualification, people, lambda each: each.validity.overlaps(lasted), cited
             ),
             flows=tuple(flows),
             stock=await _stock(tx, key, flows, cited),
@@ -117,14 +107,23 @@ async def _recipe(tx: Transaction, key: LotKey, at: Nanoseconds, cited: Cited) -
     return chosen
 
 
-async def _every(
-    tx: Transaction, kind: EntityKind, model: type[M], wanted: Callable[[M], bool], cited: Cited
+async def _about(
+    tx: Transaction,
+    model: type[M],
+    subjects: Iterable[SignalKey | str],
+    wanted: Callable[[M], bool],
+    cited: Cited,
 ) -> tuple[M, ...]:
-    """Return the statements of a kind that are wanted; they have their own times in them."""
-    every = versions_at(tx, kind, FOREVER)
-    return tuple(
-        [model_of(model, each, cited) async for each in every if wanted(model_of(model, each))]
-    )
+    """Return what is said of some things and is wanted; it has its own times in it."""
+    said = await statements_about(tx, _STATEMENTS[model], subjects)
+    return tuple(model_of(model, each, cited) for each in said if wanted(model_of(model, each)))
+
+
+_STATEMENTS: Final[Mapping[type, EntityKind]] = {
+    Installation: EntityKind.INSTALLATION,
+    Calibration: EntityKind.CALIBRATION,
+    Qualification: EntityKind.QUALIFICATION,
+}
 
 
 async def _stock(

@@ -26,7 +26,7 @@ from aggregator.service.context import Context
 from aggregator.service.genealogy import uses
 from aggregator.service.genealogy.edges import edges_with
 from aggregator.service.master.document import EntityKind
-from aggregator.service.master.versions import versions_at
+from aggregator.service.master.versions import statements_about, version_at
 from aggregator.service.record.master import model_of
 from aggregator.store.base import Transaction
 
@@ -75,17 +75,17 @@ async def _doubts(
     tx: Transaction, certificate: str
 ) -> tuple[list[Validity], list[tuple[SignalKey, Validity]]]:
     """Return the times that a calibration puts in doubt, and the signals it is about, and when."""
-    found = versions_at(tx, EntityKind.CALIBRATION, FOREVER)
-    calibrations = [model_of(Calibration, each) async for each in found]
-    own = next((each for each in calibrations if each.certificate == certificate), None)
-    if own is None:
+    row = await version_at(tx, EntityKind.CALIBRATION, certificate, FOREVER)
+    if row is None:
         raise NotFoundError(f"there is no calibration {certificate[:60]!r}")
-    about = [each for each in calibrations if each.subject == own.subject]
+    own = model_of(Calibration, row)
+    said = await statements_about(tx, EntityKind.CALIBRATION, [own.subject])
+    about = [model_of(Calibration, each) for each in said]
     times = [time for time, failed in doubted(about) if failed == own]
     if isinstance(own.subject, SignalKey):
         return times, [(own.subject, Validity())]
-    installed = versions_at(tx, EntityKind.INSTALLATION, FOREVER)
-    fitted = [model_of(Installation, each) async for each in installed]
+    installed = await statements_about(tx, EntityKind.INSTALLATION, [own.subject])
+    fitted = [model_of(Installation, each) for each in installed]
     return times, [
         (each.role, each.validity)
         for each in fitted

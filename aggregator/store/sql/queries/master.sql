@@ -127,3 +127,22 @@ SELECT version, hash FROM dictionary_versions ORDER BY version DESC LIMIT 1;
 -- The aggregator begins to work with a version of the data dictionary.
 INSERT INTO dictionary_versions (version, hash, content, recorded_at)
 VALUES (:version, :hash, :content, :recorded_at);
+
+-- name: master.about
+-- The statements of a kind about some things, each by its newest approved version, in order of
+-- keys; names is a JSON array of signals (gateway/signal), physical assets and persons.
+SELECT m.kind, m.key, m.version, m.document, m.recorded_at, m.recorded_by,
+       m.state, m.effective_from, m.effective_to, m.decided_at, m.decided_by, m.in_place_of
+FROM master_versions m
+WHERE m.kind = :kind AND m.state = 'approved'
+  AND EXISTS (
+      SELECT 1 FROM json_each(:names) AS name WHERE name.value IN (
+          json_extract(m.document, '$.physical_asset'), json_extract(m.document, '$.person'),
+          json_extract(m.document, '$.gateway') || '/' || json_extract(m.document, '$.signal')
+      )
+  )
+  AND NOT EXISTS (
+      SELECT 1 FROM master_versions n
+      WHERE n.kind = m.kind AND n.key = m.key AND n.state = 'approved' AND n.version > m.version
+  )
+ORDER BY m.key;
