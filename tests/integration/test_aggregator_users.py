@@ -34,6 +34,7 @@ def listed(settings: Path) -> list[dict[str, object]]:
 
 
 def test_an_account_from_its_making_to_its_end(settings: Path) -> None:
+    assert "nobody has an account yet" in user(settings, "ls").stdout
     made = user(settings, *ADD)
     assert made.exit_code == 0, made.output
     assert "account   li.wei (Li Wei)" in made.stdout
@@ -47,12 +48,14 @@ def test_an_account_from_its_making_to_its_end(settings: Path) -> None:
         "state": "in force",
         "password": "issued",
     }
+    shown = user(settings, "ls").stdout
+    assert "li.wei  Li Wei  qa, releaser  waits for the first login" in shown
     again = user(settings, "reset", "li.wei", "--why", "lost the phone")
     assert again.exit_code == 0, again.output
     assert again.stdout != made.stdout
     assert user(settings, "disable", "li.wei", "--why", "left").exit_code == 0
     assert listed(settings)[0]["state"] == "ended"
-    assert "li.wei  Li Wei  qa, releaser  ended" in user(settings, "ls").stdout
+    assert "li.wei  Li Wei  qa, releaser  has ended" in user(settings, "ls").stdout
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,16 @@ CALLS: Final = (
         Act.MANAGE_RECEIVERS,
         "/receivers/{receiver_id}/dead-letters",
     ),
+    *(
+        Call(
+            "POST",
+            f"/api/v1/receivers/none/{what}",
+            Act.MANAGE_RECEIVERS,
+            f"/receivers/{{receiver_id}}/{what}",
+            {"reason": "being moved"},
+        )
+        for what in ("pause", "resume")
+    ),
     Call(
         "POST",
         "/api/v1/receivers/none/dead-letters/send-again",

@@ -116,7 +116,7 @@ async def test_a_visitor_looks_and_has_nothing_to_press(
     assert "/misfits" in links(refused.text), "the page that says so has the way back"
 
 
-@pytest.mark.req(18)
+@pytest.mark.req(49)
 async def test_a_misfit_is_corrected_and_taken(plant: BusyPlant, http: httpx.AsyncClient) -> None:
     await enter(http, plant.site.floor.li)
     assert "check digit" in (await http.get("/misfits")).text
@@ -243,7 +243,6 @@ async def test_a_proposed_limit_is_approved_by_another_person(
     assert await approve_master.proposals(plant.context, QA) == []
 
 
-@pytest.mark.req(9)
 async def test_an_overtaken_record_is_told_and_assembled_again(
     plant: BusyPlant, http: httpx.AsyncClient
 ) -> None:
