@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from aggregator.clock import SystemClock
+from aggregator.errors import NotFoundError
 from aggregator.export.disclosure import Disclosure
 from aggregator.ingest.indexer import Indexer
 from aggregator.model.binding.fact import Authority, Fact, FactKind
@@ -238,14 +240,45 @@ async def test_whatever_comes_first_gives_the_identical_record(tmp_path: Path, s
             await occupied(plant, TWO, 3_000, 4_200)
             for part in arrivals(wandering(plant, seed).sealed, chance):
                 await plant.take(part)
-                if chance is not None and chance.random() < 0.5:
-                    await Indexer(plant.context.store, SystemClock()).catch_up()
-                if chance is not None and chance.random() < 0.5:
-                    await rebind(plant.context)
-            records = [await assembled(plant, lot) for lot in ("L-1", "L-2")]
-            hashes.add(tuple(each.summary.content_hash for each in records))
-            assert sum(each.summary.readings for each in records), "there is something to bind"
+                if chance is not None:
+                    await disturbed(plant, chance)
+            await rebind(plant.context)
+            stale = {each.lot.lot for each in await overtaken(plant.context, QA)}
+            known = {lot: await newest(plant, lot) for lot in {"L-1", "L-2"} - stale}
+            records = {lot: await assembled(plant, lot) for lot in ("L-1", "L-2")}
+            for lot, before in known.items():
+                assert before in (None, measured(records[lot])), "changed, and nobody was told"
+            hashes.add(tuple(each.summary.content_hash for each in records.values()))
+            assert sum(each.summary.readings for each in records.values())
+            for lot, record in records.items():
+                if record.summary.state == "complete":
+                    data = await export_dossier(plant.context, QA, GTIN, lot)
+                    report = verify(data, plant.policy())
+                    assert report.verdict is Verdict.VERIFIED, report.to_text("en")
     assert len(hashes) == 1
+
+
+async def disturbed(plant: RecordedPlant, chance: random.Random) -> None:
+    """Do what a running aggregator does meanwhile, or not."""
+    if chance.random() < 0.5:
+        await Indexer(plant.context.store, SystemClock()).catch_up()
+    if chance.random() < 0.5:
+        await rebind(plant.context)
+    if chance.random() < 0.5:
+        await assembled(plant, chance.choice(("L-1", "L-2")))
+
+
+async def newest(plant: RecordedPlant, lot: str) -> object:
+    """Return what the newest version that is kept says of the readings."""
+    with suppress(NotFoundError):
+        return measured(await assemble_record.get(plant.context, QA, GTIN, lot))
+    return None
+
+
+def measured(record: StoredRecord) -> object:
+    """Return what a record says of the lot's readings; its chains may have grown longer since."""
+    names = ("parameter", "figures", "boundary", "excursions")
+    return [{name: each[name] for name in names} for each in record.document["parameters"]]
 
 
 class Stopped(SystemClock):
