@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
+from aggregator.model.once import Once
 from aggregator.model.series import Integers, Series
 from aggregator.store.columns import Taken
 from protocols.wire.dossier import series as wire
@@ -33,19 +35,37 @@ class Source:
 
 
 def inside(
-    series: Series, epoch: bytes, intervals: Sequence[Interval], numbers: Integers
+    series: Series,
+    epoch: bytes,
+    intervals: Sequence[Interval],
+    numbers: Integers,
+    once: Once | None = None,
 ) -> Integers:
     """Count the readings of a series that lie in ``intervals``, for each bundle of an epoch.
 
     ``series`` is in order of its times, ``numbers`` rises, and no two intervals overlap.
     """
-    counts = np.zeros(len(numbers), np.int64)
     if epoch not in series.epoch_ids or not len(numbers):
-        return counts
+        return np.zeros(len(numbers), np.int64)
     own = series.epoch_ids.index(epoch)
-    for interval in intervals:
-        first, stop = np.searchsorted(series.times, interval, side="left")
-        found = series.numbers[first:stop][series.epochs[first:stop] == own]
+    rows = (once or Once()).of(_rows, series.times, tuple(intervals))
+    return (once or Once()).of(_inside, series.numbers, series.epochs, own, rows, numbers)
+
+
+def _rows(times: Integers, intervals: tuple[Interval, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple((int(a), int(b)) for a, b in (np.searchsorted(times, each) for each in intervals))
+
+
+def _inside(
+    of: Integers,
+    epochs: npt.NDArray[np.int16],
+    own: int,
+    rows: tuple[tuple[int, int], ...],
+    numbers: Integers,
+) -> Integers:
+    counts = np.zeros(len(numbers), np.int64)
+    for first, stop in rows:
+        found = of[first:stop][epochs[first:stop] == own]
         at = np.searchsorted(numbers, found)
         held = at < len(numbers)
         held[held] = numbers[at[held]] == found[held]

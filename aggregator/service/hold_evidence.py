@@ -15,10 +15,11 @@ from aggregator.model.binding.bind import spans
 from aggregator.model.binding.locate import locate, observing
 from aggregator.model.completeness import ChainSpan
 from aggregator.model.master.recipe import Criticality, ParameterName, ParameterSpec
+from aggregator.model.once import Once
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.batch_record import RefusedSeal, SealResult
 from aggregator.model.record.sections import windows_of
-from aggregator.model.series import SignalKey
+from aggregator.model.series import Integers, Mask, SignalKey
 from aggregator.store.base import Transaction
 from aggregator.store.chains.evidence import StoredBundle, anchors, bundles
 from aggregator.store.seals import Verification, verify_window
@@ -188,41 +189,49 @@ def _series(
     held: Sequence[HeldChain],
     verified: Sequence[Verification],
 ) -> dict[ParameterName, bytes]:
+    once, chains = Once(), [*map(_chain, held, verified)]
     return {
         parameter: series_of(
-            key.signal,
-            intervals,
+            each.signal.signal,
+            each.intervals,
             [
-                _source(inputs, key, intervals, chain, found)
-                for chain, found in zip(held, verified, strict=True)
-                if chain.span.gateway == key.gateway
+                _source(inputs, each, chain, once)
+                for chain in chains
+                if chain.span.gateway == each.signal.gateway
             ],
         )
-        for parameter, (key, intervals) in wanted.items()
+        for parameter, each in wanted.items()
     }
 
 
-def _source(
-    inputs: Inputs,
-    key: SignalKey,
-    intervals: Sequence[Interval],
-    chain: HeldChain,
-    found: Verification,
-) -> Source:
+class _Chain(NamedTuple):
+    """A chain, its bundles' numbers, and which of these give readings."""
+
+    span: ChainSpan
+    numbers: Integers
+    giving: Mask
+    found: Verification
+
+
+def _chain(chain: HeldChain, found: Verification) -> _Chain:
     span = chain.span
     numbers = np.array([each.number for each in chain.bundles], np.int64)
-    series = inputs.series.get(key)
-    counts = np.zeros(len(numbers), np.int64)
-    if series is not None:
-        counts = inside(series, span.epoch, intervals, numbers)
+    wrong = np.array([each.wrong for each in chain.bundles], np.bool_)
     # A bracket gives nothing, and neither does a bundle whose columns are not its header's.
-    counts[(numbers < span.first) | (numbers > span.last)] = 0
-    counts[[each.wrong for each in chain.bundles]] = 0
+    return _Chain(span, numbers, (span.first <= numbers) & (numbers <= span.last) & ~wrong, found)
+
+
+def _source(inputs: Inputs, wanted: _Wanted, chain: _Chain, once: Once) -> Source:
+    span, key = chain.span, wanted.signal
+    series = inputs.series.get(key)
+    counts = np.zeros(len(chain.numbers), np.int64)
+    if series is not None:
+        counts = inside(series, span.epoch, wanted.intervals, chain.numbers, once)
     return Source(
         gateway=span.gateway,
         epoch=span.epoch,
-        numbers=numbers,
-        taken=found.taken[key.signal],
-        inside=counts,
+        numbers=chain.numbers,
+        taken=chain.found.taken[key.signal],
+        inside=counts * chain.giving,
         placements={each.stamp.number: each for each in span.placements},
     )
