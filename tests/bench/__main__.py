@@ -34,6 +34,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "g": ("memory",),
     "h": ("genealogy",),
     "i": ("rebind",),
+    "j": ("peers",),
 }
 """The row's letter -> the files of ``rows`` that measure it."""
 

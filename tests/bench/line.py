@@ -28,13 +28,14 @@ class Head(NamedTuple):
 class WatchedLine:
     """A site whose broker and aggregator run all the time, and whose agent runs in turns."""
 
-    def __init__(self, folder: Path, *, seal_age_s: float = 1.0) -> None:
+    def __init__(
+        self, folder: Path, *, seal_age_s: float = 1.0, over_network: bool = False
+    ) -> None:
+        """``over_network``: through what can be cut, which is a part of this process."""
         self.site = Site(folder)
-        self._environment = {
-            "LOTPROOF_AGENT_SEAL__AGE_MAX_S": str(seal_age_s),
-            # Straight to the broker: the plant's network would be a part of this process.
-            "LOTPROOF_AGENT_UPLINK__PORT": str(self.site.broker.port),
-        }
+        self._environment = {"LOTPROOF_AGENT_SEAL__AGE_MAX_S": str(seal_age_s)}
+        if not over_network:
+            self._environment["LOTPROOF_AGENT_UPLINK__PORT"] = str(self.site.broker.port)
         self._open = contextlib.AsyncExitStack()
         self._views: dict[Path, sqlite3.Connection] = {}
 

@@ -17,6 +17,7 @@ class Scale:
     growth_turn: int  # readings taken in by a turn of either
     lot_seconds: int  # length of the lot, at 1 Hz
     turn_s: float  # seconds that a running line is watched for
+    outage_s: float  # seconds that a gateway's line to the broker is cut
 
 
 WHOLE: Final = Scale(
@@ -27,6 +28,7 @@ WHOLE: Final = Scale(
     growth_turn=1_024_000,
     lot_seconds=28_800,
     turn_s=15.0,
+    outage_s=40.0,
 )
 QUICK: Final = Scale(
     name="quick",
@@ -36,4 +38,5 @@ QUICK: Final = Scale(
     growth_turn=512_000,
     lot_seconds=2_880,
     turn_s=4.0,
+    outage_s=8.0,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,9 +72,19 @@ async def run(folder: Path, scale: Scale) -> list[Entry]:
     return [*entries, aggregator]
 
 
+def drifting(number: int, turn: int) -> float:
+    """Return the value of variable ``number``, that of a sensor with two decimals."""
+    return round(20.0 + number + turn % 89 / 100, 2)
+
+
 @contextlib.asynccontextmanager
-async def changing_nodes(count: int, period_s: float) -> AsyncIterator[int]:
-    """Serve so many variables, all of which change every period; yields the port."""
+async def changing_nodes(
+    count: int, period_s: float, value: Callable[[int, int], float] = drifting
+) -> AsyncIterator[int]:
+    """Serve so many variables, all of which change every period; yields the port.
+
+    ``value`` gives the value of variable 0 and on in a turn; a variable has every tenth turn.
+    """
     logging.getLogger("asyncua").setLevel(logging.ERROR)
     port, server = free_port(), Server()
     await server.init()
@@ -87,7 +97,7 @@ async def changing_nodes(count: int, period_s: float) -> AsyncIterator[int]:
         for number in range(1, count + 1)
     ]
     async with server:
-        changing = asyncio.create_task(_change(server, nodes, period_s))
+        changing = asyncio.create_task(_change(server, nodes, period_s, value))
         try:
             yield port
         finally:
@@ -96,14 +106,15 @@ async def changing_nodes(count: int, period_s: float) -> AsyncIterator[int]:
                 await changing
 
 
-async def _change(server: Any, nodes: list[Any], period_s: float) -> None:
+async def _change(
+    server: Any, nodes: list[Any], period_s: float, value: Callable[[int, int], float]
+) -> None:
     """Give every variable a new value every period, a tenth of them at a time."""
     part, turn, due = max(1, len(nodes) // 10), 0, now()
     while True:
         first = turn % 10 * part
         for number, node in enumerate(nodes[first : first + part], first):
-            value = round(20.0 + number + turn % 89 / 100, 2)
-            variant = ua.Variant(value, ua.VariantType.Double)
+            variant = ua.Variant(value(number, turn), ua.VariantType.Double)
             changed = ua.DataValue(variant, SourceTimestamp=utc_now())
             await server.write_attribute_value(node, changed)
         turn += 1
