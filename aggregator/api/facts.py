@@ -103,7 +103,10 @@ async def add_fact(context: ContextOf, actor: Caller, asked: FactRequest) -> dic
 async def correct_fact(
     context: ContextOf, actor: Caller, fact_id: str, asked: Correction
 ) -> dict[str, Any]:
-    """Supersede a fact; both stay. For systems: a person signs what they correct."""
+    """Supersede a fact; both stay.
+
+    For systems: a person signs what they correct.
+    """
     corrections.check_unsigned(actor)
     right = _right(asked, actor.name, context.clock.now())
     added = await facts.supersede(context, actor, FactId(fact_id), right, reason=asked.reason)
@@ -114,7 +117,10 @@ async def correct_fact(
 async def show_correction(
     context: ContextOf, person: Person, fact_id: str, asked: Correction
 ) -> dict[str, Any]:
-    """Return what would be signed, and its hash; nothing is changed. Give ``start`` and ``end``."""
+    """Return what would be signed, and its hash; nothing is changed.
+
+    Give ``start``: left out it is now, and another now when it is signed.
+    """
     right = _right(asked, person.actor.name, context.clock.now())
     said = await corrections.show(context, person.actor, FactId(fact_id), right)
     return {"statement": said.statement, "shown": said.hash}

@@ -26,7 +26,7 @@ class Table(NamedTuple):
 
 
 class TableFile:
-    """An open file; whoever opens it closes it. A thread may use it that has not made it."""
+    """An open file, which whoever opens it closes; another thread than that may use it."""
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         """Open the file; StoreError where it is no store, SchemaError where of another version."""

@@ -50,7 +50,7 @@ def note_key(floor: Floor) -> NoteKey:
 
 @pytest.mark.req(43)
 @pytest.mark.clause("21 CFR 11.10(c)")
-async def test_an_archive_verifies_on_a_clean_machine(tmp_path: Path) -> None:
+async def test_an_archive_verifies_where_there_is_nothing_else_of_the_plant(tmp_path: Path) -> None:
     """21 CFR 11.10(c): protection of records to enable their accurate and ready retrieval.
 
     Another process, an empty folder, the archive and two public keys: nothing else of the plant.

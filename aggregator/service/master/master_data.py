@@ -105,10 +105,7 @@ async def put_in(
     if standing is not None and _is_same(standing, document, times):
         return standing
     _check_expected(document, standing, expected_version)
-    if standing is not None and not why.strip():
-        raise InvalidError(
-            f"{standing.name} is changed without a reason", hint="say why, by the API in X-Reason"
-        )
+    _check_reason(standing, why)
     _check_times(document, times)
     await _check_references(tx, document)
     newest = await tx.fetch_one("master.newest", kind=kind, key=key)
@@ -127,18 +124,7 @@ async def put_in(
         decided_by=None,
         in_place_of=None,
     )
-    await tx.execute(
-        "master.insert",
-        kind=kind,
-        key=key,
-        version=added.version,
-        document=audit.canonical(document.model_dump(mode="json")),
-        recorded_at=now,
-        recorded_by=actor.name,
-        state=added.state.value,
-        effective_from=added.effective_from,
-        effective_to=added.effective_to,
-    )
+    await _insert(tx, added)
     if not waits:
         await come_into_force(tx, added)
     await _mention_lots(tx, document)
@@ -159,6 +145,21 @@ async def come_into_force(tx: Transaction, version: Versioned) -> None:
     """Have the records found that a version is about, which is in force from now on."""
     kind = version.document.kind.value
     await tx.execute("rebinding.touch_master", kind=kind, key=version.key, version=version.version)
+
+
+async def _insert(tx: Transaction, added: Versioned) -> None:
+    await tx.execute(
+        "master.insert",
+        kind=added.document.kind.value,
+        key=added.key,
+        version=added.version,
+        document=audit.canonical(added.document.model_dump(mode="json")),
+        recorded_at=added.recorded_at,
+        recorded_by=added.recorded_by,
+        state=added.state.value,
+        effective_from=added.effective_from,
+        effective_to=added.effective_to,
+    )
 
 
 async def get(
@@ -239,6 +240,13 @@ def _check_expected(document: Document, standing: Versioned | None, expected: in
         raise ConflictError(
             f"version {seen} of {standing.name} waits for approval",
             hint="have it approved or rejected first; who proposed it may take it back",
+        )
+
+
+def _check_reason(standing: Versioned | None, why: str) -> None:
+    if standing is not None and not why.strip():
+        raise InvalidError(
+            f"{standing.name} is changed without a reason", hint="say why, by the API in X-Reason"
         )
 
 
