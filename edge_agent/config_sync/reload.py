@@ -51,6 +51,7 @@ class Reloader:
     async def reload(self) -> Changed:
         """Take the settings as they are written now; SettingsFileError changes nothing."""
         if self.turn.locked():
+            _log.warning("settings are not read: others are being taken at this moment")
             raise SettingsFileError(
                 ("other settings are being taken at this moment",), hint="try again when they are"
             )

@@ -227,7 +227,7 @@ async def _taken(context: Context, token: str, request: str, statement: str) -> 
         if not await tx.execute("enrolment.use_token", token_hash=hashed, used_time=now):
             before = await _same(tx, hashed, shown)
             if before is None:
-                await _alarm(context, tx, gateway, shown)
+                await _alert(context, tx, gateway, shown)
             return before
         asked = Asked(id=secrets.token_hex(16), gateway=gateway, fingerprint=shown)
         await tx.execute(
@@ -255,7 +255,7 @@ async def _same(tx: Transaction, hashed: bytes, shown: str) -> Asked | None:
     return Asked(id=row["enrolment"], gateway=row["gateway"], fingerprint=shown)
 
 
-async def _alarm(context: Context, tx: Transaction, gateway: str, shown: str) -> None:
+async def _alert(context: Context, tx: Transaction, gateway: str, shown: str) -> None:
     """Tell that somebody else came with a token that has served."""
     _log.error("a token for an enrolment was used twice", gateway=gateway, fingerprint=shown)
     after = {"fingerprint": shown}
