@@ -93,13 +93,15 @@ def shown_twice(series: Series, epoch: bytes, steps: Iterable[ClockStep]) -> Ser
     """
     if epoch not in series.epoch_ids:
         return series
-    doubts = np.zeros(len(series), np.int64) if series.doubts is None else series.doubts.copy()
+    doubts = np.zeros((2, len(series)), np.int64)
+    if series.doubts is not None:
+        doubts = series.doubts.copy()
     own = (series.epochs == series.epoch_ids.index(epoch)) & (series.times == series.gateway_times)
     for step in steps:
         if step.shown is not None:
             times = series.times
             twice = own & (times >= step.shown - step.back) & (times <= step.shown)
-            doubts[twice] = np.maximum(doubts[twice], step.back)
+            doubts[:, twice] = np.maximum(doubts[:, twice], step.back)
     return replace(series, doubts=doubts) if doubts.any() else series
 
 

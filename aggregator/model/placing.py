@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aggregator.model.series import UNBOUNDED, Integers, Series
-from protocols.wire.dossier.placement import Placement
+from protocols.wire.dossier.placement import JITTER, Placement
 
 _EVER = 2**63 - 1
 
@@ -26,7 +26,7 @@ class Moves:
     shifts: Integers
     earliest: Integers
     latest: Integers
-    uncertainties: Integers
+    uncertainties: Integers  # of those that an anchor places; -1 for the others
 
     @classmethod
     def of(cls, placements: Sequence[Placement]) -> Moves:
@@ -41,7 +41,7 @@ class Moves:
             earliest=each([placed.earliest for placed in placements]),
             latest=each([_EVER if p.latest is None else p.latest for p in placements]),
             uncertainties=each(
-                [UNBOUNDED if p.uncertainty is None else p.uncertainty for p in placements]
+                [-1 if p.anchor is None else p.uncertainty or 0 for p in placements]
             ),
         )
 
@@ -52,10 +52,19 @@ class Moves:
         return np.where(own, self._placed(gateway_times, at), times) if own.any() else times
 
     def doubts(self, times: Integers, gateway_times: Integers, numbers: Integers) -> Integers:
-        """Return how far each of these placed times may be wrong, 0 where it was not placed."""
+        """Return how much earlier each of these placed times may have been, and how much later.
+
+        Two rows; 0 where it was not placed.
+        """
         at, own = self._at(numbers)
-        own &= times == self._placed(gateway_times, at)
-        doubts: Integers = np.where(own, self.uncertainties[at], 0)
+        placed = self._placed(gateway_times, at)
+        own &= times == placed
+        known, latest = self.uncertainties[at], self.latest[at]
+        earlier = np.where(known >= 0, known, placed - self.earliest[at] + JITTER)
+        behind = np.where(
+            latest == _EVER, UNBOUNDED, np.minimum(latest, UNBOUNDED) - placed + JITTER
+        )
+        doubts: Integers = np.where(own, [earlier, np.where(known >= 0, known, behind)], 0)
         return doubts
 
     def _at(self, numbers: Integers) -> tuple[Integers, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
@@ -70,11 +79,11 @@ class Moves:
 
 def doubted(series: Series, moves: Mapping[bytes, Moves]) -> Series:
     """Return a placed series with how far its times may be wrong, given the moves by epoch."""
-    doubts = np.zeros(len(series), np.int64)
+    doubts = np.zeros((2, len(series)), np.int64)
     for index, epoch in enumerate(series.epoch_ids):
         if epoch in moves:
             own = series.epochs == index
-            doubts[own] = moves[epoch].doubts(
+            doubts[:, own] = moves[epoch].doubts(
                 series.times[own], series.gateway_times[own], series.numbers[own]
             )
     return replace(series, doubts=doubts) if doubts.any() else series

@@ -35,7 +35,8 @@ class Series:
     """The readings of one signal; all arrays have one entry a reading, in order of ``times``.
 
     ``times`` is the source time where the source gave one that can be believed, else the gateway
-    time, placed where that clock was not synchronised: the time that windows are cut on.
+    time, placed where that clock was not synchronised: the time that windows are cut on. How much
+    earlier or later a placed time may have been, ``doubts`` say, 0 for the others.
     ``values`` is float64, int64, uint64 or object (text,
     bytes, TagRead); where ``present`` is false there is no value and the entry means nothing.
     """
@@ -52,7 +53,7 @@ class Series:
     epoch_ids: tuple[bytes, ...]
     numbers: Integers  # bundle number in its epoch
     positions: Integers  # reading number in its epoch
-    doubts: Integers | None = None  # how far a time may be wrong that was placed, 0 for the others
+    doubts: Integers | None = None  # of what was placed, two rows: how much earlier, how much later
 
     def __len__(self) -> int:
         return len(self.times)

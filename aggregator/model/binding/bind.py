@@ -94,7 +94,7 @@ def take(series: Series, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Se
     """Return the series of the given rows, in the order given."""
     return replace(
         series,
-        doubts=None if series.doubts is None else series.doubts[rows],
+        doubts=None if series.doubts is None else series.doubts[:, rows],
         times=series.times[rows],
         gateway_times=series.gateway_times[rows],
         values=series.values[rows],
@@ -234,8 +234,14 @@ def _placed_within(
     What one clock stamped is apart from another by no more than it drifted between the two, and
     that is the difference of both uncertainties: they count from the same anchor.
     """
-    each = np.where(doubts > 0, doubts, uncertainty)
     said = min(bound.uncertainty, UNBOUNDED)
-    doubt = np.abs(each - said) if own_clock else np.minimum(each, UNBOUNDED - said) + said
-    near = (doubt > 0) & (np.abs(series.times - bound.time) <= doubt)
-    return tuple(np.flatnonzero(near).tolist())
+    placed = doubts.max(axis=0) > 0
+    if own_clock:
+        drifted = np.abs(np.where(placed, doubts.max(axis=0), uncertainty) - said)
+        earlier, later = drifted, drifted
+    else:
+        each = np.where(placed, doubts, uncertainty)
+        earlier, later = np.minimum(each, UNBOUNDED - said) + said
+    times = series.times
+    near = (times - earlier <= bound.time) & (bound.time <= times + later)
+    return tuple(np.flatnonzero(near & (np.maximum(earlier, later) > 0)).tolist())

@@ -115,7 +115,7 @@ def _texts(series: Series) -> Iterator[tuple[_At, str | None]]:
     changed[1:] = texts[1:] != texts[:-1]
     for row in np.flatnonzero(changed):
         text = texts[row]
-        doubt = 0 if series.doubts is None else int(series.doubts[row])
+        doubt = 0 if series.doubts is None else int(series.doubts[:, row].max())
         yield _At(int(series.times[row]), doubt), None if text is None else str(text).strip()
 
 

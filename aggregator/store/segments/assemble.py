@@ -117,7 +117,7 @@ def _spread(part: Part, kind: Kind) -> Values:
 def chosen(series: Series, order: npt.NDArray[np.intp]) -> Series:
     """Return the readings at these places of a series, in this order."""
     arrays = {name: getattr(series, name)[order] for name in _ARRAYS}
-    doubts = None if series.doubts is None else series.doubts[order]
+    doubts = None if series.doubts is None else series.doubts[:, order]
     return replace(series, doubts=doubts, **arrays)
 
 
