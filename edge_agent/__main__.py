@@ -22,7 +22,7 @@ from edge_agent.app import Agent
 from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.commissioning import commands
 from edge_agent.commissioning import live as commissioning
-from edge_agent.commissioning.certificate import opcua_certificate
+from edge_agent.commissioning.certificate.commands import opcua_certificate
 from edge_agent.commissioning.commands import DEFAULT_SETTINGS, SettingsOption, fail
 from edge_agent.commissioning.enrolment.commands import enrol
 from edge_agent.config_sync.central import SettingsLoader

@@ -20,7 +20,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "argon2": ("aggregator/access/passwords.py",),
     "amqtt": ("plant/embedded_broker.py",),
     "asyncpg": ("aggregator/store/postgres*",),
-    "asyncua": ("protocols/field/opcua*", "plant/equipment/press*", "plant/opcua*"),
+    "asyncua": ("protocols/field/opcua*", "plant/equipment/press*", "plant/equipment/auto_id.py"),
     "fastapi": (
         "aggregator/api/*",
         "aggregator/web/*",
@@ -51,6 +51,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
         "aggregator/*",
         "verifier/*",
         "protocols/field/opcua/trust.py",
+        "protocols/field/opcua/own_certificate.py",
         "plant/ca.py",
     ),
     # Columns are arithmetic; the wire and the verifier do theirs without it.

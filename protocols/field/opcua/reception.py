@@ -17,8 +17,8 @@ from protocols.field.opcua.refusal import code_name
 from protocols.field.opcua.requests import Item
 from protocols.field.opcua.session import Session
 from protocols.field.opcua.settings import OpcuaSettings, Trigger
+from protocols.field.opcua.types.structures import Structures
 from protocols.field.opcua.values.part import parse_part, pick
-from protocols.field.opcua.values.structures import Structures
 from protocols.field.opcua.waiting import Waiting
 from protocols.wire.reading import Gap, GapReason, Kind, Nanoseconds, Reading, SignalName, judge
 

@@ -1,0 +1,1 @@
+"""The data types of a server, learned from it."""
