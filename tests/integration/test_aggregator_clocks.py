@@ -194,7 +194,7 @@ async def test_what_is_read_out_has_both_times(plant: RecordedPlant) -> None:
     assert newest.newest.times.tolist() == [START + 4_279 * SECOND + SECOND // 2]
 
 
-@pytest.mark.req(20)
+@pytest.mark.req(12)
 @pytest.mark.parametrize("disclosure", list(Disclosure))
 async def test_a_dossier_carries_the_anchor_and_proves_the_placement(
     plant: RecordedPlant, disclosure: Disclosure
