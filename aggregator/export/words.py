@@ -135,6 +135,8 @@ ENGLISH: Final[Words] = {
     "epoch_unapproved": "nobody has approved epoch {epoch}",
     "seal_not_verified": "bundle {number} of epoch {epoch}: {reason}",
     "settings_changed": "the gateway took new settings ({after})",
+    "late_data.master": "{master} changed after the record had been complete "
+    "(readings:\u00a0{readings})",
     "late_data": "came after the record had been complete (readings:\u00a0{readings})",
     # Flaws of completeness, and causes of gaps.
     "nothing_stored": "nothing is stored",
@@ -291,7 +293,7 @@ def describe(item: Mapping[str, Any], words: Words = ENGLISH) -> str:
     for name in ("duration", "correction", "uncertainty", "step"):
         if details.get(f"{name}_ns") is not None:
             details[name] = duration(abs(details[f"{name}_ns"]))
-    for name in ("causes", "codes", "bound_to", "overruled", "signals"):
+    for name in ("causes", "codes", "bound_to", "overruled", "signals", "master"):
         if name in details:
             details[name] = ", ".join(say(words, each) for each in details[name])
     for name in ("limit", "flaw", "state"):
@@ -318,8 +320,12 @@ def _sentence(kind: str, details: Mapping[str, Any]) -> str:
     match kind:
         case "gap":
             return "gap.detail"
-        case "excursion" if "entry" in details:
-            return "excursion.entry"
+        case "excursion" | "late_data":
+            variants = (
+                kind,
+                *(f"{kind}.{name}" for name in ("entry", "master") if name in details),
+            )
+            return variants[-1]
         case "binding_conflict" if not details["overruled"]:
             return "binding_conflict.rivals"
         case "calibration" if details["state"] != "overdue":

@@ -130,6 +130,7 @@ CHINESE: Final[Words] = {
     "epoch_unapproved": "纪元 {epoch} 未经批准",
     "seal_not_verified": "纪元 {epoch} 的数据包 {number}：{reason}",
     "settings_changed": "网关启用了新配置（{after}）",
+    "late_data.master": "记录完整之后主数据有变更：{master}（读数：{readings}）",
     "late_data": "在记录完整之后到达（读数：{readings}）",
     "nothing_stored": "无存储数据",
     "starts_late": "链的起点晚于时间窗",

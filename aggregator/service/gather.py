@@ -6,6 +6,7 @@ Everything is read in one transaction, so a record speaks of one state of the st
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -122,9 +123,10 @@ async def _with_circumstances(tx: Transaction, inputs: Inputs, where: Located) -
 
 async def _earlier(tx: Transaction, key: LotKey) -> Earlier | None:
     row = await tx.fetch_one("records.first_complete", gtin=key.gtin, lot=key.lot)
-    return (
-        None if row is None else Earlier(content_hash=row["content_hash"], readings=row["readings"])
-    )
+    if row is None:
+        return None
+    master = json.loads(bytes(row["bytes"]))["master"]
+    return Earlier(content_hash=row["content_hash"], readings=row["readings"], master=master)
 
 
 async def _spans(tx: Transaction, inputs: Inputs, where: Located) -> list[ChainSpan]:

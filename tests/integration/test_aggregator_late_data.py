@@ -16,10 +16,14 @@ from aggregator.service import assemble_record
 from aggregator.service.assemble_record import StoredRecord
 from aggregator.service.binding.rebind import Why, overtaken, rebind
 from aggregator.service.export_dossier import export_dossier
+from aggregator.service.master import master_data
+from aggregator.service.master.documents import EntityKind
+from aggregator.service.master.master_data import Times
 from protocols.wire.reading import SECOND, Kind, Reading, SignalName
 from tests.personal import cheap_passwords
 from tests.recorded_plant import GTIN, QA
 from tests.reviewed_plant import Floor, opened
+from tests.rigs.master_documents import put
 from tests.sealed import START
 from tests.servers import Postgres, running_postgres
 from verifier.report import Verdict
@@ -148,3 +152,27 @@ async def test_late_data_are_found_to_be_a_released_lots_and_wait_for_an_addendu
     assert standing.disposition.later is not None, "a person has to sign an addendum"
     assert standing.decided.data == released.data, "the released bytes never change"
     assert await overtaken(floor.context, QA) == []
+
+
+async def test_a_limit_changed_for_its_time_waits_for_an_addendum_to_a_released_lot(
+    floor: Floor,
+) -> None:
+    await rebind(floor.context)
+    await assemble_record.assemble_record(floor.context, QA, GTIN, "L-1")
+    await floor.release()
+    released = (await floor.standing()).newest
+    key = f"{GTIN}/seal pressure"
+    known = await master_data.get(floor.context, QA, EntityKind.LIMIT, key)
+    said = known.document.model_dump(mode="json") | {"action_high": 4.6}
+    await put(floor.context, EntityKind.LIMIT, said, known.version, Times(start=0))
+    (waiting,) = await overtaken(floor.context, QA)
+    assert (waiting.lot.lot, waiting.why) == ("L-1", Why.MASTER)
+    floor.clock.skip(int(floor.context.settings.records.assemble_seconds) + 1)
+    await Rebinder(floor.context).catch_up()
+    standing = await floor.standing()
+    assert standing.disposition.stage is Stage.RELEASED
+    assert standing.decided.data == released.data, "the released bytes never change"
+    assert standing.disposition.later is not None, "a person has to sign an addendum"
+    new = {each["id"]: each for each in standing.newest.document["exceptions"]}
+    (late,) = [new[each] for each in standing.disposition.undecided]
+    assert (late["kind"], late["details"]["master"]) == ("late_data", [f"limit {key}"])

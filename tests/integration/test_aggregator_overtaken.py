@@ -137,6 +137,8 @@ async def test_a_limit_overtakes_the_records_of_its_time_and_no_others(
     again = await assemble_record(plant.context, QA, GTIN, "L-2")
     kinds = [each["kind"] for each in again.document["exceptions"]]
     assert "excursion" in kinds, "judged by the limit that was in force when it was begun"
+    (late,) = (each for each in again.document["exceptions"] if each["kind"] == "late_data")
+    assert late["details"] == {"readings": 0, "master": [f"limit {GTIN}/seal pressure"]}
     assert await lots_overtaken(plant) == {}
     await limit(plant, 4.4, start=START + 10_000 * SECOND)
     assert await lots_overtaken(plant) == {}, "nothing was made by it yet"

@@ -184,17 +184,19 @@ def find(inputs: Inputs) -> Found:
     judged = _bound_parameters(inputs, where, bindings, once)
     by = Judged(chains=inputs.chains, circumstances=inputs.circumstances, once=once)
     counts = tuple(_count(bindings[spec.key], spec, where, once) for spec in signals)
+    parameters = tuple(judge(spec, signal, binding, by) for spec, signal, binding in judged)
+    master = _decided(inputs.master, parameters)
     return Found(
         where=where,
         bindings=bindings,
         judged={spec.parameter: binding for spec, _, binding in judged},
-        parameters=tuple(judge(spec, signal, binding, by) for spec, signal, binding in judged),
+        parameters=parameters,
         counts=counts,
         unproved=_unproved(signals, inputs.chains, where),
         steps=inputs.circumstances.steps(inputs.lot.key),
         consumed=inputs.circumstances.consumed(inputs.lot.key),
         entries=tuple(sorted(inputs.entries, key=_entry_order)),
-        earlier=_overtaken(inputs.earlier, sum(count.readings for count in counts)),
+        earlier=_overtaken(inputs.earlier, sum(count.readings for count in counts), master),
     )
 
 
@@ -224,7 +226,8 @@ def _check(inputs: Inputs, where: Whereabouts, found: Found) -> Ledger:
     evidence.chains(ledger, inputs.chains, found.unproved, where.start, where.end)
     evidence.keys(ledger, inputs.chains, known.revoked)
     evidence.seals(ledger, inputs.seals)
-    evidence.late(ledger, found.earlier, found.readings)
+    master = _decided(inputs.master, found.parameters)
+    evidence.late(ledger, found.earlier, found.readings, master)
     people.operators(ledger, where.windows, inputs.jobs, where.facts, known)
     people.entries(ledger, found.entries, inputs.parameters)
     materials.consumed(ledger, found.consumed)
@@ -307,9 +310,11 @@ def _unproved(
     return tuple(findings)
 
 
-def _overtaken(earlier: Earlier | None, readings: int) -> Earlier | None:
-    """Return the earlier complete version if it had other readings: else it is this one."""
-    return None if earlier is None or earlier.readings == readings else earlier
+def _overtaken(earlier: Earlier | None, readings: int, master: Mapping[str, int]) -> Earlier | None:
+    """Return the earlier complete version if it had other readings, or was judged by others."""
+    if earlier is None or (earlier.readings == readings and not earlier.changed(master)):
+        return None
+    return earlier
 
 
 def _job(job: Job, windows: Sequence[Window]) -> JobResult:

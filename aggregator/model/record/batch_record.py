@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aggregator.model.binding.bind import Span, Unbound
@@ -142,6 +142,15 @@ class Earlier:
 
     content_hash: str
     readings: int
+    master: Mapping[str, int] = field(default_factory=dict)  # master data that it cites
+
+    def changed(self, master: Mapping[str, int]) -> tuple[str, ...]:
+        """Return what of ``master`` was another version then; a limit, if it is new as well."""
+        return tuple(
+            name
+            for name, version in sorted(master.items())
+            if self.master.get(name, 0 if name.startswith("limit ") else version) != version
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from aggregator.model.binding.fact import FOREVER
@@ -10,9 +10,9 @@ from aggregator.model.clock_doubt import clock_doubts
 from aggregator.model.completeness import ChainSpan, Finding
 from aggregator.model.record.batch_record import Earlier, SealResult
 from aggregator.model.record.circumstances import RevokedKey
+from aggregator.model.record.exceptions import Detail, Ledger
 from aggregator.model.record.exceptions import ExceptionItem as Item
 from aggregator.model.record.exceptions import ExceptionKind as Kind
-from aggregator.model.record.exceptions import Ledger
 from protocols.wire.header import ClockState
 from protocols.wire.reading import Nanoseconds
 
@@ -153,11 +153,15 @@ def seals(ledger: Ledger, result: SealResult) -> None:
     ledger.passed[Kind.SEAL] += result.verified
 
 
-def late(ledger: Ledger, earlier: Earlier | None, readings: int) -> None:
-    """Check that nothing came after the record had been complete."""
-    found = Item(
-        kind=Kind.LATE_DATA,
-        subject="" if earlier is None else earlier.content_hash,
-        details={"readings": readings - (0 if earlier is None else earlier.readings)},
+def late(ledger: Ledger, earlier: Earlier | None, readings: int, master: Mapping[str, int]) -> None:
+    """Check that nothing came after the record had been complete, and no master data changed."""
+    if earlier is None:
+        ledger.judge(Kind.LATE_DATA, [])
+        return
+    details: dict[str, Detail] = {"readings": readings - earlier.readings}
+    if changed := earlier.changed(master):
+        details["master"] = changed
+    ledger.judge(
+        Kind.LATE_DATA,
+        [Item(kind=Kind.LATE_DATA, subject=earlier.content_hash, details=details)],
     )
-    ledger.judge(Kind.LATE_DATA, [] if earlier is None else [found])

@@ -12,7 +12,7 @@ FROM record_versions WHERE gtin = :gtin AND lot = :lot AND version = :version;
 
 -- name: records.first_complete
 -- The first version of a lot's record that was complete.
-SELECT content_hash, readings FROM record_versions
+SELECT content_hash, readings, bytes FROM record_versions
 WHERE gtin = :gtin AND lot = :lot AND state = 'complete' ORDER BY version LIMIT 1;
 
 -- name: records.list
