@@ -57,8 +57,8 @@ async def test_a_reader_is_recorded_and_played_as_equipment(tmp_path: Path) -> N
         assert again.code == 2, "a trace is never written over"
     header, *rows = rows_of(path)
     assert (header["trace"], header["source"], header["driver"]) == (1, "portal", "llrp")
-    tags = [row for row in rows if row.get("signal") == "portal/in"]
-    assert len(tags) >= 7
+    tag_reads = [row for row in rows if row.get("signal") == "portal/in"]
+    assert len(tag_reads) >= 7
     printed = await bench.run("replay", str(path))
     assert printed.code == 0, printed.err
     (source,) = tomllib.loads(printed.out)["source"]
@@ -79,7 +79,7 @@ async def test_a_reader_is_recorded_and_played_as_equipment(tmp_path: Path) -> N
         (each.value.epc.hex(), each.value.rssi, each.source_time)
         for each in played
         if isinstance(each.value, TagRead)
-    ] == [(row["value"]["epc"], row["value"]["rssi"], row["time"]) for row in tags]
+    ] == [(row["value"]["epc"], row["value"]["rssi"], row["time"]) for row in tag_reads]
 
 
 async def test_a_source_that_cannot_be_read_is_recorded_as_such(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llrpkit.protocol import params
 
-from protocols.field.llrp.codec import Notice, ReaderEvent, rospec
+from protocols.field.llrp.codec import Notice, ReaderEvent
 from protocols.field.llrp.presence import Moved, Movement, Presence
 from protocols.field.llrp.readings import Readings
+from protocols.field.llrp.rospec import rospec
 from protocols.field.llrp.settings import LlrpSettings, PresenceSettings
 from protocols.wire.reading import SECOND, TagRead
 from tests.contract.driver_contract import HostClock

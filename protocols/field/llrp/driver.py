@@ -26,7 +26,6 @@ from protocols.field.llrp.codec import (
     Unreadable,
     decode,
     encode,
-    rospec,
 )
 from protocols.field.llrp.framing import FormatError, Frame
 from protocols.field.llrp.inbox import Inbox
@@ -34,6 +33,7 @@ from protocols.field.llrp.line import Line
 from protocols.field.llrp.presence import Moved, Presence
 from protocols.field.llrp.readings import Readings
 from protocols.field.llrp.repeats import Repeats
+from protocols.field.llrp.rospec import rospec
 from protocols.field.llrp.session import UNANSWERED, Action, Do, Event, Send, State, step
 from protocols.field.llrp.settings import LlrpSettings
 from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading, TagRead

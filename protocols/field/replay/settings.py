@@ -79,8 +79,8 @@ class ReplaySettings(DriverSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        tags = any(signal.kind is Kind.TAG_READ for signal in self.signals)
-        if tags and self.form is not Form.TRACE:
+        tag_reads = any(signal.kind is Kind.TAG_READ for signal in self.signals)
+        if tag_reads and self.form is not Form.TRACE:
             raise ValueError("a file of this form cannot hold tag reads")
         if self.form is Form.TRACE and ".jsonl" not in self.file.suffixes:
             raise ValueError("a trace is a file .jsonl or .jsonl.gz")
