@@ -23,7 +23,7 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
         found.write_settings(replay_source(tmp_path, rows=100_000, period_ms=5))
         await found.make_key()
         await found.agent.start()
-        await until(lambda: found.giver.readings, "nothing came")
+        await until(lambda: found.giver.readings and found.giver.lives, "nothing came")
         yield found
         await found.agent.stop()
 
