@@ -256,10 +256,10 @@ class TestPace:
         signals = [*words(1, 2), {"name": "other", "address": 3, "unit_id": 2}]
         async with Peer({2: Device(holding=DEVICE)}) as peer:
             settings = settings_at(
-                peer, signals, period_s=0.02, timeout_s=0.05, retries=1, retry_s=0.2
+                peer, signals, period_s=0.02, timeout_s=0.2, retries=1, retry_s=0.3
             )
             async with opened(settings) as driver:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     while sum(question.unit == 1 for question in peer.questions) < 6:
                         assert (await one_poll(driver))["other"].value == 21
         units = [question.unit for question in peer.questions]

@@ -122,7 +122,7 @@ async def test_one_bad_frame_costs_a_repeat_at_most(
         peer.misbehave = lambda question, pdu: (
             lie(peer, question, pdu) if question.number == 0 else [(0, pdu)]
         )
-        settings = settings_at(peer, words(1, 3), period_s=0.02, timeout_s=0.15)
+        settings = settings_at(peer, words(1, 3), period_s=0.02, timeout_s=0.25)
         async with opened(settings) as driver:
             assert values(await one_poll(driver)) == [7, 14, 21]
             assert len(peer.questions) == questions
@@ -138,17 +138,12 @@ async def test_bad_frames_for_ever_are_never_a_value(transport: str, lie: Lie) -
     async with Peer({1: Device(holding=DEVICE)}, **TRANSPORTS[transport]) as peer:
         peer.misbehave = lambda question, pdu: lie(peer, question, pdu)
         settings = settings_at(
-            peer, words(1, 3), period_s=0.02, timeout_s=0.05, retries=0, silent_max=99
+            peer, words(1, 3), period_s=0.02, timeout_s=0.25, retries=0, silent_max=99
         )
         async with opened(settings) as driver:
-            for _ in range(2):
-                got = await one_poll(driver)
-                assert {reading.status for reading in got.values()} == {Status.BAD}
-                assert {reading.value for reading in got.values()} == {None}
-                assert {reading.code for reading in got.values()} <= {
-                    int(Doubt.NO_ANSWER),
-                    int(Doubt.NO_VALUE),
-                }
+            got = await one_poll(driver)
+    assert {(reading.status, reading.value) for reading in got.values()} == {(Status.BAD, None)}
+    assert {reading.code for reading in got.values()} <= {int(Doubt.NO_ANSWER), int(Doubt.NO_VALUE)}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -166,12 +161,12 @@ async def test_an_answer_in_single_octets_is_whole(transport: str) -> None:
 async def test_a_late_answer_is_not_taken_for_the_next(transport: str) -> None:
     def late(question: Question, pdu: bytes) -> Answer:
         # The first comes while the second is awaited, and before the second's own answer.
-        return [({0: 0.45, 1: 0.25}.get(question.number, 0), pdu)]
+        return [({0: 0.9, 1: 0.45}.get(question.number, 0), pdu)]
 
     async with Peer({1: Device(holding={0: 1, 200: 2})}, **TRANSPORTS[transport]) as peer:
         peer.misbehave = late
         signals = [{"name": "first", "address": 0}, {"name": "second", "address": 200}]
-        more = {"retries": 0, "silent_max": 9, "period_s": 0.02, "timeout_s": 0.3}
+        more = {"retries": 0, "silent_max": 9, "period_s": 0.02, "timeout_s": 0.6}
         async with opened(settings_at(peer, signals, **more)) as driver:
             got = await one_poll(driver)
             again = await one_poll(driver)

@@ -22,7 +22,6 @@ from tests.contract.driver_contract import HostClock
 from tests.contract.modbus.modbus_peer import Device, Peer
 from tests.contract.modbus.reading import (
     DEVICE,
-    QUICK,
     one_poll,
     opened,
     read_on,
@@ -30,6 +29,8 @@ from tests.contract.modbus.reading import (
     settings_of,
     words,
 )
+
+PATIENT: dict[str, Any] = {"period_s": 0.02, "timeout_s": 3.0}
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def tls(root: Path, mine: Credentials | None = None, **more: Any) -> dict[str, A
     own = {}
     if mine is not None:
         own = {"tls_certificate_file": mine.certificate, "tls_key_file": mine.key}
-    return {"transport": "tls", "tls_ca_file": root, **own, **QUICK, **more}
+    return {"transport": "tls", "tls_ca_file": root, **own, **PATIENT, **more}
 
 
 def only(role: str) -> Callable[[bytes], bool]:
