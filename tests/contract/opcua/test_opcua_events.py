@@ -19,7 +19,7 @@ from tests.contract.driver_contract import Line, line_of
 from tests.contract.opcua.opcua_rig import URI, OpcuaRig
 
 EPC = bytes.fromhex("3034257bf7194e4000001a85")
-ALARM = f"nsu={URI};i=7001"
+CONDITION = f"nsu={URI};i=7001"
 
 
 def now() -> datetime:
@@ -30,7 +30,7 @@ class EventRig(OpcuaRig):
     """The rig with an alarm and an RFID reader."""
 
     reader: AutoIdReader
-    alarm: Any
+    condition: Any
 
     async def start(self) -> None:
         await super().start()
@@ -41,7 +41,7 @@ class EventRig(OpcuaRig):
         for name, value in (("ActiveState", "Active"), ("AckedState", "Unacknowledged")):
             await kind.add_property(ua.NodeId(0, index), f"{index}:{name}", value)
         press = server.get_node(ua.NodeId("Press", index))
-        self.alarm = await server.get_event_generator(kind, press)
+        self.condition = await server.get_event_generator(kind, press)
         self.reader = await AutoIdReader.add_to(server)
         # A client knows nothing of the structures that a server has.
         for name in ("RfidScanResult", "RfidSighting", "ScanData", "ScanDataEpc"):
@@ -49,10 +49,10 @@ class EventRig(OpcuaRig):
                 if found is getattr(ua, name):
                     del ua.extension_objects_by_typeid[known]
 
-    async def raise_alarm(self, message: str, state: str) -> None:
-        self.alarm.event.Severity = 700
-        self.alarm.event.ActiveState = state
-        await self.alarm.trigger(message=message)
+    async def raise_condition(self, message: str, state: str) -> None:
+        self.condition.event.Severity = 700
+        self.condition.event.ActiveState = state
+        await self.condition.trigger(message=message)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def rig() -> AsyncIterator[EventRig]:
                     address=f"nsu={URI};s=Press",
                     kind=Kind.TEXT,
                     events=("Severity", "Message", "2:ActiveState", "2:AckedState", "Nothing"),
-                    event_type=ALARM,
+                    event_type=CONDITION,
                 ),
                 OpcuaSignal(name="tags", address=f"nsu={NAMESPACE};s=Reader", kind=Kind.TAG_READ),
                 OpcuaSignal(
@@ -90,10 +90,10 @@ async def rig() -> AsyncIterator[EventRig]:
         await rig.stop()
 
 
-async def test_an_alarm_is_a_reading_of_the_fields_that_were_chosen(rig: EventRig) -> None:
+async def test_a_condition_is_a_reading_of_the_fields_that_were_chosen(rig: EventRig) -> None:
     async with line_of(rig) as line:
-        await rig.raise_alarm("plate too hot: 压板过热", "Active")
-        await rig.raise_alarm("plate too hot: 压板过热", "Inactive")
+        await rig.raise_condition("plate too hot: 压板过热", "Active")
+        await rig.raise_condition("plate too hot: 压板过热", "Inactive")
         await line.until(lambda: len(line.of("alarms")) == 2, "an alarm did not come")
         first, second = (json.loads(str(r.value)) for r in line.of("alarms"))
         assert (first["Severity"], first["Message"]) == (700, "plate too hot: 压板过热")
@@ -111,10 +111,10 @@ async def test_an_alarm_is_a_reading_of_the_fields_that_were_chosen(rig: EventRi
 
 async def test_an_event_that_comes_again_is_one_reading(rig: EventRig) -> None:
     async with line_of(rig) as line:
-        await rig.raise_alarm("once", "Active")
+        await rig.raise_condition("once", "Active")
         await line.until(lambda: line.of("alarms"), "the alarm did not come")
-        await rig.alarm.isession.subscription_service.trigger_event(rig.alarm.event)
-        await rig.raise_alarm("another", "Active")
+        await rig.condition.isession.subscription_service.trigger_event(rig.condition.event)
+        await rig.raise_condition("another", "Active")
         await line.until(lambda: len(line.of("alarms")) > 1, "the next alarm did not come")
         messages = [json.loads(str(r.value))["Message"] for r in line.of("alarms")]
         assert messages == ["once", "another"]
@@ -125,7 +125,7 @@ async def test_a_cut_loses_no_event(rig: EventRig) -> None:
         await rig.proxy.cut()
         await line.until(lambda: line.errors, "the cut was not noticed")
         for at in range(5):
-            await rig.raise_alarm(f"alarm {at}", "Active")
+            await rig.raise_condition(f"alarm {at}", "Active")
         await rig.proxy.restore()
         await line.until(lambda: len(line.of("alarms")) == 5, "an alarm is missing")
         assert line.gaps == []
@@ -157,7 +157,7 @@ def _handle(rig: OpcuaRig, name: str) -> int:
     return [signal.name for signal in rig.settings().signals].index(name) + 1
 
 
-async def until_tags(line: Line, count: int) -> list[TagRead | None]:
+async def until_read(line: Line, count: int) -> list[TagRead | None]:
     await line.until(lambda: len(line.of("tags")) >= count, "a tag read is missing")
     return [each.value for each in line.of("tags")]  # type: ignore[misc]
 
@@ -172,7 +172,7 @@ async def test_each_sighting_of_a_scan_is_a_tag_read(rig: EventRig) -> None:
         )
         scan = Scan(code_type="EPC", data=EPC, time=seen, sightings=sightings)
         await rig.reader.report([scan], time=later)
-        one, other = await until_tags(line, 2)
+        one, other = await until_read(line, 2)
         assert one == TagRead(
             epc=EPC,
             epc_bits=96,
@@ -202,7 +202,7 @@ async def test_an_identifier_is_read_by_its_code_type(
     async with line_of(rig) as line:
         scan = Scan(code_type=code_type, data=data, time=now())
         await rig.reader.report([scan], time=now())
-        (read,) = await until_tags(line, 1)
+        (read,) = await until_read(line, 1)
         assert read is not None
         assert (read.epc, read.epc_bits, read.antenna) == (epc, bits, 0)
         assert line.of("tags")[0].status is Status.UNCERTAIN  # nothing was said of a sighting
@@ -212,7 +212,7 @@ async def test_an_identifier_that_is_none_is_bad_and_kept(rig: EventRig) -> None
     async with line_of(rig) as line:
         scan = Scan(code_type="RAW:STRING", data="no hexadecimal", time=now())
         await rig.reader.report([scan], time=now())
-        assert await until_tags(line, 1) == [None]
+        assert await until_read(line, 1) == [None]
         (reading,) = line.of("tags")
         assert (reading.status, reading.code) == (Status.BAD, Doubt.NO_VALUE)
         assert b"no hexadecimal" in reading.raw

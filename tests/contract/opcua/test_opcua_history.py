@@ -175,9 +175,9 @@ async def test_a_history_that_lags_is_asked_again(rig: HistoryRig) -> None:
         asked = []
 
         async def late(*args: Any) -> Any:
-            values, point = await read(*args)
+            values, onward = await read(*args)
             asked.append(len(values))
-            return (values if len(asked) > 3 else values[:2]), point
+            return (values if len(asked) > 3 else values[:2]), onward
 
         rig.storage.read_node_history = late
         await interrupt(rig, line)
@@ -214,8 +214,8 @@ async def test_a_history_that_begins_late_leaves_the_first_part_a_gap(rig: Histo
         read = rig.storage.read_node_history
 
         async def forgetful(*args: Any) -> Any:
-            values, point = await read(*args)
-            return values[-5:], point
+            values, onward = await read(*args)
+            return values[-5:], onward
 
         rig.storage.read_node_history = forgetful
         await interrupt(rig, line)
@@ -253,13 +253,13 @@ async def test_an_interrupted_backfill_goes_on_where_it_stopped(rig: HistoryRig)
         asked = []
 
         async def cut_under_way(*args: Any) -> Any:
-            values, point = await read(*args)
+            values, onward = await read(*args)
             asked.append(1)
             if len(asked) == 1:
                 return values[:7], None
             if len(asked) == 2:
                 await rig.proxy.cut()
-            return values, point
+            return values, onward
 
         rig.storage.read_node_history = cut_under_way
         await interrupt(rig, line)

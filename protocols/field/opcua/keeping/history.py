@@ -38,13 +38,13 @@ async def read_raw(
     A value at the edge of a page may come twice. Raises RefusedError where the server has no
     history of the variable, DriverError where the line breaks.
     """
-    point: bytes | None = None
+    onward: bytes | None = None
     while True:
-        result = await _ask(session, node, (start, end), PAGE, point)
+        result = await _ask(session, node, (start, end), PAGE, onward)
         changes = _changes(result)
         yield changes
-        point = result.ContinuationPoint or None
-        if point is None:
+        onward = result.ContinuationPoint or None
+        if onward is None:
             # Some servers cut what is too much, and say nothing of it.
             last = max((each.source_time or start for each in changes), default=start)
             if len(changes) < PAGE or last <= start:
@@ -77,18 +77,17 @@ async def _ask(
     node: ua.NodeId,
     span: tuple[Nanoseconds, Nanoseconds],
     count: int,
-    point: bytes | None,
+    onward: bytes | None,
 ) -> Any:
     details = ua.ReadRawModifiedDetails()
     details.IsReadModified = False
     details.StartTime, details.EndTime = map(_datetime, span)
     details.NumValuesPerNode = count
     details.ReturnBounds = False
-    params = ua.HistoryReadParameters()
+    params = ua.HistoryReadParameters(ReleaseContinuationPoints=False)
     params.HistoryReadDetails = details
     params.TimestampsToReturn = ua.TimestampsToReturn.Both
-    params.ReleaseContinuationPoints = False
-    params.NodesToRead.append(ua.HistoryReadValueId(NodeId=node, ContinuationPoint=point))
+    params.NodesToRead.append(ua.HistoryReadValueId(NodeId=node, ContinuationPoint=onward))
     with told("reading the history"):
         results = await session.services.history_read(params)
         if not results:

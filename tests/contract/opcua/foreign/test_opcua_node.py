@@ -157,7 +157,7 @@ async def test_a_deadband_in_percent_is_the_servers(rig: NodeRig) -> None:
         assert line.of("no-range")[0].status is Status.BAD
 
 
-async def test_an_alarm_is_a_reading(rig: NodeRig) -> None:
+async def test_a_condition_is_a_reading(rig: NodeRig) -> None:
     rig.more = [
         OpcuaSignal(
             name="alarms",
