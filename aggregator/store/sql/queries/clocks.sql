@@ -67,7 +67,7 @@ SELECT number, boot, first_time, last_time, sealed_time, sealed_monotonic, clock
 FROM bundles
 WHERE epoch_id = :epoch_id AND boot = :boot AND clock_state < 2
     AND sealed_monotonic >= :low AND sealed_monotonic < :longest
-    AND sealed_monotonic - (sealed_time - first_time) < :high;
+    AND sealed_monotonic - :high < sealed_time - first_time;
 
 -- name: clocks.of_boot_behind
 -- The first bundle in doubt of a boot that was sealed from a monotonic time on.
@@ -101,7 +101,8 @@ WHERE epoch_id = :epoch_id AND clock_state IN (0, 1) AND number BETWEEN :first A
 
 -- name: clocks.steps
 -- The bundles of a run, and the ones before them, between which wall time fell back against
--- monotonic time by more than the clocks' own uncertainty, within a boot.
+-- monotonic time by more than the clocks' own uncertainty, within a boot. In milliseconds, so that
+-- no time is too far from another.
 SELECT number, before FROM (
     SELECT number, boot, clock_uncertainty, sealed_time - sealed_monotonic AS began,
         LAG(number) OVER (ORDER BY number) AS before,
@@ -111,7 +112,8 @@ SELECT number, before FROM (
     FROM bundles WHERE epoch_id = :epoch_id AND number >= :first - 1 AND number <= :last
 ) AS neighbours
 WHERE number >= :first AND boot = boot_before
-    AND began_before - began > clock_uncertainty + uncertainty_before
+    AND began_before / 1000000 - began / 1000000
+        > clock_uncertainty / 1000000 + uncertainty_before / 1000000
 ORDER BY number;
 
 -- name: clocks.any
