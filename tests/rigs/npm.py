@@ -14,8 +14,8 @@ _PLACE: Final = ROOT / "out" / "npm"
 _SECONDS: Final = 240.0
 
 
-def node_modules(folder: Path) -> Path:
-    """Return the ``node_modules`` of the package.json and package-lock.json in a folder.
+def installed(folder: Path) -> Path:
+    """Return the folder with what a package.json and its package-lock.json in a folder name.
 
     Without optional dependencies, and without running any script of a package.
     """

@@ -20,7 +20,7 @@ from typing import Any, Final
 from protocols.field.driver import DriverSettings
 from protocols.field.modbus import SPEC
 from tests.arch.sources import ROOT
-from tests.rigs.npm import node_modules
+from tests.rigs.npm import installed
 
 SIZE: Final = 300
 HELD: Final[dict[str, Callable[[int], int | bool]]] = {
@@ -46,13 +46,13 @@ class Serving:
 
 @asynccontextmanager
 async def jsmodbus() -> AsyncIterator[Serving]:
-    async with _on_tcp(*_node("jsmodbus_server.js")) as serving:
+    async with _on_tcp(*_script("jsmodbus_server.js")) as serving:
         yield serving
 
 
 @asynccontextmanager
 async def modbus_serial() -> AsyncIterator[Serving]:
-    async with _on_tcp(*_node("modbus_serial_server.js")) as serving:
+    async with _on_tcp(*_script("modbus_serial_server.js")) as serving:
         yield serving
 
 
@@ -108,7 +108,7 @@ async def _on_tcp(*command: str) -> AsyncIterator[Serving]:
 @asynccontextmanager
 async def _started(*command: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     """Start a server that prints its port when it listens, and end it."""
-    env = {**os.environ, "NODE_PATH": str(node_modules(_HERE)), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "NODE_PATH": str(installed(_HERE)), "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env
     )
@@ -124,7 +124,7 @@ async def _started(*command: str) -> AsyncIterator[tuple[asyncio.subprocess.Proc
         await process.communicate()
 
 
-def _node(script: str) -> tuple[str, ...]:
+def _script(script: str) -> tuple[str, ...]:
     return "node", str(_HERE / script)
 
 

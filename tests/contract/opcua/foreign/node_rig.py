@@ -19,7 +19,7 @@ from protocols.field.opcua.settings import OpcuaSignal
 from protocols.wire.reading import Kind
 from tests.contract.driver_contract import Truth
 from tests.contract.opcua.opcua_rig import ITEMS_A_CALL_MAX, URI, OpcuaRig
-from tests.rigs.npm import node_modules
+from tests.rigs.npm import installed
 
 _HERE = Path(__file__).parent
 _PATIENCE_S = 60.0
@@ -62,7 +62,7 @@ class NodeRig(OpcuaRig):
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "NODE_PATH": str(node_modules(_HERE))},
+            env={**os.environ, "NODE_PATH": str(installed(_HERE))},
         )
         assert self.process.stdout is not None
         async with asyncio.timeout(_PATIENCE_S):
