@@ -115,7 +115,8 @@ async def test_what_a_lost_subscription_cost_comes_from_history_once(rig: Histor
         late = [
             r
             for r in line.of("counter")
-            if r.source_time is not None and r.source_time <= lost.end < r.gateway_time
+            if r.source_time is not None
+            and lost.start <= r.source_time <= lost.end < r.gateway_time
         ]
         assert len(late) == came.count, "the statement tells which readings are backfilled"
         times = [reading.source_time for reading in late[1:]]  # the first is the one behind the gap
