@@ -29,6 +29,8 @@ def connect(path: Path, bytes_max: int) -> sqlite3.Connection:
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA journal_size_limit = 8388608")
     connection.execute("PRAGMA trusted_schema = OFF")
+    # A page is written once and read once: a larger cache only fills up in an outage.
+    connection.execute("PRAGMA cache_size = -256")
     # Zeros over what was freed would be written to other cells of the flash than those they mean.
     connection.execute("PRAGMA secure_delete = OFF")
     cap = connection.execute(f"PRAGMA max_page_count = {bytes_max // PAGE_BYTES}").fetchone()[0]

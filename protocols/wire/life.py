@@ -212,7 +212,7 @@ def _source(item: cbor.Item) -> SourceHealth:
     raise MalformedError("a source's health is not the array of seven that it must be")
 
 
-def _settings(item: cbor.Item) -> SettingsReport:
+def _settings(item: object) -> SettingsReport:
     match item:
         case [
             bytes(hash_),
@@ -227,7 +227,7 @@ def _settings(item: cbor.Item) -> SettingsReport:
     raise MalformedError("the settings in force are not the array of five that they must be")
 
 
-def _upkeep(item: cbor.Item) -> UpkeepReport:
+def _upkeep(item: object) -> UpkeepReport:
     match item:
         case [
             (int() | None) as bytes_per_day,

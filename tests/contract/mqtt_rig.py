@@ -60,8 +60,8 @@ class Publisher(Running):
         self._ready = asyncio.Event()
         client = paho.Client(CallbackAPIVersion.VERSION2)
         client.on_connect = self._on_connect
-        client.on_subscribe = lambda *_: self._loop.call_soon_threadsafe(self._ready.set)
-        client.on_message = lambda _c, _u, m: self.heard.append((m.topic, m.payload))
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
         self._client = client
 
     async def publish(
@@ -82,6 +82,12 @@ class Publisher(Running):
 
     def _on_connect(self, client: paho.Client, *_: object) -> None:
         client.subscribe(self._hears or "nothing/at/all", qos=1)
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._ready.set)
+
+    def _on_message(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
+        self.heard.append((message.topic, bytes(message.payload)))
 
 
 class JsonRig(Rig):
@@ -187,11 +193,11 @@ def now_ms() -> int:
 
 def field(number: int, value: float | bytes) -> bytes:
     """Return a field of Protocol Buffers, written from its specification for the tests alone."""
-    if isinstance(value, float):
-        return varint(number << 3 | 1) + struct.pack("<d", value)
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
     if isinstance(value, int):
         return varint(number << 3) + varint(value & 2**64 - 1)
-    return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3 | 1) + struct.pack("<d", value)
 
 
 def varint(value: int) -> bytes:

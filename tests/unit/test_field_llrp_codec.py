@@ -23,9 +23,9 @@ from protocols.field.llrp.codec import (
     Unreadable,
     decode,
     encode,
-    rospec,
 )
 from protocols.field.llrp.framing import FormatError, Frame, Frames
+from protocols.field.llrp.rospec import rospec
 from protocols.field.llrp.session import Send
 from protocols.field.llrp.settings import LlrpSettings
 from tests.data import third_party
