@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -28,9 +28,13 @@ __all__ = [
     "SettingsError",
     "SignalSettings",
     "Spec",
+    "connector",
     "driver_names",
     "load_driver",
 ]
+
+
+S = TypeVar("S", bound="DriverSettings")
 
 
 class FieldError(Exception):
@@ -123,6 +127,21 @@ class Spec:
     quiet: bool = False  # signals come when something happens, and may be silent for long
     code_name: Callable[[int], str] = str  # names the equipment's own code of a reading
     exemptions: Mapping[str, str] = field(default_factory=dict)  # contract test -> reason
+
+
+def connector(
+    driver: Callable[[str, S, FieldClock], Driver], settings: type[S]
+) -> Callable[[str, DriverSettings, FieldClock], Driver]:
+    """Return what makes ``driver``; SettingsError where settings of another driver are given."""
+
+    def connect(source: str, given: DriverSettings, clock: FieldClock) -> Driver:
+        if not isinstance(given, settings):
+            raise SettingsError(
+                f"source {source!r}: these are not {settings.__name__}", hint="use the SPEC's own"
+            )
+        return driver(source, given, clock)
+
+    return connect
 
 
 def driver_names() -> tuple[str, ...]:

@@ -4,10 +4,10 @@ A scan is one reading of text, sealed at once, for it cannot be had twice. Scans
 element strings are read by the strict rules of ``protocols/identifiers`` before they count.
 """
 
-from protocols.field.barcode.driver import connect
+from protocols.field.barcode.driver import BarcodeDriver
 from protocols.field.barcode.framing import code_name
 from protocols.field.barcode.settings import BarcodeSettings
-from protocols.field.driver import Spec
+from protocols.field.driver import Spec, connector
 
 __all__ = ["SPEC"]
 
@@ -15,7 +15,7 @@ SPEC = Spec(
     name="barcode",
     summary="barcode scanners on a serial port, over TCP or as a keyboard",
     settings=BarcodeSettings,
-    connect=connect,
+    connect=connector(BarcodeDriver, BarcodeSettings),
     quiet=True,
     code_name=code_name,
 )

@@ -12,9 +12,7 @@ from protocols.field.barcode.settings import BarcodeSettings, BarcodeSignal, For
 from protocols.field.driver import (
     Delivery,
     DriverError,
-    DriverSettings,
     FieldClock,
-    SettingsError,
 )
 from protocols.identifiers.errors import Gs1Error
 from protocols.identifiers.gs1 import Carrier, parse
@@ -29,14 +27,7 @@ from protocols.wire.reading import (
     judge,
 )
 
-__all__ = ["BarcodeDriver", "connect"]
-
-
-def connect(source: str, settings: DriverSettings, clock: FieldClock) -> BarcodeDriver:
-    """Return a driver for the source; nothing is opened yet."""
-    if not isinstance(settings, BarcodeSettings):
-        raise SettingsError("these are not the settings of a barcode source", hint="use its SPEC")
-    return BarcodeDriver(source, settings, clock)
+__all__ = ["BarcodeDriver"]
 
 
 class BarcodeDriver:

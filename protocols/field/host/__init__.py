@@ -4,8 +4,8 @@ Formats: the kernel's ``Documentation/hwmon/sysfs-interface.rst`` and ``Document
 w1_therm.rst``. Nothing is installed and nothing is written: a sensor is a file that is read.
 """
 
-from protocols.field.driver import Spec
-from protocols.field.host.driver import connect
+from protocols.field.driver import Spec, connector
+from protocols.field.host.driver import HostDriver
 from protocols.field.host.sensor import code_name
 from protocols.field.host.settings import HostSettings
 
@@ -15,6 +15,6 @@ SPEC = Spec(
     name="host",
     summary="sensors of the gateway's own computer: hwmon and 1-Wire",
     settings=HostSettings,
-    connect=connect,
+    connect=connector(HostDriver, HostSettings),
     code_name=code_name,
 )

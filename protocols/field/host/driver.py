@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from protocols.field.driver import Delivery, DriverSettings, FieldClock, SettingsError
+from protocols.field.driver import Delivery, FieldClock
 from protocols.field.host.sensor import Said, read_sensor
 from protocols.field.host.settings import HostSettings, HostSignal
 from protocols.wire.reading import (
@@ -21,14 +21,7 @@ from protocols.wire.reading import (
     judge,
 )
 
-__all__ = ["HostDriver", "connect"]
-
-
-def connect(source: str, settings: DriverSettings, clock: FieldClock) -> HostDriver:
-    """Return a driver for the source; nothing is opened yet."""
-    if not isinstance(settings, HostSettings):
-        raise SettingsError("these are not the settings of a host source", hint="use its SPEC")
-    return HostDriver(source, settings, clock)
+__all__ = ["HostDriver"]
 
 
 class HostDriver:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocols.field.driver import Spec
+from protocols.field.driver import Spec, connector
 from protocols.field.llrp.driver import LlrpDriver
 from protocols.field.llrp.settings import LlrpSettings
 
@@ -12,7 +12,7 @@ SPEC: Final = Spec(
     name="llrp",
     summary="Tag reads and reader events of one RFID reader over LLRP.",
     settings=LlrpSettings,
-    connect=LlrpDriver,
+    connect=connector(LlrpDriver, LlrpSettings),
     quiet=True,
     exemptions={
         "absent": "a reader has no list of read points to ask for; an antenna that is not there"

@@ -10,9 +10,7 @@ from typing import Final
 from protocols.field.driver import (
     Delivery,
     DriverError,
-    DriverSettings,
     FieldClock,
-    SettingsError,
 )
 from protocols.field.llrp.codec import (
     Answer,
@@ -46,9 +44,7 @@ class LlrpDriver:
     that nobody took yet) lives as long as this object: open it again rather than make another.
     """
 
-    def __init__(self, source: str, settings: DriverSettings, clock: FieldClock) -> None:
-        if not isinstance(settings, LlrpSettings):
-            raise SettingsError("not settings of an LLRP reader", hint="set driver to 'llrp'")
+    def __init__(self, source: str, settings: LlrpSettings, clock: FieldClock) -> None:
         self._source = source
         self._settings = settings
         self._clock = clock

@@ -3,8 +3,8 @@
 Planner, codec, schedule and what is learned of refusals are pure; ``line`` alone knows pymodbus.
 """
 
-from protocols.field.driver import Spec
-from protocols.field.modbus.driver import connect
+from protocols.field.driver import Spec, connector
+from protocols.field.modbus.driver import ModbusDriver
 from protocols.field.modbus.refusals import code_name
 from protocols.field.modbus.settings import ModbusSettings
 
@@ -14,6 +14,6 @@ SPEC = Spec(
     name="modbus",
     summary="Registers and coils of Modbus equipment, polled over TCP, RTU or TLS",
     settings=ModbusSettings,
-    connect=connect,
+    connect=connector(ModbusDriver, ModbusSettings),
     code_name=code_name,
 )

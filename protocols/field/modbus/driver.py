@@ -10,9 +10,7 @@ import asyncio
 from protocols.field.driver import (
     Delivery,
     DriverError,
-    DriverSettings,
     FieldClock,
-    SettingsError,
 )
 from protocols.field.modbus.layout import layout
 from protocols.field.modbus.line import Line
@@ -21,14 +19,7 @@ from protocols.field.modbus.schedule import Schedule, Turn
 from protocols.field.modbus.settings import ModbusSettings
 from protocols.wire.reading import Gap, GapReason, Nanoseconds, Reading
 
-__all__ = ["ModbusDriver", "connect"]
-
-
-def connect(source: str, settings: DriverSettings, clock: FieldClock) -> ModbusDriver:
-    """Return a driver for the source; nothing is opened yet."""
-    if not isinstance(settings, ModbusSettings):
-        raise SettingsError("these are not the settings of a Modbus source", hint="use its SPEC")
-    return ModbusDriver(source, settings, clock)
+__all__ = ["ModbusDriver"]
 
 
 class ModbusDriver:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from protocols.field.driver import (
     Delivery,
     DriverError,
-    DriverSettings,
     FieldClock,
-    SettingsError,
 )
 from protocols.field.mqtt.line import Arrived, Line
 from protocols.field.mqtt.messages import Documents, Message, Said
@@ -16,16 +14,9 @@ from protocols.field.mqtt.settings import Format, MqttSettings
 from protocols.field.mqtt.sparkplug import encode_rebirth
 from protocols.wire.reading import Gap, GapReason, Nanoseconds
 
-__all__ = ["MqttDriver", "connect"]
+__all__ = ["MqttDriver"]
 
 _MESSAGES_MAX = 500  # of one delivery
-
-
-def connect(source: str, settings: DriverSettings, clock: FieldClock) -> MqttDriver:
-    """Return a driver for the source; nothing is opened yet."""
-    if not isinstance(settings, MqttSettings):
-        raise SettingsError("these are not the settings of an MQTT source", hint="use its SPEC")
-    return MqttDriver(source, settings, clock)
 
 
 class MqttDriver:

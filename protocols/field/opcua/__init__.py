@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocols.field.driver import Spec
+from protocols.field.driver import Spec, connector
 from protocols.field.opcua.driver import OpcuaDriver
 from protocols.field.opcua.refusal import code_name
 from protocols.field.opcua.settings import OpcuaSettings
@@ -15,7 +15,7 @@ SPEC: Final = Spec(
     name="opcua",
     summary="OPC UA server by subscription, with source time, status code and encryption.",
     settings=OpcuaSettings,
-    connect=OpcuaDriver,
+    connect=connector(OpcuaDriver, OpcuaSettings),
     replays=True,
     code_name=code_name,
 )

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from asyncua import ua
 
-from protocols.field.driver import Delivery, DriverError, DriverSettings, FieldClock, SettingsError
+from protocols.field.driver import Delivery, DriverError, FieldClock, SettingsError
 from protocols.field.opcua.address import parse_address
 from protocols.field.opcua.events.selection import selection_of
 from protocols.field.opcua.keeping.heartbeat import keep_heartbeats
@@ -36,12 +36,7 @@ _log = structlog.get_logger(__name__)
 class OpcuaDriver:
     """An open line to one OPC UA server; see ``protocols.field.driver.Driver``."""
 
-    def __init__(self, source: str, settings: DriverSettings, clock: FieldClock) -> None:
-        if not isinstance(settings, OpcuaSettings):
-            raise SettingsError(
-                f"source {source!r} has the settings of another driver",
-                hint="use the opcua settings",
-            )
+    def __init__(self, source: str, settings: OpcuaSettings, clock: FieldClock) -> None:
         self._source = source
         self._settings = settings
         self._clock = clock

@@ -11,8 +11,8 @@ end the driver waits for ever or begins again. Closing and opening go on where i
 start of the agent begins at the first row.
 """
 
-from protocols.field.driver import Spec
-from protocols.field.replay.driver import connect
+from protocols.field.driver import Spec, connector
+from protocols.field.replay.driver import ReplayDriver
 from protocols.field.replay.settings import ReplaySettings
 
 __all__ = ["SPEC"]
@@ -21,5 +21,5 @@ SPEC = Spec(
     name="replay",
     summary="A recorded CSV or JSON-lines file, played as if it were equipment",
     settings=ReplaySettings,
-    connect=connect,
+    connect=connector(ReplayDriver, ReplaySettings),
 )

@@ -11,7 +11,6 @@ from typing import Final, TextIO
 from protocols.field.driver import (
     Delivery,
     DriverError,
-    DriverSettings,
     FieldClock,
     SettingsError,
 )
@@ -27,14 +26,7 @@ from protocols.wire.reading import (
     judge,
 )
 
-__all__ = ["ReplayDriver", "connect"]
-
-
-def connect(source: str, settings: DriverSettings, clock: FieldClock) -> ReplayDriver:
-    """Return a driver for the source; nothing is opened yet."""
-    if not isinstance(settings, ReplaySettings):
-        raise SettingsError("these are not the settings of a replay source", hint="use its SPEC")
-    return ReplayDriver(source, settings, clock)
+__all__ = ["ReplayDriver"]
 
 
 class ReplayDriver:
