@@ -206,9 +206,14 @@ def merged(gaps: Gaps) -> Gaps:
 
 
 async def arrivals(replay: BatchReplay, start: int, end: int) -> pd.DataFrame:
-    """Return when which row of the file arrived, as the aggregator stored it."""
+    """Return when which row of the file arrived, as the aggregator stored it; not what was BAD."""
     answer = await readings(replay, "row", start, end)
-    return pd.DataFrame({"time": answer["times"], "row": answer["values"]}, dtype="int64")
+    found = [
+        (time, row)
+        for time, row in zip(answer["times"], answer["values"], strict=True)
+        if row is not None
+    ]
+    return pd.DataFrame(found, columns=["time", "row"], dtype="int64")
 
 
 async def values(replay: BatchReplay, name: str, start: int, end: int) -> list[Any]:

@@ -45,6 +45,8 @@ NAMED: Final = {
     "key": "k",
     "version": "1",
     "fact_id": "f-0",
+    "enrolment": "e-0",
+    "rollout": "r-0",
 }
 Headers = dict[str, str]
 

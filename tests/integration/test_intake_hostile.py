@@ -153,7 +153,7 @@ DOUBLE = b"\x82\x58\x03\xa1\x01\x01\x40"
 FORGED: dict[str, tuple[bytes, Check, str]] = {
     "empty": (b"", Check.OUTER_FORM, "malformed"),
     "oversize": (bytes(MESSAGE_BYTES_MAX + 1), Check.SIZE, "limit"),
-    "deep": (DEEP, Check.OUTER_FORM, "limit"),
+    "deep": (DEEP, Check.OUTER_FORM, "malformed"),
     "array of 2^62": (b"\x9b" + bytes([64, *[0] * 7]), Check.OUTER_FORM, "malformed"),
     "not a seal": (cbor.encode([b"\x00", b""]), Check.SEAL_FORM, "malformed"),
     "keys twice": (cbor.encode([b"\xa2\x01\x01\x01\x02", b""]), Check.SEAL_FORM, "malformed"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +24,8 @@ def installed(folder: Path) -> Path:
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
     place = _PLACE / digest
     if not place.exists():
-        draft = _PLACE / f"{digest}.new"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
+        _PLACE.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f"{digest}.", dir=_PLACE))
         for file in files:
             shutil.copy(file, draft)
         ended = subprocess.run(
@@ -37,5 +37,8 @@ def installed(folder: Path) -> Path:
             check=False,
         )
         assert ended.returncode == 0, f"npm ci: {ended.stderr[-2000:]}"
-        draft.rename(place)
+        try:
+            draft.rename(place)
+        except OSError:  # another process of the tests was quicker
+            shutil.rmtree(draft)
     return place / "node_modules"

@@ -48,7 +48,7 @@ def test_a_certificate_is_made_once_and_renewed_in_time(tmp_path: Path) -> None:
 
     code, said = run(certificate, key, "--renew", "--before", "10")
     assert (code, certificate.read_bytes()) == (0, first)
-    assert "19 days" in said
+    assert "19 days" in said or "20 days" in said  # of 20, whether or not a second has passed
 
     code, said = run(certificate, key, "--renew", *hosts)
     assert code == 0

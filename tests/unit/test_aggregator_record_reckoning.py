@@ -210,6 +210,10 @@ def test_the_document_says_all_that_the_record_knows() -> None:
         "lot": "L-1",
         "material": "Sealed pouch",
         "quantity": "",
+        "udi": f"(01){GTIN}(10)L-1",
+        "units": [],
+        "manufactured": None,
+        "expires": None,
     }
     assert found["rule_settings"]["edge_tolerance_ns"] == 30 * SECOND
     assert found["window"] == {

@@ -11,7 +11,11 @@ from aggregator.store.queries import migrations, parse, queries
 from aggregator.store.schema import Migration, pending
 from tests.arch.sources import sources
 
-STORES = ("aggregator/store/postgres.py", "aggregator/store/sqlite.py")
+STORES = (
+    "aggregator/store/postgres.py",
+    "aggregator/store/sqlite.py",
+    "aggregator/store/table_file.py",  # an archive: whole tables, whatever they are called
+)
 CALLS = ("fetch", "fetch_one", "execute", "execute_many")
 FILE = """\
 -- name: lots.one

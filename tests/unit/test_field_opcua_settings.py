@@ -44,7 +44,7 @@ def test_a_row_of_a_table_is_a_signal() -> None:
         ({}, {"signals": []}, "at least 1 item"),
         ({}, {"speed": 1}, "Extra inputs"),
         ({"address": "T"}, {}, "is not a NodeId"),
-        ({"kind": Kind.TAG_READ}, {}, "not a tag read"),
+        ({"kind": Kind.TAG_READ, "deadband": 1.0}, {}, "a deadband needs a number"),
         ({"kind": Kind.TEXT, "deadband": 1.0}, {}, "deadband needs a number"),
         ({"deadband": -1.0}, {}, "greater than or equal to 0"),
     ],
