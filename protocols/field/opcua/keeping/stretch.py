@@ -38,6 +38,7 @@ class Stretch:
     is_done: bool = False  # nothing more is to be had
     joined: bool = False  # history holds ``before``, or more of that time
     met: bool = False  # history holds ``after``
+    _passed: bool = False  # ``before`` came by, in what is read now
     _times: list[Nanoseconds] = field(default_factory=list)  # of what came
     _last: set[_Key] = field(default_factory=set)  # what came of the newest time
 
@@ -56,6 +57,7 @@ class Stretch:
             return None
         if self._times:
             return self._times[-1]
+        self._passed = False  # history is read from before ``before`` again
         known = None if self.before is None else self.before.source_time
         if known is None:
             return self.since
@@ -117,10 +119,10 @@ class Stretch:
         before = self.before
         if before is None or before.source_time is None:
             return False
-        if not self.joined and _is_same(reading, before):
-            self.joined = True
+        if not self._passed and _is_same(reading, before):
+            self._passed = self.joined = True
             return True
-        return time < before.source_time or (time == before.source_time and not self.joined)
+        return time < before.source_time or (time == before.source_time and not self._passed)
 
 
 _ROUNDING: Final = 1_000_000
