@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.errors import LineError
 from edge_agent.settings import MqttVersion, UplinkSettings
+from protocols.mqtt_client import TellingClient
 
 _log = structlog.get_logger("uplink")
 _PROTOCOLS: Final = {
@@ -53,7 +54,7 @@ class MqttLine:
         self._lost = lost
         self._open = False
         self._closed = False
-        client = _Client(
+        client = TellingClient(
             lambda reason: self._call(self._end, reason),
             client_id=client_id,
             protocol=_PROTOCOLS[version],
@@ -122,10 +123,7 @@ class MqttLine:
             self._client.disconnect()
         client = self._client
         await asyncio.to_thread(client.loop_stop)
-        # paho closes its pair of sockets when it is collected: let no circle put that off.
-        client.on_connect = client.on_connect_fail = client.on_disconnect = None
-        client.ended = _say_nothing
-        client.on_subscribe = client.on_publish = client.on_message = None
+        client.let_go()
 
     def _connect(self) -> None:
         """Open socket and TLS session in a thread of their own, then start paho's."""
@@ -192,32 +190,6 @@ class MqttLine:
         # amqtt hands a session that comes back what others have subscribed to.
         if message.topic in self._topics:
             self._call(self._received, message.topic, bytes(message.payload))
-
-
-def _say_nothing(_reason: str) -> None:
-    """Ignore what a closed connection still reports."""
-
-
-class _Client(Client):
-    """paho's client, whose thread tells why it ended.
-
-    A broker without MQTT 5 answers in the older form, and paho's decoder raises: without this its
-    thread would end in silence and the connection only by a timeout.
-    """
-
-    def __init__(self, ended: Callable[[str], None], **settings: Any) -> None:
-        super().__init__(CallbackAPIVersion.VERSION2, **settings)
-        self.ended = ended
-
-    def loop_forever(
-        self, timeout: float = 1.0, retry_first_connection: bool = False
-    ) -> MQTTErrorCode:
-        """Run as paho does, and report what it raises."""
-        try:
-            return super().loop_forever(timeout, retry_first_connection)
-        except Exception as error:  # noqa: BLE001 # whatever it is, the connection is over
-            self.ended(f"the broker's answer was not understood: {error!r}")
-            return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
 
 def tls_context(settings: UplinkSettings) -> ssl.SSLContext:

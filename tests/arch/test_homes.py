@@ -32,7 +32,12 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "llrpkit": ("protocols/field/llrp*", "plant/equipment/llrp_*"),
     "msgspec": ("aggregator/api/*",),
     "nacl": ("aggregator/store/quick_key.py",),
-    "paho": ("edge_agent/uplink*", "aggregator/ingest/*", "protocols/field/mqtt/line.py"),
+    "paho": (
+        "edge_agent/uplink*",
+        "aggregator/ingest/*",
+        "protocols/field/mqtt/line.py",
+        "protocols/mqtt_client.py",
+    ),
     "pyarrow": ("aggregator/export/parquet.py",),
     "pymodbus": ("protocols/field/modbus*", "plant/equipment/registers.py"),
     "segno": ("aggregator/export/symbols.py",),

@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from protocols.field.driver import DriverError, SettingsError
 from protocols.field.mqtt.settings import MqttSettings, Version
+from protocols.mqtt_client import TellingClient
 
 __all__ = ["Arrived", "Line"]
 
@@ -50,7 +50,7 @@ class Line:
         self._dropped = 0
         self.kept = False  # the broker had kept our session
         five = settings.version is Version.V5
-        client = _Client(
+        client = TellingClient(
             self._end,
             client_id=client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
@@ -125,10 +125,7 @@ class Line:
         with contextlib.suppress(OSError, ValueError):
             client.disconnect()
         await asyncio.to_thread(client.loop_stop)
-        # paho closes its pair of sockets when it is collected: let no circle put that off.
-        client.on_connect = client.on_disconnect = None
-        client.on_subscribe = client.on_message = None
-        client.ended = _say_nothing
+        client.let_go()
 
     def _connect(self) -> None:
         settings = self._settings
@@ -202,28 +199,6 @@ class Line:
     def _call(self, function: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the event loop has ended
             self._loop.call_soon_threadsafe(function)
-
-
-class _Client(Client):
-    """paho's client, whose thread tells why it ended: its decoder raises at what is no MQTT."""
-
-    def __init__(self, ended: Callable[[str], None], **settings: Any) -> None:
-        super().__init__(CallbackAPIVersion.VERSION2, **settings)
-        self.ended = ended
-
-    def loop_forever(
-        self, timeout: float = 1.0, retry_first_connection: bool = False
-    ) -> MQTTErrorCode:
-        """Run as paho does, and report what it raises."""
-        try:
-            return super().loop_forever(timeout, retry_first_connection)
-        except Exception as error:  # noqa: BLE001 # whatever it is, the connection is over
-            self.ended(f"what came was not understood: {error!r}")
-            return MQTTErrorCode.MQTT_ERR_PROTOCOL
-
-
-def _say_nothing(_: str) -> None:
-    """Ignore what a closed connection still reports."""
 
 
 def _tls(settings: MqttSettings) -> ssl.SSLContext:
