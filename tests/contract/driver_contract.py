@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeVar
 
 import pytest
 
@@ -104,6 +105,21 @@ class Rig(ABC):
         """Return the count that a reading of the counter shows."""
         assert isinstance(reading.value, int | float)
         return int(reading.value)
+
+
+R = TypeVar("R", bound=Rig)
+
+
+@contextlib.asynccontextmanager
+async def behind_proxy(made: Callable[[Proxy], R]) -> AsyncIterator[R]:
+    """Yield a rig that runs behind a proxy of its own; it is stopped whatever happened."""
+    async with Proxy() as proxy:
+        rig = made(proxy)
+        await rig.start()
+        try:
+            yield rig
+        finally:
+            await rig.stop()
 
 
 class HostClock:

@@ -31,6 +31,7 @@ from tests.contract.driver_contract import (
     RecoversContract,
     Rig,
     Truth,
+    behind_proxy,
 )
 
 EPC = bytes.fromhex("3034257bf7194e4000001a85")
@@ -155,13 +156,8 @@ def report_of(body: bytes) -> bytes:
 
 @pytest.fixture
 async def rig() -> AsyncIterator[LlrpRig]:
-    async with Proxy() as proxy:
-        rig = LlrpRig(proxy)
-        await rig.start()
-        try:
-            yield rig
-        finally:
-            await rig.stop()
+    async with behind_proxy(LlrpRig) as rig:
+        yield rig
 
 
 class TestReads(ReadsContract):

@@ -25,7 +25,7 @@ from protocols.field.mqtt.sparkplug import (
     typed,
 )
 from protocols.wire.reading import Doubt, Gap, GapReason, Reading, Status
-from tests.contract.driver_contract import HostClock, ReadsContract, RecoversContract
+from tests.contract.driver_contract import HostClock, ReadsContract, RecoversContract, behind_proxy
 from tests.contract.mqtt_rig import (
     BOOLEAN,
     DATASET,
@@ -46,13 +46,8 @@ from tests.contract.mqtt_rig import (
 
 @pytest.fixture(params=["5", "3.1.1"])
 async def rig(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[JsonRig]:
-    async with Proxy() as proxy:
-        found = JsonRig(tmp_path, proxy, version=request.param)
-        await found.start()
-        try:
-            yield found
-        finally:
-            await found.stop()
+    async with behind_proxy(lambda proxy: JsonRig(tmp_path, proxy, version=request.param)) as found:
+        yield found
 
 
 class TestReads(ReadsContract):

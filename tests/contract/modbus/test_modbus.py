@@ -23,6 +23,7 @@ from tests.contract.driver_contract import (
     RecoversContract,
     Rig,
     Truth,
+    behind_proxy,
 )
 from tests.contract.modbus.modbus_peer import Device, Peer
 from tests.contract.modbus.reading import (
@@ -134,13 +135,8 @@ class ModbusRig(Rig):
 
 @pytest.fixture(params=["tcp", "rtu-over-tcp"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    async with Proxy() as proxy:
-        rig = ModbusRig(proxy, request.param)
-        await rig.start()
-        try:
-            yield rig
-        finally:
-            await rig.stop()
+    async with behind_proxy(lambda proxy: ModbusRig(proxy, request.param)) as rig:
+        yield rig
 
 
 class TestReads(ReadsContract):

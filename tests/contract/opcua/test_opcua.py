@@ -6,18 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from plant.network import Proxy
-from tests.contract.driver_contract import ReadsContract, RecoversContract
+from tests.contract.driver_contract import ReadsContract, RecoversContract, behind_proxy
 from tests.contract.opcua.opcua_rig import OpcuaRig
 
 
 @pytest.fixture
 async def rig() -> AsyncIterator[OpcuaRig]:
-    async with Proxy() as proxy:
-        rig = OpcuaRig(proxy)
-        await rig.start()
+    async with behind_proxy(OpcuaRig) as rig:
         yield rig
-        await rig.stop()
 
 
 class TestReads(ReadsContract):

@@ -13,7 +13,7 @@ from asyncua.server.history import HistoryDict
 from aggregator.model.gaps import narrowed
 from plant.network import Proxy
 from protocols.wire.reading import Gap, GapReason
-from tests.contract.driver_contract import Line, line_of
+from tests.contract.driver_contract import Line, behind_proxy, line_of
 from tests.contract.opcua.opcua_rig import OpcuaRig
 
 BACKFILLED = GapReason.BACKFILLED
@@ -44,11 +44,8 @@ class HistoryRig(OpcuaRig):
 
 @pytest.fixture
 async def rig() -> AsyncIterator[HistoryRig]:
-    async with Proxy() as proxy:
-        rig = HistoryRig(proxy)
-        await rig.start()
+    async with behind_proxy(HistoryRig) as rig:
         yield rig
-        await rig.stop()
 
 
 async def lose_subscription(rig: OpcuaRig) -> None:
