@@ -154,10 +154,13 @@ class Storage:
         return True
 
     def _replace(self, opening: Opening) -> None:
-        """Set aside what is there, and put a new epoch's buffer in its place."""
+        """Set aside what is there, and put a new epoch's buffer in its place.
+
+        Until then the closed one stays in force for what it holds in memory: the event loop asks
+        for its epoch and head meanwhile.
+        """
         if self._buffer is not None:
             self._buffer.close()
-            self._buffer = None
         path = self.folder / BUFFER_FILE
         if _exists(path.parent):
             aside = next(

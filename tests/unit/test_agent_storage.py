@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import shutil
@@ -311,6 +312,22 @@ class TestStorage:
             assert last.opening.previous_head == before.head.leaf
         assert not fsck(tmp_path).problems
         assert not fsck(tmp_path / "buffer-aside-1").problems
+
+    async def test_its_head_and_epoch_can_be_asked_for_while_it_is_renewed(
+        self, tmp_path: Path
+    ) -> None:
+        """The uplink asks from the event loop while the buffer's thread replaces the file."""
+        async with line_in(tmp_path) as line:
+            for number in range(1, 500):  # makes the renewal last long enough to be met
+                (tmp_path / f"buffer-aside-{number}").mkdir()
+            before = line.storage.buffer.epoch
+            renewal = asyncio.create_task(line.storage.renew(OpeningReason.ROLLBACK))
+            asked = []
+            while not renewal.done():
+                asked.append(line.storage.buffer.epoch)
+                await asyncio.sleep(0)
+            assert asked.count(before) > 10
+            assert line.storage.buffer.epoch != before
 
     async def test_a_full_buffer_is_declared_as_soon_as_anything_fits(self, tmp_path: Path) -> None:
         async with line_in(tmp_path, bytes_max=BYTES_MAX_LEAST) as line:
