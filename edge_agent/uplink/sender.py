@@ -63,6 +63,7 @@ class Sender:
         self._damage = damage
         self._stirred = asyncio.Event()
         self._gateway = storage.buffer.gateway
+        self._epoch = storage.buffer.epoch
 
     @property
     def head(self) -> int:
@@ -124,5 +125,6 @@ class Sender:
         try:
             return await self._storage.run(lambda buffer: buffer.bundle(number))
         except BundleUnreadableError as error:
-            await self._damage.passed_over(number, error)
+            if self._storage.buffer.epoch == self._epoch:  # else it was asked of another's numbers
+                await self._damage.passed_over(number, error)
             return None

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_agent.buffer.buffer import StoredCheckpoint
 from edge_agent.errors import ReceiptRefusedError
+from edge_agent.uplink.damage import Damage
 from edge_agent.uplink.receipts import Outcome, check_checkpoint, judge, went_back
+from edge_agent.uplink.sender import Fresh, Sender
 from edge_agent.uplink.state import TRANSITIONS, Action, Event, State, step
 from edge_agent.uplink.window import STALLS_MAX, Budget, Next, Window
 from protocols.wire.checkpoint import Checkpoint, NoteKey, sign_checkpoint
-from protocols.wire.header import FIRST_PREVIOUS, Epoch, GatewayId
+from protocols.wire.header import FIRST_PREVIOUS, Epoch, GatewayId, OpeningReason
+from protocols.wire.reading import Gap
 from protocols.wire.receipt import EpochState, Receipt
 from protocols.wire.topics import Channel
+from tests.agent_line import line_in
 from tests.sealed import key_named as key_of
 
 
@@ -168,6 +174,34 @@ class TestWindow:
 GATEWAY = GatewayId("gw-01")
 EPOCH = Epoch(bytes(range(16)))
 LEAF = b"\x07" * 32
+
+
+async def test_what_an_epoch_before_held_is_not_missed_in_the_next(tmp_path: Path) -> None:
+    """A buffer was replaced while its sender went on: the numbers it asks for are another's."""
+
+    class NoBroker:
+        def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+            raise AssertionError(f"sent, though nothing is left: {topic}, {len(payload)} bytes, {retain}")
+
+    declared: list[Gap] = []
+    async with line_in(tmp_path) as line:
+        await line.sealer.cut()
+        damage = Damage(line.storage, declared.append)
+        sender = Sender(
+            line=NoBroker(),
+            window=window(receipted=-1, head=0, unreadable=damage.unreadable),
+            storage=line.storage,
+            fresh=Fresh(),
+            damage=damage,
+        )
+        await line.storage.renew(OpeningReason.BUFFER_LOST)
+        sending = asyncio.create_task(sender.run())
+        async with asyncio.timeout(10):
+            await sender.idle.wait()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    assert not declared
+    assert not damage.unreadable
 
 
 def receipt(**changes: Any) -> Receipt:
