@@ -14,8 +14,8 @@ from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.errors import CommissioningError, SettingsFileError
 from edge_agent.settings_file import problems
 from protocols.field.opcua.discover import Browsed, Limits, Offer, browse
+from protocols.field.opcua.security.trust import describe, fingerprint, is_trusted, put_trust
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
-from protocols.field.opcua.trust import describe, fingerprint, is_trusted, put_trust
 from protocols.wire.reading import Kind
 
 COLUMNS = ("name", "unit", "kind", "address")

@@ -55,8 +55,8 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
         "edge_agent/keys.py",
         "aggregator/*",
         "verifier/*",
-        "protocols/field/opcua/trust.py",
-        "protocols/field/opcua/own_certificate.py",
+        "protocols/field/opcua/security/trust.py",
+        "protocols/field/opcua/security/own_certificate.py",
         "plant/ca.py",
     ),
     # Columns are arithmetic; the wire and the verifier do theirs without it.

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from typer.testing import CliRunner
 
 from edge_agent.__main__ import app
-from protocols.field.opcua.own_certificate import kept
-from protocols.field.opcua.trust import load_identity
+from protocols.field.opcua.security.own_certificate import kept
+from protocols.field.opcua.security.trust import load_identity
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from plant.ca import PlantCA
 from protocols.field.driver import DriverError, SettingsError
-from protocols.field.opcua.trust import check_server, fingerprint, load_identity
+from protocols.field.opcua.security.trust import check_server, fingerprint, load_identity
 
 URI = "urn:acme:press"
 MADE = datetime(2026, 11, 22, 12, tzinfo=UTC)

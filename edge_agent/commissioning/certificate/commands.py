@@ -41,8 +41,8 @@ def opcua_certificate(
     A renewal keeps the old pair as .old: it is used with servers that do not trust the new one yet.
     A running agent takes the new one at its next connection.
     """
-    from protocols.field.opcua.own_certificate import days_left, make_certificate
-    from protocols.field.opcua.trust import application_uris, describe, read_certificate
+    from protocols.field.opcua.security.own_certificate import days_left, make_certificate
+    from protocols.field.opcua.security.trust import application_uris, describe, read_certificate
 
     now = GatewayClock(KernelClock()).gateway_time()
     try:

@@ -15,19 +15,18 @@ from typing import Final
 import structlog
 from asyncua import ua
 
-from protocols.field.driver import Delivery, DriverError, FieldClock, SettingsError
+from protocols.field.driver import Delivery, DriverError, FieldClock
 from protocols.field.opcua.address import parse_address
+from protocols.field.opcua.credentials import Credentials
 from protocols.field.opcua.events.selection import selection_of
 from protocols.field.opcua.keeping.heartbeat import keep_heartbeats
 from protocols.field.opcua.notification import Notification
-from protocols.field.opcua.own_certificate import RENEW_DAYS, days_left, kept
 from protocols.field.opcua.reception import Reception
-from protocols.field.opcua.refusal import CERTIFICATE_REFUSED, RefusedError, code_name
+from protocols.field.opcua.refusal import RefusedError, code_name
 from protocols.field.opcua.requests import Item
 from protocols.field.opcua.sequence import Sequence
 from protocols.field.opcua.session import Session, Subscription
 from protocols.field.opcua.settings import OpcuaSettings
-from protocols.field.opcua.trust import Identity, load_identity
 from protocols.wire.reading import Nanoseconds
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +40,7 @@ class OpcuaDriver:
         self._settings = settings
         self._clock = clock
         self._at = settings  # with the endpoint of the server in use
+        self._credentials = Credentials(source, settings, clock)
         self._reception = Reception(source, settings, clock)
         self._waiting = self._reception.waiting
         self._session: Session | None = None
@@ -57,13 +57,13 @@ class OpcuaDriver:
 
     async def open(self) -> None:
         """Connect and subscribe, or go on with the subscription that a cut left behind."""
-        identities = self._identities()
+        self._credentials.load()
         self._failure = None
         try:
-            line = await self._resume() or await self._start(identities, self._at)
+            line = await self._resume() or await self._start(self._at)
         except DriverError as error:
-            line = await self._fail_over(identities, error)
-        self._warn_of_age(identities)
+            line = await self._fail_over(error)
+        self._credentials.warn_of_age()
         self._reception.tell_endpoint(self._at.endpoint)
         self._heard = self._clock.monotonic()
         self._task = asyncio.create_task(self._keep(*line))
@@ -93,30 +93,6 @@ class OpcuaDriver:
         else:
             self._session.drop()
 
-    def _identities(self) -> tuple[Identity, ...]:
-        """Return who we are, and who we were before the certificate was renewed."""
-        certificate, key = self._settings.certificate, self._settings.private_key
-        trusted, uri = self._settings.trusted, self._settings.application_uri
-        if certificate is None or key is None or trusted is None:
-            return ()
-        identities = [load_identity(certificate, key, trusted=trusted, application_uri=uri)]
-        with contextlib.suppress(SettingsError):  # most were never renewed
-            old = kept(certificate), kept(key)
-            identities.append(load_identity(*old, trusted=trusted, application_uri=uri))
-        return tuple(identities)
-
-    def _warn_of_age(self, identities: tuple[Identity, ...]) -> None:
-        """Say how long the certificate in use lasts, when that is not long any more."""
-        now = self._clock.gateway_time()
-        left = min((days_left(each.certificate, now) for each in identities[:1]), default=None)
-        if left is not None and left < RENEW_DAYS:
-            _log.warning(
-                "the gateway's OPC UA certificate ends soon",
-                source=self._source,
-                days_left=left,
-                hint="lotproof-agent opcua-certificate --renew, and have the server trust it",
-            )
-
     def _give_up_subscription(self) -> None:
         """Forget the subscription; from its last message on, nothing was observed."""
         self._subscription = None
@@ -144,15 +120,13 @@ class OpcuaDriver:
         self._session = None
         return None
 
-    async def _fail_over(
-        self, identities: tuple[Identity, ...], error: DriverError
-    ) -> tuple[Session, Subscription]:
+    async def _fail_over(self, error: DriverError) -> tuple[Session, Subscription]:
         """Start at the next of the redundant servers; raise ``error`` where none can be had."""
         endpoints = (self._settings.endpoint, *self._settings.standby)
         present = endpoints.index(self._at.endpoint)
         for endpoint in (*endpoints[present + 1 :], *endpoints[:present]):
             try:
-                line = await self._start(identities, self._settings.at(endpoint))
+                line = await self._start(self._settings.at(endpoint))
             except DriverError as other:
                 _log.info("no redundant server", endpoint=endpoint, why=str(other), hint=other.hint)
                 continue
@@ -166,11 +140,9 @@ class OpcuaDriver:
             return line
         raise error
 
-    async def _start(
-        self, identities: tuple[Identity, ...], at: OpcuaSettings
-    ) -> tuple[Session, Subscription]:
+    async def _start(self, at: OpcuaSettings) -> tuple[Session, Subscription]:
         """Make a session; take the old subscription over, or make one."""
-        session = await self._connect(identities, at)
+        session = await self._credentials.connect(at)
         old = self._subscription if at is self._at else None
         try:
             if old is not None and await session.take_over(old):
@@ -197,24 +169,6 @@ class OpcuaDriver:
             raise
         self._session, self._subscription = session, subscription
         return session, subscription
-
-    async def _connect(self, identities: tuple[Identity, ...], at: OpcuaSettings) -> Session:
-        """Make a session, with the certificate before a renewal while the new one is refused."""
-        now = self._clock.gateway_time() if self._clock.skew_max() is not None else None
-        new, *old = identities or (None,)
-        try:
-            return await Session.connect(at, new, now)
-        except RefusedError as refusal:
-            if not old or refusal.code not in CERTIFICATE_REFUSED:
-                raise
-            session = await Session.connect(at, old[0], now)
-            _log.warning(
-                "the server does not trust the renewed certificate; the old one is used yet",
-                source=self._source,
-                endpoint=at.endpoint,
-                hint=refusal.hint,
-            )
-            return session
 
     def _leave(self, at: OpcuaSettings) -> None:
         """Let go of the server in use; ``at`` is the one that takes its place."""
@@ -308,8 +262,7 @@ class OpcuaDriver:
         while True:
             await asyncio.sleep(session.renew_seconds)
             await session.renew()
-            with contextlib.suppress(SettingsError):  # a pair that is just being replaced
-                self._warn_of_age(self._identities())
+            self._credentials.look_again()
 
     async def _watch(self, subscription: Subscription) -> None:
         """Raise when the server has been silent for longer than it promised."""

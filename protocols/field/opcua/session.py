@@ -40,9 +40,9 @@ from protocols.field.opcua.requests import (
     node_of,
     target,
 )
-from protocols.field.opcua.securing import application_uri_of, offered_endpoint, secure
+from protocols.field.opcua.security.securing import application_uri_of, offered_endpoint, secure
+from protocols.field.opcua.security.trust import Identity
 from protocols.field.opcua.settings import OpcuaSettings
-from protocols.field.opcua.trust import Identity
 from protocols.wire.reading import Nanoseconds
 
 _log = structlog.get_logger(__name__)
@@ -71,6 +71,7 @@ class Session:
         self._client = client
         self._settings = settings
         self.reached = False  # whether the last attempt to open a channel got as far as the server
+        self.server_certificate = b""  # DER; empty on a line that is not encrypted
         self._services = client.uaclient.session
         self._namespaces: list[str] = []
         # When the server was started, by its own clock: another time is another server.
@@ -93,7 +94,9 @@ class Session:
             with told("connecting"):
                 endpoint = await offered_endpoint(client, settings)
                 if identity is not None:
-                    await secure(client, settings, endpoint, identity, now_ns)
+                    session.server_certificate = await secure(
+                        client, settings, endpoint, identity, now_ns
+                    )
                 await session._open_channel()
                 await client.create_session()
                 await session._activate()

@@ -19,9 +19,9 @@ from plant.equipment.press import APPLICATION_URI, SIGNALS, Press
 from plant.network import Proxy
 from protocols.field.driver import DriverError, SettingsError
 from protocols.field.opcua.driver import OpcuaDriver
-from protocols.field.opcua.own_certificate import kept, make_certificate
+from protocols.field.opcua.security.own_certificate import kept, make_certificate
+from protocols.field.opcua.security.trust import fingerprint, put_trust
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
-from protocols.field.opcua.trust import fingerprint, put_trust
 from protocols.wire.reading import Gap, GapReason, Reading, Status
 from tests.contract.driver_contract import HostClock
 

@@ -15,9 +15,9 @@ from protocols.field.opcua.change import change_of
 from protocols.field.opcua.discover.units import ucum
 from protocols.field.opcua.discover.walk import Limits, Place, Walk, in_parts
 from protocols.field.opcua.refusal import code_name, told
+from protocols.field.opcua.security.trust import load_identity
 from protocols.field.opcua.session import Session
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
-from protocols.field.opcua.trust import load_identity
 from protocols.wire.reading import Kind, Nanoseconds
 
 

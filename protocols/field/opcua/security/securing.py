@@ -10,8 +10,8 @@ from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 
 from protocols.field.driver import DriverError
+from protocols.field.opcua.security.trust import Identity, check_server
 from protocols.field.opcua.settings import OpcuaSettings, Security
-from protocols.field.opcua.trust import Identity, check_server
 from protocols.wire.reading import Nanoseconds
 
 
@@ -44,8 +44,8 @@ async def secure(
     endpoint: ua.EndpointDescription,
     identity: Identity,
     now_ns: Nanoseconds | None,
-) -> None:
-    """Check the endpoint's certificate, and only then speak with our own key."""
+) -> bytes:
+    """Check the endpoint's certificate, and only then speak with our own key; return it (DER)."""
     chain = bytes(endpoint.ServerCertificate or b"")
     # A server may send its issuers after its own certificate: a DER SEQUENCE tells its length.
     leaf = chain[: 4 + int.from_bytes(chain[2:4])]
@@ -63,6 +63,7 @@ async def secure(
         server_certificate=CertProperties(leaf, "der"),
         mode=ua.MessageSecurityMode.SignAndEncrypt,
     )
+    return leaf
 
 
 _POLICIES: Final[dict[Security, type[Any]]] = {

@@ -96,6 +96,11 @@ def valid_until(der: bytes) -> datetime:
     return x509.load_der_x509_certificate(der).not_valid_after_utc
 
 
+def ends_at(der: bytes) -> int:
+    """Return when a certificate ends, in nanoseconds since 1970."""
+    return int(valid_until(der).timestamp()) * 1_000_000_000
+
+
 def days_left(der: bytes, now_ns: int) -> int:
     """Return for how many whole days a certificate is valid yet; negative: it has ended."""
     left = valid_until(der) - datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)

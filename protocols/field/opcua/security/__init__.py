@@ -1,0 +1,1 @@
+"""Who is at either end of an encrypted line, and for how long their certificates last."""
