@@ -15,7 +15,7 @@ from plant.process import Process, our_command
 from plant.running import Running
 
 ACCESS_LIST = Path(__file__).resolve().parent.parent / "deploy" / "mosquitto" / "lotproof.acl"
-_START_S = 10.0
+_START_S = 60.0
 
 
 def mosquitto_path() -> str | None:

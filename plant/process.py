@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-_STOP_S = 15.0
+_STOP_S = 60.0
 
 
 class Process:

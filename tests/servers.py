@@ -73,7 +73,7 @@ class Postgres:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                timeout=60,
+                timeout=120,
                 cwd=self.folder,
             )
 

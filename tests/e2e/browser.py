@@ -8,7 +8,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
+
+PATIENCE_MS = 60_000
+"""Longest that a page may take over a step: a bound for what never comes, of no speed."""
+
+# What is expected of a page has a limit of its own, by default five seconds.
+expect.set_options(timeout=PATIENCE_MS)
 
 _FLAGS = (
     "--no-sandbox",  # a test may run as root in a container
@@ -64,7 +70,7 @@ async def browsing(*, locale: str = "en-GB", dark: bool = False) -> AsyncIterato
                 color_scheme="dark" if dark else "light",
                 viewport={"width": 1280, "height": 900},
             )
-            page.set_default_timeout(10_000)
+            page.set_default_timeout(PATIENCE_MS)
             browser = Browser(page)
             browser.listen()
             yield browser

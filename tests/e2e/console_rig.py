@@ -29,7 +29,7 @@ async def served(context: Context) -> AsyncIterator[str]:
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not server.started:  # noqa: ASYNC110 # uvicorn tells by this flag alone
                 await asyncio.sleep(0.02)
         yield f"http://127.0.0.1:{port}"

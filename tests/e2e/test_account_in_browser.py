@@ -71,10 +71,12 @@ async def test_an_account_is_made_by_two_and_opened_by_its_person(tmp_path: Path
         await page.get_by_label("Password").fill(password)
         await page.get_by_label("One-time code").fill(zhao.code())
         await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_label("New password")).to_be_visible()
         await page.get_by_label("Password", exact=True).fill(password)
         await page.get_by_label("One-time code").fill(zhao.code())
         await page.get_by_label("New password").fill("the kiln hums at dusk")
         await page.get_by_role("button", name="Change the password").click()
+        await expect(page.get_by_role("button", name="Log in")).to_be_visible()
         zhao.password = "the kiln hums at dusk"
         await log_in(page, base, zhao)
         assert [each for each in browser.complaints if "401" not in each] == []

@@ -78,7 +78,7 @@ def test_the_two_persons_that_the_demo_names_can_log_in(demo: RunningDemo) -> No
         user, password, secret = re.findall(
             r"^account   (\S+).*\npassword  (.+?)  \(.*\ncodes .*secret=(\w+)", ran.stdout, re.M
         )[0]
-        with httpx.Client(base_url=demo.base) as http:
+        with httpx.Client(base_url=demo.base, timeout=60) as http:
             form = {"user": user, "password": password, "code": code_of(secret)}
             asked = http.post("/login/person", data=form)
             assert "New password" in asked.text, "the first password is to be changed"

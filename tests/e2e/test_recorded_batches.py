@@ -48,7 +48,6 @@ async def test_reactor_batches_become_records(tmp_path: Path) -> None:
             assert (await replay.export(batch, tmp_path)).startswith("VERIFIED")
 
 
-@pytest.mark.timeout(180)
 async def test_dirt_of_a_tablet_press_does_not_vanish(tmp_path: Path) -> None:
     rows, truth = tablet_press()
     async with BatchReplay(

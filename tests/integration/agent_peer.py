@@ -40,7 +40,7 @@ from tests.sealed import key_named
 
 GATEWAY = GatewayId("gw-01")
 ORIGIN = "lotproof.example/test"
-PATIENCE = 30.0
+PATIENCE = 90.0
 _ON_THE_WAY_S = 3.0  # of what the broker took before the agent ended
 
 
@@ -87,7 +87,7 @@ class ReceiptGiver:
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port, 5)
         self._client.loop_start()
-        await asyncio.wait_for(self._ready.wait(), 10)
+        await asyncio.wait_for(self._ready.wait(), PATIENCE)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from protocols.wire.life import LifeKind
-from tests.integration.agent_peer import Plant, replay_source, until
+from tests.integration.agent_peer import PATIENCE, Plant, replay_source, until
 
 
 @pytest.fixture
@@ -40,25 +40,27 @@ async def command(plant: Plant, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
+async def said_with(plant: Plant, code: int, *arguments: str) -> str:
+    """Return what a command prints once it ends with this code."""
+    async with asyncio.timeout(PATIENCE):
+        while (said := await command(plant, *arguments))[0] != code:
+            pass
+    return said[1]
+
+
 async def test_a_person_sees_how_it_is(plant: Plant) -> None:
     code, out, _ = await command(plant, "check")
     assert (code, "1 sources, 3 signals" in out) == (0, True)
     await plant.agent.start()
     await until(lambda: plant.giver.head() > 2, "nothing came")
-    async with asyncio.timeout(30):  # a slow machine may have resent something, and say so
-        while (said := await command(plant, "status", "--json"))[0] != 0:
-            pass
-    found = json.loads(said[1])
+    # A slow machine may have resent something, and say so.
+    found = json.loads(await said_with(plant, 0, "status", "--json"))
     assert (found["uplink"], found["sources"][0]["state"]) == ("SENDING", "RUNNING")
-    code, out, _ = await command(plant, "status")
-    assert "uplink sending" in out
+    assert "uplink sending" in await said_with(plant, 0, "status")
     code, out, _ = await command(plant, "fsck")
     assert (code, "no problems" in out) == (0, True)
     await plant.broker.stop()
-    await asyncio.sleep(0)
-    async with asyncio.timeout(20):
-        while (await command(plant, "status"))[0] != 1:
-            pass
+    await said_with(plant, 1, "status")
     await plant.broker.start()
     assert await plant.agent.stop() == 0
 

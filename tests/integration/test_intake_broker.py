@@ -31,7 +31,7 @@ from protocols.wire.header import OpeningReason
 from protocols.wire.receipt import EpochState, Receipt, open_receipt
 from tests.sealed import SealedGateway, key_named
 
-DEADLINE = 20.0
+DEADLINE = 90.0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import ssl
 from collections.abc import AsyncIterator
@@ -23,7 +24,7 @@ from aggregator.app import open_context
 from aggregator.settings import load_settings
 from plant.broker import Broker, mosquitto_path
 from plant.ca import PlantCA
-from tests.integration.test_intake_broker import until
+from tests.integration.test_intake_broker import DEADLINE, until
 from tests.integration.test_intake_process import Aggregator
 
 MES = Actor(name="mes", roles=frozenset({Role.INTEGRATION}))
@@ -95,7 +96,8 @@ async def line(
 
 
 async def put_lines(aggregator: Aggregator, headers: dict[str, str], first: int, end: int) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{aggregator.port}") as http:
+    base = f"http://127.0.0.1:{aggregator.port}"
+    async with httpx.AsyncClient(base_url=base, timeout=DEADLINE) as http:
         for number in range(first, end):
             path = f"plant/line-{number}"
             answer = await http.put(
@@ -141,19 +143,23 @@ async def test_a_broker_that_refuses_has_taken_nothing(
     forbidden = allowed.replace("topic write lotproof/v1/events/+\n", "")
     access_list.write_text(forbidden, encoding="utf-8")
     async with broker:
-        await aggregator.start()
-        await put_lines(aggregator, headers, 0, 1)
-        async with open_context(load_settings(aggregator.settings)) as context:
-            async with asyncio.timeout(20):
-                while True:
-                    async with context.store.read() as tx:
-                        row = await tx.fetch_one("receivers.one", id="broker")
-                    if row is not None and row["failures"] >= 1:
-                        break
-                    await asyncio.sleep(0.05)
-        assert row["position"] == 0, "an acknowledged message that was forbidden is not delivered"
-    access_list.write_text(allowed, encoding="utf-8")
-    async with broker:
         with Follower(ca, broker.port) as follower:
+            await until(lambda: follower.subscribed)
+            await aggregator.start()
+            await put_lines(aggregator, headers, 0, 1)
+            async with open_context(load_settings(aggregator.settings)) as context:
+                async with asyncio.timeout(DEADLINE):
+                    while True:
+                        async with context.store.read() as tx:
+                            row = await tx.fetch_one("receivers.one", id="broker")
+                        if row is not None and row["failures"] >= 1:
+                            break
+                        await asyncio.sleep(0.05)
+            assert row["position"] == 0, (
+                "an acknowledged message that was forbidden is not delivered"
+            )
+            assert follower.numbers == []
+            access_list.write_text(allowed, encoding="utf-8")
+            os.kill(broker.pid, signal.SIGHUP)  # it reads its access list again
             await until(lambda: follower.numbers == [1])
             aggregator.end(signal.SIGTERM)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+PATIENCE = 60.0  # seconds that a test waits for what must come
+
 
 class Behaviour(Enum):
     """What the receiver does with a message."""
@@ -77,7 +79,7 @@ class WebhookReceiver:
 
     async def until(self, count: int, *, came: bool = False) -> None:
         """Wait until so many messages were taken, or came."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(self.came if came else self.taken) < count:
                 self.changed.clear()
                 await self.changed.wait()
