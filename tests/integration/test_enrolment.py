@@ -29,7 +29,7 @@ from plant.ports import listening
 from plant.process import Process, ask, our_command
 from plant.site import Site
 from protocols.wire.control.enrolment import fingerprint, seal_request
-from tests.integration.agent_peer import replay_source
+from tests.integration.agent_peer import PATIENCE, replay_source
 from tests.personal import ADMIN, MovableClock, Person, cheap_passwords, person, with_clock
 from tests.sealed import key_named
 
@@ -92,7 +92,7 @@ async def gate(tmp_path: Path) -> AsyncIterator[Gate]:
 async def said(running: asyncio.subprocess.Process, word: str) -> str:
     """Return the next line of a process that begins with a word."""
     assert running.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         async for line in running.stdout:
             if line.decode().startswith(word):
                 return line.decode().split()[-1]
@@ -138,7 +138,7 @@ async def test_a_gateway_is_invited_compared_admitted_and_runs(gate: Gate) -> No
 
         first = (gate.folder / "new" / "tls" / "gateway.pem").read_bytes()
         before = gate.folder / "new" / "tls" / "gateway.before.pem"
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while not before.exists():  # noqa: ASYNC110 -- a file has no event
                 await asyncio.sleep(0.2)
             assert before.read_bytes() == first
@@ -224,7 +224,7 @@ async def test_a_token_serves_one_gateway_once_for_a_while(gate: Gate) -> None:
 async def test_tokens_cannot_be_tried_out(gate: Gate) -> None:
     def knock() -> int:
         context = ssl.create_default_context(cafile=str(gate.site.ca.root))
-        line = http.client.HTTPSConnection("127.0.0.1", gate.site.port, context=context, timeout=10)
+        line = http.client.HTTPSConnection("127.0.0.1", gate.site.port, context=context, timeout=60)
         try:
             line.request("GET", "/enrol/v1/nothing", headers={"X-Enrolment-Token": "guess"})
             return line.getresponse().status

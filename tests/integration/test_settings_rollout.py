@@ -27,7 +27,7 @@ from aggregator.service.rollout.rows import Rollout
 from aggregator.settings import load_settings
 from plant.process import Process, ask, our_command
 from plant.site import Site
-from tests.integration.agent_peer import replay_source
+from tests.integration.agent_peer import PATIENCE, replay_source
 from tests.personal import ADMIN, PASSWORD, Person, cheap_passwords, person, with_clock
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
@@ -53,7 +53,7 @@ class Fleet:
             "gateways": [FIRST, SECOND_ONE],
             "canary": [FIRST],
             "hold_seconds": 2,
-            "trial_seconds": 4,
+            "trial_seconds": 60,  # it ends as soon as the sources are up
         }
         return await offer.offer(
             self.context, by.actor, offer.Wanted(**{**wanted, **changes}), why="a test"
@@ -75,7 +75,7 @@ class Fleet:
         """Return the document once it, or all of its versions, are in a state."""
         found = rollout
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     found = await offer.read(self.context, ADMIN, rollout.id)
                     if state in (found.state, *(v.state for v in found.versions)) and (
@@ -139,7 +139,7 @@ async def test_settings_go_to_one_gateway_first_and_to_no_other_where_that_fails
         await fleet.approve(chen, li, good)
     await fleet.approve(li, chen, good)
     seen = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found = await offer.read(fleet.context, ADMIN, good.id)
             if found.state is not RolloutState.APPROVED:
@@ -156,7 +156,7 @@ async def test_settings_go_to_one_gateway_first_and_to_no_other_where_that_fails
     assert {each["settings"]["hash"] for each in shown} == {h.hex() for h in hashes if h}
     assert [each["wanted"]["state"] for each in shown] == ["in_force", "in_force"]
 
-    bad = await fleet.offer(li, ["signal-0", "not-there"])
+    bad = await fleet.offer(li, ["signal-0", "not-there"], trial_seconds=4)
     await fleet.until(bad, V.CHECKED)
     await fleet.approve(li, chen, bad)
     halted = await fleet.until(bad, RolloutState.HALTED)
