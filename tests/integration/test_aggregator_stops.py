@@ -1,4 +1,4 @@
-"""However the aggregator stands, it ends when it is told to: it waits for nothing without an end."""
+"""However the aggregator stands, it ends when it is told to, and waits for nothing for ever."""
 
 from __future__ import annotations
 

@@ -132,7 +132,8 @@ async def test_it_takes_is_killed_and_goes_on(
             await process.start_taking()
             await speaker.receipted(119)
         url = f"http://127.0.0.1:{process.port}/healthz"
-        healthy = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=DEADLINE).read())
+        with await asyncio.to_thread(urllib.request.urlopen, url, timeout=DEADLINE) as answer:
+            healthy = answer.read()
         assert json.loads(healthy) == {"status": "ok"}
         assert process.end(signal.SIGTERM) == 0
     found = json.loads(process.command("fsck", "--json"))
