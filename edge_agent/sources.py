@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings import Settings, SourceSettings
 from edge_agent.settings_file import Overlay, load_settings, problems, root_paths
-from protocols.field.driver import DriverSettings, SettingsError, Spec, load_driver
+from protocols.field.driver import DriverSettings, SettingsError, Shed, Spec, load_driver
 from protocols.wire import cbor
 
 
@@ -36,6 +36,11 @@ class Source:
     def signals(self) -> Sequence[BaseModel]:
         """Return its configured signals; none where the driver finds them itself."""
         return tuple(getattr(self.settings, "signals", ()))
+
+    def classes(self) -> dict[str, Shed]:
+        """Return when the readings of a signal are given up, where it is not as usual."""
+        found = {str(getattr(s, "name", "")): getattr(s, "shed", None) for s in self.signals()}
+        return {name: shed for name, shed in found.items() if shed not in (None, Shed.NORMAL)}
 
 
 class Loaded(NamedTuple):

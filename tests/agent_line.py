@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from edge_agent.sealing.inbox import Entry, Inbox
 from edge_agent.sealing.sealer import Fingerprints, Sealer
 from edge_agent.settings import SealSettings
 from edge_agent.storage import Storage
-from protocols.field.driver import Delivery
+from protocols.field.driver import Delivery, Shed
 from protocols.wire.bundle import check_columns, open_body, open_header
 from protocols.wire.header import GatewayId, Header
 from protocols.wire.reading import SECOND, Gap, Kind, Reading, SignalName, Value
@@ -63,11 +63,17 @@ class Line:
     down: list[Gap]
     committed: list[str] = field(default_factory=list)
 
-    def offer(self, *readings: Reading, urgent: bool = False, name: str = "press-1") -> bool:
+    def offer(
+        self, *readings: Reading, urgent: bool = False, classes: Mapping[str, Shed] | None = None
+    ) -> bool:
         delivery = Delivery(readings=readings, urgent=urgent)
-        mark = f"{name} {len(readings)}"
+        mark = f"press-1 {len(readings)}"
         return self.inbox.offer(
-            Entry(source=name, delivery=delivery, committed=lambda: self.committed.append(mark))
+            Entry(
+                delivery=delivery,
+                committed=lambda: self.committed.append(mark),
+                classes=classes or {},
+            )
         )
 
     def reading(self, value: Value | None = 1.0, *, signal: str = "a", **changes: Any) -> Reading:

@@ -20,7 +20,7 @@ from edge_agent.clock import GatewayClock
 from edge_agent.sealing.inbox import Entry, Inbox
 from edge_agent.settings import CollectSettings
 from edge_agent.sources import Source
-from protocols.field.driver import Delivery, Driver, FieldError, SettingsError
+from protocols.field.driver import Delivery, Driver, FieldError, Memory, Recalls, SettingsError
 from protocols.wire.life import SourceHealth, SourceState
 from protocols.wire.reading import SECOND, Gap, GapReason, Nanoseconds
 
@@ -49,12 +49,18 @@ class SourceLine:
         settings: CollectSettings,
         start: Start,
         before: SourceLine | None = None,
+        memory: Memory | None = None,
     ) -> None:
-        """``before`` is the line of the same source under the settings before."""
+        """``before`` is the line of the same source under the settings before.
+
+        ``memory`` is what is known of it from before the agent was stopped.
+        """
         now = clock.gateway_time()
         self.name = source.name
         self.source = source
         self.settings = settings
+        self._memory = memory
+        self._classes = source.classes()
         self._inbox = inbox
         self._clock = clock
         self._state = SourceState.CONNECTING
@@ -190,8 +196,11 @@ class SourceLine:
         if self._driver is None:
             connect = self.source.spec.connect
             self._driver = connect(self.name, self.source.settings, self._clock)
+            if self._memory is not None and isinstance(self._driver, Recalls):
+                self._driver.recall(self._memory)
         async with asyncio.timeout(self.settings.open_timeout_s):
             await self._driver.open()
+        self._memory = None
         if self._state is not SourceState.CONNECTING or self._error:
             _log.info("source is back", source=self.name)
         self._opened = self._clock.gateway_time()
@@ -217,7 +226,7 @@ class SourceLine:
             return
         if readings and self.source.spec.replays:
             try:
-                await self._inbox.room(len(readings))
+                await self._inbox.room(self._entry(delivery))
             except asyncio.CancelledError:
                 self._hand_on(delivery)  # what finds no room is declared
                 raise
@@ -225,13 +234,7 @@ class SourceLine:
 
     def _hand_on(self, delivery: Delivery) -> None:
         readings = delivery.readings
-        delivery = self._declared(delivery)
-
-        def committed(ack: Callable[[], Awaitable[None]] | None = delivery.ack) -> None:
-            if ack is not None:
-                self._acks.put_nowait(ack)
-
-        taken = self._inbox.offer(Entry(source=self.name, delivery=delivery, committed=committed))
+        taken = self._inbox.offer(self._entry(self._declared(delivery)))
         if taken is self._overrun:
             self._overrun = not taken
             log = _log.info if taken else _log.error
@@ -243,6 +246,13 @@ class SourceLine:
             self._readings += len(readings)
             self._last_reading = readings[-1].gateway_time
             metrics.source_readings.labels(self.name).inc(len(readings))
+
+    def _entry(self, delivery: Delivery) -> Entry:
+        def committed(ack: Callable[[], Awaitable[None]] | None = delivery.ack) -> None:
+            if ack is not None:
+                self._acks.put_nowait(ack)
+
+        return Entry(delivery=delivery, committed=committed, classes=self._classes)
 
     def _declared(self, delivery: Delivery) -> Delivery:
         """Add the outage that just ended, unless the driver declared it or got all of it back."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from protocols.wire.limits import GAPS_PER_BUNDLE_MAX, HEADER_BYTES_MAX, TEXT_BYTES_MAX
-from protocols.wire.reading import WHOLE_GATEWAY, Gap, GapReason, Nanoseconds
+from protocols.wire.reading import WHOLE_GATEWAY, Gap, GapReason, Nanoseconds, Reading
 
 _GAPS_BYTES_MAX: Final = HEADER_BYTES_MAX // 2
 _GAP_BYTES: Final = 32  # what a gap takes in a header beside its subject
+_TIME_MAX: Final = 2**63 - 1
+_SUBJECTS_MAX: Final = 100_000  # names that a source makes up must not fill the memory
 
 
 def fit(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
@@ -59,6 +61,29 @@ class OpenGap:
         )
 
 
+class OpenGaps:
+    """Readings refused for one reason, by signal, since the first of them."""
+
+    def __init__(self, reason: GapReason) -> None:
+        self.count = 0
+        self._reason = reason
+        self._open: dict[str, OpenGap] = {}
+
+    def add(self, readings: Iterable[Reading]) -> None:
+        """Count readings that were refused."""
+        for reading in readings:
+            subject = str(reading.signal) or WHOLE_GATEWAY
+            if subject not in self._open and len(self._open) >= _SUBJECTS_MAX:
+                subject = WHOLE_GATEWAY
+            gap = self._open.setdefault(subject, OpenGap(subject, self._reason))
+            gap.add(1, reading.gateway_time, reading.gateway_time)
+            self.count += 1
+
+    def gaps(self) -> list[Gap]:
+        """Return the declarations as of now, one a signal."""
+        return [each.gap() for each in self._open.values()]
+
+
 def _fits(gaps: Sequence[Gap]) -> bool:
     wanted = sum(_GAP_BYTES + len(gap.subject.encode()) for gap in gaps)
     return len(gaps) <= GAPS_PER_BUNDLE_MAX and wanted <= _GAPS_BYTES_MAX
@@ -66,7 +91,7 @@ def _fits(gaps: Sequence[Gap]) -> bool:
 
 def _sound(gap: Gap) -> Gap:
     """Return the gap as a header can hold it: a clock that stepped back turns its ends around."""
-    start, end = sorted((max(0, gap.start), max(0, gap.end)))
+    start, end = sorted(min(max(0, time), _TIME_MAX) for time in (gap.start, gap.end))
     subject = gap.subject.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
     return Gap(subject=subject, start=start, end=end, reason=gap.reason, count=gap.count)
 

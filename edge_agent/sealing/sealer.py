@@ -20,11 +20,12 @@ from edge_agent import metrics
 from edge_agent.buffer.buffer import Appended, Buffer, Head
 from edge_agent.clock import GatewayClock
 from edge_agent.errors import BufferDamagedError, BufferFullError
-from edge_agent.sealing.gaps import OpenGap, fit
+from edge_agent.sealing.gaps import OpenGaps, fit
 from edge_agent.sealing.inbox import Entry, Inbox
 from edge_agent.sealing.packing import Packed, pack, span
 from edge_agent.settings import SealSettings
 from edge_agent.storage import Storage
+from protocols.field.driver import Shed
 from protocols.wire.bundle import seal_bundle
 from protocols.wire.header import Clock as ClockStatement
 from protocols.wire.header import ClockState, Counters, Header, OpeningReason
@@ -69,7 +70,8 @@ class Sealer:
         self._sealed = sealed
         self._uncounted = _Tally()
         self._gaps: list[Gap] = []  # declared in the next bundle that is committed
-        self._full = OpenGap(WHOLE_GATEWAY, GapReason.DISK_FULL)
+        self._full = OpenGaps(GapReason.DISK_FULL)
+        self._refused = 0  # readings since the buffer was full first; 0 while it takes them
         self._change: _Change | None = None
         self.age_s = settings.age_max_s
         """After which age a bundle is cut: as configured, or later where the disk's budget asks."""
@@ -122,13 +124,11 @@ class Sealer:
         try:
             await self._store(taken.entries, moment)
         except BufferFullError as error:
-            urgent = [entry for entry in taken.entries if entry.delivery.urgent]
-            self._refuse([e for e in taken.entries if not e.delivery.urgent], moment.time, error)
-            if urgent:
-                try:
-                    await self._store(urgent, moment)
-                except BufferFullError as still:
-                    self._refuse(urgent, moment.time, still)
+            await self._store_critical(taken.entries, moment, error)
+        else:
+            if self._refused:
+                _log.info("buffer takes readings again", refused_meanwhile=self._refused)
+            self._refused = 0
         self._cut_at = asyncio.get_running_loop().time()
         if change is not None:
             self._settings, self._fingerprints = change.settings, change.fingerprints
@@ -136,10 +136,23 @@ class Sealer:
             if not change.done.done():
                 change.done.set_result(None)
 
-    async def _store(self, entries: Sequence[Entry], moment: _Moment) -> None:
+    async def _store_critical(
+        self, entries: Sequence[Entry], moment: _Moment, error: BufferFullError
+    ) -> None:
+        """Store what is given up last in the room that is kept for it, and refuse the others."""
+        parted = [entry.within({Shed.FIRST: 0, Shed.NORMAL: 0}) for entry in entries]
+        self._refuse([reading for _, given_up in parted for reading in given_up], error)
+        if critical := [kept for kept, _ in parted if kept.delivery.readings]:
+            try:
+                await self._store(critical, moment, urgent=True)
+            except BufferFullError as still:
+                self._refuse([r for kept in critical for r in kept.delivery.readings], still)
+
+    async def _store(
+        self, entries: Sequence[Entry], moment: _Moment, *, urgent: bool = False
+    ) -> None:
         readings = [reading for entry in entries for reading in entry.delivery.readings]
-        urgent = bool(entries) and all(entry.delivery.urgent for entry in entries)
-        gaps = self._gaps + ([self._full.gap()] if self._full.count else [])
+        gaps = self._gaps + self._full.gaps()
         work = partial(self._commit, readings=readings, gaps=gaps, moment=moment, urgent=urgent)
         with metrics.commit_seconds.time():
             try:
@@ -148,9 +161,7 @@ class Sealer:
                 _log.error("buffer damaged", error=str(error))
                 await self._storage.renew(OpeningReason.BUFFER_LOST)
                 done = await self._storage.run(work)
-        if self._full.count:
-            _log.info("buffer takes readings again", refused_meanwhile=self._full.count)
-        self._full = OpenGap(WHOLE_GATEWAY, GapReason.DISK_FULL)
+        self._full = OpenGaps(GapReason.DISK_FULL)
         self._gaps = []
         self._uncounted = _Tally()
         metrics.readings_sealed.inc(sum(packed.count for packed in done.packed))
@@ -185,15 +196,15 @@ class Sealer:
             metrics.readings_refused.labels(reason).inc(count)
         return _Done(bundles=chain.bundles, packed=packed)
 
-    def _refuse(self, entries: Sequence[Entry], now: Nanoseconds, error: BufferFullError) -> None:
+    def _refuse(self, readings: Sequence[Reading], error: BufferFullError) -> None:
         """Count readings that found no room; they are declared as soon as anything fits."""
         self._gaps = list(fit(self._gaps))  # they wait for room, too, and must not grow for ever
-        readings = [reading for entry in entries for reading in entry.delivery.readings]
         if not readings:
             return
-        if not self._full.count:
+        if not self._refused:
             _log.error("buffer full: readings are refused", error=str(error), hint=error.hint)
-        self._full.add(len(readings), *span(readings, now))
+        self._refused += len(readings)
+        self._full.add(readings)
         self._uncounted.refuse("disk_full", len(readings))
 
 

@@ -11,7 +11,8 @@ import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from enum import StrEnum
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -25,7 +26,10 @@ __all__ = [
     "DriverSettings",
     "Field",
     "FieldClock",
+    "Memory",
+    "Recalls",
     "SettingsError",
+    "Shed",
     "SignalSettings",
     "Spec",
     "connector",
@@ -66,6 +70,14 @@ class FieldClock(Protocol):
         """Return how far a source time may stray, or None while the wall clock is not trusted."""
 
 
+class Shed(StrEnum):
+    """When a signal's readings are given up, where the gateway cannot keep all of them."""
+
+    FIRST = "first"  # before any other: what a record can do without
+    NORMAL = "normal"  # before those that are critical
+    LAST = "last"  # while nothing else is left to give up: critical parameters, tag reads, events
+
+
 class SignalSettings(BaseModel):
     """One configured variable of equipment; a driver adds its address and options."""
 
@@ -74,6 +86,11 @@ class SignalSettings(BaseModel):
     name: str = Field(min_length=1, max_length=256, description="Unique name in the gateway.")
     unit: str = Field(default="1", description="Unit of the value in UCUM notation.")
     kind: Kind = Field(default=Kind.FLOAT64, description="Type of the value as stored.")
+    shed: Shed = Field(
+        default=Shed.NORMAL,
+        description="Whether its readings are given up `first`, `normal` or `last` where the "
+        "gateway cannot keep all; each that is given up is declared.",
+    )
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -116,6 +133,26 @@ class Driver(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the gateway's disk tells of a source from before the agent was stopped."""
+
+    since: Nanoseconds  # gateway time from which on its readings are missing
+    until: Nanoseconds  # gateway time at which the agent was there again
+    last: Mapping[str, Reading]  # by signal: the one of the latest source time
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A driver of equipment that may be asked for what it kept while the agent was stopped."""
+
+    def recall(self, memory: Memory) -> None:
+        """Go on from what was known; called once, before the first ``open``.
+
+        The driver declares what is missing from ``memory.until`` on; what lies before is declared.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """A driver's card: what the agent needs to know before it imports anything else."""
 
@@ -124,6 +161,7 @@ class Spec:
     settings: type[DriverSettings]
     connect: Callable[[str, DriverSettings, FieldClock], Driver]  # (source name, settings, clock)
     replays: bool = False  # the equipment can send again what was not acknowledged
+    recalls: bool = False  # its drivers are ``Recalls``
     quiet: bool = False  # signals come when something happens, and may be silent for long
     code_name: Callable[[int], str] = str  # names the equipment's own code of a reading
     exemptions: Mapping[str, str] = field(default_factory=dict)  # contract test -> reason

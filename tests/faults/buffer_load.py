@@ -153,7 +153,7 @@ class Gateway:
         if self._load.variant is Variant.HASTY:
             acknowledge()
         delivery = Delivery(readings=readings, urgent=urgent)
-        self._inbox.offer(Entry(source="press-1", delivery=delivery, committed=acknowledge))
+        self._inbox.offer(Entry(delivery=delivery, committed=acknowledge))
         await self._sealer.cut()
 
     async def receive(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from edge_agent.sealing.gaps import OpenGap, fit
 from edge_agent.sealing.inbox import Entry, Inbox
 from edge_agent.sealing.packing import pack
-from protocols.field.driver import Delivery
+from protocols.field.driver import Delivery, Shed
 from protocols.wire.bundle import Bundle
 from protocols.wire.header import ClockState, OpeningReason
 from protocols.wire.limits import GAPS_PER_BUNDLE_MAX, MESSAGE_BYTES_MAX
@@ -135,9 +136,16 @@ class TestGaps:
         assert gap.gap() == Gap(subject="*", start=5, end=20, reason=GapReason.DISK_FULL, count=5)
 
 
+CLASSES = {"may-go": Shed.FIRST, "critical": Shed.LAST}
+
+
+def named(name: str) -> Reading:
+    return reading(signal=SignalName(name))
+
+
 def entry(*readings: Reading, urgent: bool = False) -> Entry:
     delivery = Delivery(readings=readings, urgent=urgent)
-    return Entry(source="s", delivery=delivery, committed=lambda: None)
+    return Entry(delivery=delivery, committed=lambda: None, classes=CLASSES)
 
 
 class TestInbox:
@@ -149,14 +157,65 @@ class TestInbox:
         assert len(taken.readings()) == 10
         assert taken.overrun == 2
         assert taken.gaps == [
-            Gap(subject="s", start=NOW, end=NOW, reason=GapReason.OVERRUN, count=2)
+            Gap(subject="a", start=NOW, end=NOW, reason=GapReason.OVERRUN, count=2)
         ]
         assert inbox.take().gaps == []
+
+    async def test_what_is_given_up_first_makes_room_for_what_is_given_up_last(self) -> None:
+        inbox = Inbox(readings_max=10, cut_count=100, cut_bytes=10_000)
+        for name in ("may-go", "usual", "may-go", "usual"):
+            assert inbox.offer(entry(named(name), named(name)))
+        assert not inbox.offer(entry(named("may-go"), named("usual"))), "9 of 10 for these two"
+        assert inbox.offer(entry(*[named("critical")] * 4))
+        assert not inbox.offer(entry(named("may-go")))
+        assert inbox.offer(entry(*[named("critical")] * 3))
+        assert not inbox.offer(entry(*[named("critical")] * 5)), "there is no more to give up"
+        taken = inbox.take()
+        assert Counter(each.signal for each in taken.readings()) == {"critical": 10}
+        lost = {gap.subject: gap.count for gap in taken.gaps}
+        assert lost == {"may-go": 6, "usual": 5, "critical": 2}
+        assert taken.overrun == 13
+        assert {gap.reason for gap in taken.gaps} == {GapReason.OVERRUN}
+
+    async def test_what_comes_only_once_is_critical_unless_its_signal_says_otherwise(self) -> None:
+        inbox = Inbox(readings_max=10, cut_count=100, cut_bytes=10_000)
+        for _ in range(9):
+            inbox.offer(entry(SOUND))
+        assert not inbox.offer(entry(*[named("usual")] * 3, named("may-go"), urgent=True))
+        taken = inbox.take()
+        assert Counter(each.signal for each in taken.readings()) == {"a": 7, "usual": 3}
+        assert {gap.subject: gap.count for gap in taken.gaps} == {"a": 2, "may-go": 1}
+
+    async def test_a_source_that_can_send_again_waits_but_not_with_what_is_critical(self) -> None:
+        inbox = Inbox(readings_max=10, cut_count=100, cut_bytes=10_000)
+        inbox.offer(entry(*[SOUND] * 9))
+        both = entry(named("usual"), named("critical"))
+        await asyncio.wait_for(inbox.room(both), 60)
+        assert not inbox.offer(both)
+        waiting = asyncio.create_task(inbox.room(entry(named("usual"))))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        inbox.take()
+        await asyncio.wait_for(waiting, 60)
+
+    async def test_room_that_was_made_is_used_again(self) -> None:
+        inbox = Inbox(readings_max=10, cut_count=1000, cut_bytes=1_000_000)
+        offered: Counter[str] = Counter()
+        for name in random.Random(7).choices(["may-go", "usual", "critical"], k=300):
+            readings = [named(name)] * random.Random(name).randint(1, 3)
+            offered[name] += len(readings)
+            inbox.offer(entry(*readings))
+            assert 0 < inbox.readings <= 10
+        taken = inbox.take()
+        kept = Counter(str(each.signal) for each in taken.readings())
+        lost = {gap.subject: gap.count or 0 for gap in taken.gaps}
+        assert {name: kept[name] + lost.get(name, 0) for name in offered} == offered
+        assert kept == {"critical": 10}
 
     async def test_equipment_that_can_send_again_waits_for_room(self) -> None:
         inbox = Inbox(readings_max=10, cut_count=100, cut_bytes=10_000)
         inbox.offer(entry(*[SOUND] * 9))
-        waiting = asyncio.create_task(inbox.room(5))
+        waiting = asyncio.create_task(inbox.room(entry(*[SOUND] * 5)))
         await asyncio.sleep(0)
         assert not waiting.done()
         inbox.take()

@@ -138,7 +138,13 @@ def test_signals_come_from_csv(tmp_path: Path) -> None:
     )
     _, (source,) = load(tmp_path, BASE + SOURCE + 'signals_csv = "s.csv"\n')
     first, second = (signal.model_dump() for signal in source.signals())
-    assert first == {"name": "temperature", "kind": Kind.FLOAT32, "unit": "Cel", "column": "T"}
+    assert first == {
+        "name": "temperature",
+        "kind": Kind.FLOAT32,
+        "unit": "Cel",
+        "shed": Shed.NORMAL,
+        "column": "T",
+    }
     assert (second["kind"], second["unit"]) == (Kind.INT, "1"), "an empty cell is the default"
 
 
@@ -175,6 +181,7 @@ def test_hashes_follow_what_is_in_force_alone(tmp_path: Path) -> None:
             "name": "temperature",
             "unit": "Cel",
             "kind": int(Kind.FLOAT32),
+            "shed": "normal",
             "column": "",
             "source": "recorded",
             "driver": "replay",

@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from edge_agent.errors import (
 )
 from edge_agent.keys import load, load_or_create
 from edge_agent.storage import BUFFER_FILE, Storage
+from protocols.field.driver import Shed
 from protocols.wire.bundle import peek_header, split_bundle
 from protocols.wire.header import FIRST_PREVIOUS, Counters, Epoch, GatewayId, Opening, OpeningReason
 from protocols.wire.reading import GapReason, Kind
@@ -365,6 +367,33 @@ class TestStorage:
             ]
             assert sum(gap.count or 0 for gap in declared) == counters.refused["disk_full"] > 0
             assert counters.read == counters.sealed + counters.refused["disk_full"]
+        assert not fsck(tmp_path).problems
+
+    async def test_at_the_cap_what_is_given_up_last_is_still_kept(self, tmp_path: Path) -> None:
+        classes = {"critical": Shed.LAST, "may-go": Shed.FIRST}
+        async with line_in(tmp_path, bytes_max=BYTES_MAX_LEAST) as line:
+            offered = beyond = 0
+            seeded = random.Random(3)
+            while beyond < 3:
+                names = ["critical", *["may-go"] * 900, *["usual"] * 900]
+                line.offer(
+                    *[line.reading(seeded.random(), signal=name) for name in names], classes=classes
+                )
+                offered += 1
+                await line.sealer.cut()
+                beyond += "disk_full" in line.storage.buffer.head.counters.refused
+            signals = Counter(str(each.signal) for each in line.readings())
+            lost: Counter[str] = Counter()
+            for header in line.headers():
+                for gap in header.gaps:
+                    assert gap.reason is GapReason.DISK_FULL
+                    lost[gap.subject] += gap.count or 0
+            assert signals["critical"] == offered, "a critical reading was given up"
+            assert {name: signals[name] + lost[name] for name in ("may-go", "usual")} == {
+                "may-go": 900 * offered,
+                "usual": 900 * offered,
+            }
+            assert line.headers()[-1].counters.refused == {"disk_full": lost.total()}
         assert not fsck(tmp_path).problems
 
     async def test_after_the_disk_failed_nothing_is_done_any_more(self, tmp_path: Path) -> None:
