@@ -20,6 +20,7 @@ from edge_agent.sources import (
     load_sources,
     settings_hash,
 )
+from protocols.field.driver import Shed
 from protocols.wire import cbor
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.reading import Kind
