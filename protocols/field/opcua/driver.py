@@ -305,9 +305,10 @@ class OpcuaDriver:
             number = self._sequence.expected
             message = await session.republish(subscription, number)
             if message is None:
-                return
+                break
             self._sequence.take(number)
             self._deliver(subscription, message)
+        self._reception.go_on()
 
     async def _fetch(self, session: Session, subscription: Subscription, count: int) -> None:
         """Fetch ``count`` messages that the server sent and we did not get; declare the rest."""

@@ -49,6 +49,7 @@ class Reception:
         self._confirmed: dict[int, Nanoseconds] = {}  # gateway time of the last heartbeat
         self._initial: set[int] = set()  # handles whose first value has not come
         self._seen: dict[int, Reading] = {}  # the last one with a source time, by handle
+        self._repeatable: set[int] = set()  # handles of which the last value may come again
         self._observed: Nanoseconds | None = None  # gateway time up to which nothing is missing
         self._lost_since: Nanoseconds | None = None  # a gap that is not declared yet
 
@@ -80,10 +81,15 @@ class Reception:
             ]
         )
 
+    def go_on(self) -> None:
+        """Note that a session was activated anew: some servers then tell each last value again."""
+        self._repeatable = set(self._seen)
+
     def forget(self) -> None:
         """Forget what belonged to a subscription that is gone."""
         self.refused.clear()
         self._initial.clear()
+        self._repeatable.clear()
 
     def lose_subscription(self) -> None:
         """Note that from the last message on nothing was observed."""
@@ -121,6 +127,7 @@ class Reception:
         now = self._observed = self._clock.gateway_time()
         skew_max = self._clock.skew_max()
         signals, initial, seen, parts = self.signals, self._initial, self._seen, self._parts
+        repeatable = self._repeatable
         readings: list[Reading] = []
         gaps: list[Gap] = []
         for change in changes:
@@ -134,6 +141,8 @@ class Reception:
                 if self._stands(change) and not first:
                     continue
             reading = reading_of(signal, change, now, skew_max, initial=first)
+            if repeatable and self._repeats(handle, reading):
+                continue
             readings.append(reading)
             if first:
                 initial.discard(handle)
@@ -214,6 +223,13 @@ class Reception:
         if self.refused.pop(handle, None) is not None:
             signal = self.signals[handle].name
             _log.info("signal is there now", source=self._source, signal=signal)
+
+    def _repeats(self, handle: int, reading: Reading) -> bool:
+        """Tell whether the first value since the session was activated is the last one before."""
+        if handle not in self._repeatable:
+            return False
+        self._repeatable.discard(handle)
+        return reading._replace(gateway_time=self._seen[handle].gateway_time) == self._seen[handle]
 
     def _part(self, change: Change) -> Change:
         """Return the change of a value as one of the part that the signal is."""
