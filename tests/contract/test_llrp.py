@@ -24,6 +24,7 @@ from protocols.field.llrp.driver import LlrpDriver
 from protocols.field.llrp.settings import LlrpSettings
 from protocols.wire.reading import GapReason, Kind, Reading, Status, TagRead
 from tests.contract.driver_contract import (
+    PATIENCE,
     HostClock,
     Keeps,
     Lie,
@@ -189,7 +190,7 @@ class Open:
 
     async def until(self, *, tags: int = 0, event: str = "") -> None:
         """Read until so many tag reads and an event of this beginning came."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while len(self.tags) < tags or not any(
                 str(said).startswith(event) for said in (*self.events, "") if event or said == ""
             ):
@@ -197,7 +198,7 @@ class Open:
 
     async def fails(self) -> DriverError:
         """Read until the line is lost, and return why."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     self.got.append(await self.driver.read())
@@ -291,7 +292,7 @@ async def test_a_rospec_that_ceased_is_asserted_again(portal: Portal, how: str) 
     async with opened(portal, check_s=0.1) as line:
         getattr(portal.reader, how)()
         assert not portal.reader.reading
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not any(delivery.gaps for delivery in line.got):
                 line.got.append(await line.driver.read())
         assert portal.reader.reading
@@ -347,7 +348,7 @@ async def test_a_clock_of_uptime_is_placed_by_the_greeting() -> None:
 
 async def test_keepalives_are_answered_at_once(portal: Portal) -> None:
     async with opened(portal, keepalive_s=0.2):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while portal.reader.keepalives_answered < 10:  # noqa: ASYNC110 -- no event tells
                 await asyncio.sleep(0.01)
         assert portal.reader.connected  # three without an answer, and the reader hangs up
@@ -405,7 +406,7 @@ async def test_a_flood_before_the_line_runs_is_bounded_and_declared(portal: Port
     driver = LlrpDriver("dock", settings_for(portal.port, messages_queued_max=4), HostClock())
     portal.reader.unanswered.add("GET_ROSPECS")
     opening = asyncio.create_task(driver.open())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while "GET_ROSPECS" not in portal.reader.heard:  # noqa: ASYNC110 -- no event tells
             await asyncio.sleep(0.01)
     for number in range(100):
@@ -515,6 +516,16 @@ async def test_a_message_nobody_knows_is_kept_and_harms_nothing(portal: Portal) 
         await line.until(tags=1)
         [bad] = [r for r in line.readings if r.status is Status.BAD]
         assert bad.raw == broken_event
+
+
+async def test_what_came_while_nobody_listened_is_no_silence(portal: Portal) -> None:
+    async with opened(
+        portal, messages_queued_max=4, keepalive_s=1, keepalives_missed_max=1
+    ) as line:
+        for number in range(50):
+            portal.observe(number.to_bytes(12, "big"), 1)
+        await asyncio.sleep(2)  # no reading is taken for longer than a reader may be silent
+        await line.until(tags=50)
 
 
 async def test_a_gateway_that_is_slow_makes_the_reader_wait_and_loses_nothing(

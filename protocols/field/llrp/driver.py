@@ -133,17 +133,13 @@ class LlrpDriver:
         if line is None:
             raise DriverError("the line to the reader is closed", hint="open it again")
         due, event = min(self._dues(), key=lambda found: found[0])
-        left = due - self._clock.monotonic()
-        frame: Frame | None = None
-        if left > 0:
-            try:
-                async with asyncio.timeout(left):
-                    frame = await line.receive()
-            except TimeoutError:
-                pass
-            except DriverError as error:
-                self._broken(error)
-                return
+        try:
+            frame = await line.receive_within(due - self._clock.monotonic())
+            if frame is None and event is Event.SILENT:
+                frame = await line.receive_within(_LAST_LOOK_S)
+        except DriverError as error:
+            self._broken(error)
+            return
         if frame is None:
             self._due(event)
         else:
@@ -207,7 +203,6 @@ class LlrpDriver:
                 self._put(self._readings.of_event(f"unknown-message {message.what}"))
 
     def _report(self, report: Report) -> None:
-        self._confirmed_at = self._heard_at
         readings = [
             self._readings.of_tag(part)
             if isinstance(part, TagReport)
@@ -215,6 +210,8 @@ class LlrpDriver:
             for part in report.tags
             if not (isinstance(part, TagReport) and self._repeats.seen(part))
         ]
+        # A gap begins after the last reading before it, not with the message that brought it.
+        self._confirmed_at = self._heard_at = self._clock.gateway_time()
         self._put(*readings)
         if self._readings.presence_wanted:
             now = self._clock.monotonic()
@@ -333,6 +330,9 @@ class LlrpDriver:
         self._line = None
         self._state = State.OVER
 
+
+_LAST_LOOK_S: Final = 0.05
+"""For what came while nobody listened: a gateway that was busy must not take it for silence."""
 
 _MEANING: Final = {
     Notice.WELCOME: Event.WELCOMED,

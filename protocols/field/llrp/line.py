@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from typing import Final, Self
 
@@ -59,6 +60,15 @@ class Line:
                 raise _ended("the reader closed the connection")
             self._frames.feed(data)
         return frame
+
+    async def receive_within(self, seconds: float) -> Frame | None:
+        """Return the next message, None where none comes in time."""
+        if seconds <= 0:
+            return None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self.receive()
+        return None
 
     def send(self, message: bytes) -> None:
         """Queue a message; ``flush`` waits until the queue is short."""
