@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aggregator import audit
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import ConflictError
@@ -23,14 +25,8 @@ async def register(
     require(actor, Act.MANAGE_GATEWAYS)
     async with context.store.write() as tx:
         await registry.add_gateway(tx, gateway, key, by=actor.name, now=context.clock.now())
-        entry = audit.Entry(
-            who=actor.name,
-            act="register a gateway",
-            what=f"gateway {gateway}",
-            after={"key": key.to_text()},
-            why=why,
-        )
-        await audit.record(tx, entry, context.clock)
+        after = {"key": key.to_text()}
+        await tell(context, tx, actor.name, "register a gateway", gateway, why=why, after=after)
 
 
 async def add_key(
@@ -51,14 +47,8 @@ async def add_key_in(
     """Do as ``add_key`` does, once another person has approved it."""
     require(actor, Act.MANAGE_GATEWAYS)
     await registry.add_key(tx, gateway, key, by=actor.name, now=context.clock.now())
-    entry = audit.Entry(
-        who=actor.name,
-        act="add a key",
-        what=f"gateway {gateway}",
-        after={"key": key.to_text()},
-        why=why,
-    )
-    await audit.record(tx, entry, context.clock)
+    after = {"key": key.to_text()}
+    await tell(context, tx, actor.name, "add a key", gateway, why=why, after=after)
 
 
 async def revoke_key(
@@ -81,15 +71,11 @@ async def revoke_key_in(
     ordinal, number = await registry.revoke_key(
         tx, gateway, kid, reason=why, by=actor.name, now=context.clock.now()
     )
-    entry = audit.Entry(
-        who=actor.name,
-        act="revoke a key",
-        what=f"gateway {gateway}",
-        before={"kid": kid.hex()},
-        after={"kid": kid.hex(), "from_epoch": ordinal, "from_bundle": number},
-        why=why,
+    before: dict[str, audit.JsonValue] = {"kid": kid.hex()}
+    after = before | {"from_epoch": ordinal, "from_bundle": number}
+    await tell(
+        context, tx, actor.name, "revoke a key", gateway, why=why, before=before, after=after
     )
-    await audit.record(tx, entry, context.clock)
     return ordinal, number
 
 
@@ -120,14 +106,8 @@ async def approve_epoch_in(
             f"{gateway} has another newest epoch by now, {newest.hex()[:8]}",
             hint="look at the gateway again, then ask for it",
         )
-    entry = audit.Entry(
-        who=actor.name,
-        act="approve an epoch",
-        what=f"gateway {gateway}",
-        after={"epoch": newest.hex()},
-        why=why,
-    )
-    await audit.record(tx, entry, context.clock)
+    after = {"epoch": newest.hex()}
+    await tell(context, tx, actor.name, "approve an epoch", gateway, why=why, after=after)
     return newest
 
 
@@ -143,3 +123,26 @@ async def list_quarantined(context: Context, actor: Actor, *, count: int = 50) -
     require(actor, Act.READ_GATEWAYS)
     async with context.store.read() as tx:
         return await evidence.quarantined(tx, count)
+
+
+async def tell(
+    context: Context,
+    tx: Transaction,
+    who: str,
+    act: str,
+    gateway: str,
+    *,
+    why: str,
+    before: Mapping[str, audit.JsonValue] | None = None,
+    after: Mapping[str, audit.JsonValue],
+) -> None:
+    """Write into the audit trail what was done to a gateway, or by it."""
+    entry = audit.Entry(
+        who=who,
+        act=act,
+        what=f"gateway {gateway}",
+        before=None if before is None else {**before},
+        after={**after},
+        why=why,
+    )
+    await audit.record(tx, entry, context.clock)

@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import structlog
 
-from aggregator import audit
 from aggregator.access.issuing import Certificate, load_authority, request_key
 from aggregator.access.roles import Act, Actor, require
 from aggregator.errors import (
@@ -29,6 +28,7 @@ from aggregator.errors import (
     SettingsError,
 )
 from aggregator.service.context import Context
+from aggregator.service.gateways import tell
 from aggregator.store import registry
 from aggregator.store.base import Row, Transaction
 from protocols.wire.checkpoint import NoteKey
@@ -84,7 +84,7 @@ async def invite(
             made_time=now,
             expires_time=expires,
         )
-        await _tell(context, tx, actor.name, "invite a gateway", gateway=gateway, why=why)
+        await tell(context, tx, actor.name, "invite a gateway", gateway, why=why, after={})
     return token, expires
 
 
@@ -178,7 +178,7 @@ async def admit(
             "certificate": certificate.fingerprint,
             "invited_by": row["made_by"],
         }
-        await _tell(context, tx, actor.name, "admit a gateway", gateway=gateway, why=why, **after)
+        await tell(context, tx, actor.name, "admit a gateway", gateway, why=why, after=after)
     return certificate
 
 
@@ -190,7 +190,7 @@ async def refuse(context: Context, actor: Actor, enrolment: str, *, why: str) ->
         await _decide(tx, row, State.REFUSED, by=actor, now=context.clock.now(), serial=None)
         after = {"enrolment": enrolment, "fingerprint": row["fingerprint"]}
         gateway = row["gateway"]
-        await _tell(context, tx, actor.name, "refuse a gateway", gateway=gateway, why=why, **after)
+        await tell(context, tx, actor.name, "refuse a gateway", gateway, why=why, after=after)
 
 
 async def keep(
@@ -243,7 +243,7 @@ async def _taken(context: Context, token: str, request: str, statement: str) -> 
         after = {"enrolment": asked.id, "fingerprint": shown, "seal_key": key.to_text()}
         why = "it came with a token"
         who = f"gateway {gateway}"
-        await _tell(context, tx, who, "ask for enrolment", gateway=gateway, why=why, **after)
+        await tell(context, tx, who, "ask for enrolment", gateway, why=why, after=after)
     return asked
 
 
@@ -260,7 +260,7 @@ async def _alert(context: Context, tx: Transaction, gateway: str, shown: str) ->
     _log.error("a token for an enrolment was used twice", gateway=gateway, fingerprint=shown)
     after = {"fingerprint": shown}
     why = "the token has served"
-    await _tell(context, tx, "unknown", "use a token twice", gateway=gateway, why=why, **after)
+    await tell(context, tx, "unknown", "use a token twice", gateway, why=why, after=after)
 
 
 async def _waiting(tx: Transaction, by: Actor | None, enrolment: str) -> Row:
@@ -288,13 +288,6 @@ async def _decide(
         decided_time=now,
         serial=serial,
     )
-
-
-async def _tell(
-    context: Context, tx: Transaction, who: str, act: str, *, gateway: str, why: str, **after: str
-) -> None:
-    entry = audit.Entry(who=who, act=act, what=f"gateway {gateway}", after={**after}, why=why)
-    await audit.record(tx, entry, context.clock)
 
 
 def _bytes(text: str) -> bytes:

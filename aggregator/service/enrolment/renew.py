@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from aggregator import audit
 from aggregator.access.issuing import load_authority
 from aggregator.errors import ConflictError
 from aggregator.service.context import Context
 from aggregator.service.enrolment.admit import keep
+from aggregator.service.gateways import tell
 from protocols.wire.reading import SECOND
 
 _AGAIN_SECONDS: Final = 3600  # within which the same certificate is given again
@@ -33,13 +33,14 @@ async def renew(context: Context, gateway: str, request: bytes) -> str:
             request, gateway=gateway, site=chosen.site, days=chosen.certificate_days, now=now
         )
         await keep(tx, gateway, issued, now=now, why="renewal")
-        entry = audit.Entry(
-            who=f"gateway {gateway}",
-            act="renew a certificate",
-            what=f"gateway {gateway}",
+        await tell(
+            context,
+            tx,
+            f"gateway {gateway}",
+            "renew a certificate",
+            gateway,
+            why="it asked under its seal before the one it has ends",
             before={"certificate": newest["fingerprint"]},
             after={"certificate": issued.fingerprint, "not_after": issued.not_after},
-            why="it asked under its seal before the one it has ends",
         )
-        await audit.record(tx, entry, context.clock)
     return issued.pem
