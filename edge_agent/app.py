@@ -13,20 +13,24 @@ import asyncio
 import contextlib
 import gc
 import signal
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
 from prometheus_client import start_http_server
 
 from edge_agent import metrics
-from edge_agent.clock import GatewayClock, KernelClock
+from edge_agent.buffer.look_back import look_back
+from edge_agent.clock import SKEW_MAX, GatewayClock, KernelClock
 from edge_agent.config_sync.central import SettingsLoader
 from edge_agent.errors import LineError, SettingsFileError
 from edge_agent.keys import load_or_create
 from edge_agent.life import ServiceManager, version
 from edge_agent.line import Line
+from edge_agent.sources import Source
 from edge_agent.status import RELOAD, STATUS, LocalServer
 from edge_agent.storage import Storage
+from protocols.field.driver import Memory
 
 _log = structlog.get_logger("agent")
 _TICK_S: Final = 5.0
@@ -73,7 +77,15 @@ class Agent:
                 seal_key=key.public.to_text(),
                 clock=clock.state().state.name,
             )
-            line = Line(self._loaded, self._loader, storage=storage, clock=clock, key=key)
+            memories = await _memories(self._loaded.sources, storage, clock)
+            line = Line(
+                self._loaded,
+                self._loader,
+                storage=storage,
+                clock=clock,
+                key=key,
+                memories=memories,
+            )
             await self._supervise(line)
         finally:
             await storage.close()
@@ -194,6 +206,24 @@ class Agent:
             raise LineError(
                 f"metrics cannot be served on port {port}: {error}", hint="change metrics.port"
             ) from error
+
+
+async def _memories(
+    sources: Sequence[Source], storage: Storage, clock: GatewayClock
+) -> dict[str, Memory]:
+    """Return what is known of the sources that may be asked for what the agent's stop cost."""
+    since, now = storage.missing_since, clock.gateway_time()
+    wanted = {
+        source.name: [str(getattr(signal, "name", "")) for signal in source.signals()]
+        for source in sources
+        if source.spec.recalls
+    }
+    # A new epoch's buffer is empty: nothing in it tells what came already.
+    if not wanted or since is None or storage.buffer.head.number < 0:
+        return {}
+    return await storage.run(
+        lambda buffer: look_back(buffer, wanted, since=since, now=now, skew_max=SKEW_MAX)
+    )
 
 
 def _report_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

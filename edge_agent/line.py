@@ -8,6 +8,7 @@ Beside it stand those that change it while it runs: settings, the certificate, t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 from math import floor
 from typing import Any
@@ -27,6 +28,7 @@ from edge_agent.storage import Storage
 from edge_agent.uplink.receipt_book import ReceiptBook
 from edge_agent.uplink.uplink import Uplink
 from edge_agent.wear import Upkeep, Wear
+from protocols.field.driver import Memory
 from protocols.wire.checkpoint import NoteKey
 from protocols.wire.life import UpkeepReport
 from protocols.wire.reading import SECOND
@@ -44,6 +46,7 @@ class Line:
         storage: Storage,
         clock: GatewayClock,
         key: SealKey,
+        memories: Mapping[str, Memory],
     ) -> None:
         settings, sources = loaded.settings, loaded.sources
         self.storage = storage
@@ -55,7 +58,11 @@ class Line:
             cut_bytes=settings.seal.bytes_max,
         )
         self.collector = Collector(
-            sources, inbox=self.inbox, clock=clock, settings=settings.collect
+            sources,
+            inbox=self.inbox,
+            clock=clock,
+            settings=settings.collect,
+            memories=memories,
         )
         self.uplink = self._uplink(settings, storage=storage, clock=clock, key=key)
         self.sealer = Sealer(

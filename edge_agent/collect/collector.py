@@ -10,7 +10,7 @@ connection, the others end and begin, and nothing that was read is lost between.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from edge_agent import metrics
@@ -19,6 +19,7 @@ from edge_agent.collect.source_line import LEAVE_S, SourceLine, Start
 from edge_agent.sealing.inbox import Inbox
 from edge_agent.settings import CollectSettings
 from edge_agent.sources import Source
+from protocols.field.driver import Memory
 from protocols.wire.life import SourceHealth
 from protocols.wire.reading import Gap
 
@@ -33,13 +34,21 @@ class Collector:
         inbox: Inbox,
         clock: GatewayClock,
         settings: CollectSettings,
+        memories: Mapping[str, Memory] | None = None,
     ) -> None:
+        """``memories`` tell, by source, what is known from before the agent was stopped."""
+        known = memories or {}
         self._inbox = inbox
         self._clock = clock
         self._settings = settings
         self._lines = {
             source.name: SourceLine(
-                source, inbox=inbox, clock=clock, settings=settings, start=Start.WITH_AGENT
+                source,
+                inbox=inbox,
+                clock=clock,
+                settings=settings,
+                start=Start.WITH_AGENT,
+                memory=known.get(source.name),
             )
             for source in sources
         }

@@ -105,7 +105,14 @@ class GapReason(IntEnum):
     BACKFILLED = 9  # no gap: what was declared missing came later, from what the equipment kept
 
 
-MENDABLE: Final = frozenset((GapReason.SOURCE_DOWN, GapReason.SUBSCRIPTION_LOST, GapReason.OVERRUN))
+MENDABLE: Final = frozenset(
+    (
+        GapReason.SOURCE_DOWN,
+        GapReason.AGENT_STOPPED,
+        GapReason.SUBSCRIPTION_LOST,
+        GapReason.OVERRUN,
+    )
+)
 """The reasons of gaps that a later BACKFILLED takes back (docs/specs/bundle.md)."""
 
 

@@ -17,5 +17,6 @@ SPEC: Final = Spec(
     settings=OpcuaSettings,
     connect=connector(OpcuaDriver, OpcuaSettings),
     replays=True,
+    recalls=True,
     code_name=code_name,
 )

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from asyncua import ua
 
-from protocols.field.driver import Delivery, DriverError, FieldClock
+from protocols.field.driver import Delivery, DriverError, FieldClock, Memory
 from protocols.field.opcua.address import parse_address
 from protocols.field.opcua.credentials import Credentials
 from protocols.field.opcua.events.selection import selection_of
@@ -54,6 +54,10 @@ class OpcuaDriver:
         self._heard = 0.0  # when the server last said anything, monotonic
         self._failure: DriverError | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def recall(self, memory: Memory) -> None:
+        """Have the server's history asked for what the agent missed while it was stopped."""
+        self._reception.recall(memory)
 
     async def open(self) -> None:
         """Connect and subscribe, or go on with the subscription that a cut left behind."""
@@ -178,9 +182,11 @@ class OpcuaDriver:
         self._at, self._started = at, None
 
     def _restarted(self, session: Session) -> Nanoseconds | None:
-        """Return when the server was started, if that was since the last subscription."""
+        """Return when the server was started, if that was since it was observed last."""
         before, self._started = self._started, session.started
-        return None if before in (None, self._started) else self._started
+        if before is None:
+            return self._reception.started_meanwhile(self._started)
+        return None if before == self._started else self._started
 
     async def _monitor(
         self, session: Session, subscription: Subscription, handles: tuple[int, ...]

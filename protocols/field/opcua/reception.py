@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from protocols.field.driver import FieldClock
+from protocols.field.driver import FieldClock, Memory
 from protocols.field.opcua.address import ENDPOINT
 from protocols.field.opcua.change import Change, plain_of
 from protocols.field.opcua.convert import reading_of, refused_reading
@@ -52,6 +52,7 @@ class Reception:
         self._repeatable: set[int] = set()  # handles of which the last value may come again
         self._observed: Nanoseconds | None = None  # gateway time up to which nothing is missing
         self._lost_since: Nanoseconds | None = None  # a gap that is not declared yet
+        self._stopped: Memory | None = None  # of before the agent's start, until all is subscribed
 
     @property
     def observed(self) -> Nanoseconds | None:
@@ -91,6 +92,19 @@ class Reception:
         self._initial.clear()
         self._repeatable.clear()
 
+    def recall(self, memory: Memory) -> None:
+        """Go on from what was known when the agent was stopped."""
+        handles = {signal.name: handle for handle, signal in self.signals.items()}
+        known = memory.last.items()
+        self._seen |= {handles[name]: reading for name, reading in known if name in handles}
+        self._stopped = memory
+
+    def started_meanwhile(self, started: Nanoseconds | None) -> Nanoseconds | None:
+        """Return when a server was started, if that was not long before the agent was stopped."""
+        if self._stopped is None or started is None:
+            return None
+        return started if started > self._stopped.since - self.backfill.slack else None
+
     def lose_subscription(self) -> None:
         """Note that from the last message on nothing was observed."""
         if self._lost_since is None:
@@ -105,6 +119,12 @@ class Reception:
         if self._lost_since is not None:
             self.lose(self._lost_since, now, restarted)
             self._lost_since = None
+        if self._stopped is not None:
+            stopped, self._stopped = self._stopped, None
+            self._declare(stopped.until, now, GapReason.SOURCE_DOWN)
+            self.backfill.lost(
+                self.signals, stopped.since, now, before=self._seen, restarted=restarted
+            )
         self._observed = now
 
     def lose(
@@ -112,14 +132,7 @@ class Reception:
     ) -> None:
         """Declare that nothing was observed in a time, and have history asked for it."""
         since = until if since is None else since
-        self.waiting.declare(
-            Gap(
-                subject=self._source,
-                start=since,
-                end=until,
-                reason=GapReason.SUBSCRIPTION_LOST,
-            )
-        )
+        self._declare(since, until, GapReason.SUBSCRIPTION_LOST)
         self.backfill.lost(self.signals, since, until, before=self._seen, restarted=restarted)
 
     def receive(self, changes: Iterable[Change]) -> None:
@@ -223,6 +236,9 @@ class Reception:
         if self.refused.pop(handle, None) is not None:
             signal = self.signals[handle].name
             _log.info("signal is there now", source=self._source, signal=signal)
+
+    def _declare(self, start: Nanoseconds, end: Nanoseconds, reason: GapReason) -> None:
+        self.waiting.declare(Gap(subject=self._source, start=start, end=end, reason=reason))
 
     def _repeats(self, handle: int, reading: Reading) -> bool:
         """Tell whether the first value since the session was activated is the last one before."""

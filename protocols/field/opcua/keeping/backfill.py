@@ -46,6 +46,11 @@ class Backfill:
         """Whether ``sift`` wants to see what arrives."""
         return bool(self._open)
 
+    @property
+    def slack(self) -> Nanoseconds:
+        """How far the clocks of gateway and server are expected to differ at most."""
+        return self._clock.skew_max() or _SLACK
+
     def lost(
         self,
         signals: Mapping[int, OpcuaSignal],
@@ -92,7 +97,7 @@ class Backfill:
                 continue
             del self._open[reading.signal]
             if is_believed(reading):
-                stretch.after = reading
+                stretch.meet(reading, self.slack)
                 self._ready.append(stretch)
                 self._changed.set()
             if not stretch.is_constant:
@@ -129,7 +134,8 @@ class Backfill:
         """Expect nothing where there is nothing to expect."""
         asked = []
         for stretch in self._work:
-            if stretch.is_constant or stretch.handle not in nodes:
+            is_whole = stretch.is_constant or (stretch.joined and stretch.met)
+            if is_whole or stretch.handle not in nodes:
                 stretch.is_done = True
             else:
                 asked.append(stretch)
@@ -138,8 +144,7 @@ class Backfill:
             stretch.is_done = not has_history
 
     async def _read(self, session: Session, node: ua.NodeId, stretch: Stretch) -> None:
-        slack = self._clock.skew_max() or _SLACK
-        begin = stretch.begin(slack)
+        begin = stretch.begin(self.slack)
         if begin is None or stretch.after is None or stretch.after.source_time is None:
             stretch.is_done = True
             return

@@ -42,6 +42,16 @@ class Stretch:
     _times: list[Nanoseconds] = field(default_factory=list)  # of what came
     _last: set[_Key] = field(default_factory=set)  # what came of the newest time
 
+    def meet(self, after: Reading, slack: Nanoseconds) -> None:
+        """Take the first reading behind the stretch; clocks differ by ``slack`` at most.
+
+        Where none is known from before it, and the value has stood since before, nothing was lost.
+        """
+        self.after = after
+        stands = after.source_time is not None and after.source_time < self.since - slack
+        if stands and self.before is None and self.restarted is None:
+            self.joined = self.met = True
+
     @property
     def is_constant(self) -> bool:
         """Whether the value behind the stretch is the one before it, so that nothing was lost."""
@@ -60,7 +70,7 @@ class Stretch:
         self._passed = False  # history is read from before ``before`` again
         known = None if self.before is None else self.before.source_time
         if known is None:
-            return self.since
+            return min(self.since, self.after.source_time)
         return max(known - _ROUNDING, self.since - slack)
 
     def take(self, change: Change, gateway_time: Nanoseconds) -> Reading | None:
