@@ -17,11 +17,14 @@ from protocols.wire.bundle import (
     split_bundle,
 )
 from protocols.wire.column import decode_column, encode_column
+from protocols.wire.errors import WireError
 from protocols.wire.header import encode_header
-from protocols.wire.life import LifeKind, open_life
+from protocols.wire.life import LifeKind, open_life, seal_life
 from protocols.wire.receipt import open_receipt
 from protocols.wire.seal import PublicKey, Purpose, open_seal, peek, to_be_signed
 from protocols.wire.tlog import leaf_hash
+from tests.sealed import key_named
+from tests.vectors.control import opened
 from tests.vectors.make import FOLDER, plain, text_of, vectors
 
 
@@ -34,7 +37,7 @@ def cases(name: str) -> list[Any]:
     return [pytest.param(vector, id=vector["name"]) for vector in load(name)]
 
 
-@pytest.mark.parametrize("name", ["seal", "column", "receipt", "life"])
+@pytest.mark.parametrize("name", ["seal", "column", "receipt", "life", "control"])
 def test_the_code_still_makes_them(name: str) -> None:
     frozen = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
     assert text_of(vectors()[name]) == frozen
@@ -93,7 +96,20 @@ def test_receipt(vector: dict[str, Any]) -> None:
 def test_life(vector: dict[str, Any]) -> None:
     key = PublicKey.from_text(vector["public_key"])
     life = open_life(bytes.fromhex(vector["sealed"]), key)
-    assert life.kind is LifeKind[vector["name"].upper()]
+    name, _, more = vector["name"].partition(", ")
+    assert life.kind is LifeKind[name.upper()]
+    assert bool(life.settings and life.upkeep) is bool(more)
+    assert seal_life(life, key_named("vector")).hex() == vector["sealed"]
+
+
+@pytest.mark.parametrize("vector", cases("control"))
+def test_control(vector: dict[str, Any]) -> None:
+    if "refused" in vector:
+        with pytest.raises(WireError) as error:
+            opened(vector)
+        assert error.value.reason == vector["refused"]
+    else:
+        assert plain(opened(vector)) == vector["says"]
 
 
 def test_the_purpose_of_bundles_is_the_one_of_the_vectors() -> None:

@@ -20,12 +20,20 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from protocols.wire.bundle import open_body, peek_header, split_bundle
 from protocols.wire.column import encode_column
 from protocols.wire.header import FIRST_PREVIOUS, OpeningReason
-from protocols.wire.life import LifeKind
+from protocols.wire.life import (
+    LifeKind,
+    SettingsReport,
+    SettingsState,
+    UpkeepReport,
+    open_life,
+    seal_life,
+)
 from protocols.wire.reading import Gap, GapReason, Kind, Reading, SignalName, Status, TagRead
 from protocols.wire.receipt import EpochState, Receipt, seal_receipt
 from protocols.wire.seal import PublicKey, Purpose, SealKey, SoftwareSealKey, seal
 from protocols.wire.tlog import leaf_hash
 from tests.sealed import START, SealedGateway, key_named
+from tests.vectors import control
 
 FOLDER: Final = Path(__file__).parent / "wire"
 Vector = dict[str, Any]
@@ -39,6 +47,10 @@ def vectors() -> dict[str, list[Vector]]:
         "bundle": _bundles(),
         "receipt": _receipts(),
         "life": _lives(),
+        "control": [
+            *({**each, "says": plain(control.opened(each))} for each in control.taken()),
+            *control.refused(_said_in_full()),
+        ],
     }
 
 
@@ -163,6 +175,8 @@ def plain(value: Any) -> Any:
     """Return a reading, header or tag read as JSON can hold it; bytes in hexadecimal."""
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, PublicKey):
+        return value.to_text()
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: plain(each) for name, each in value._asdict().items()}
     if hasattr(value, "__dataclass_fields__"):
@@ -249,14 +263,32 @@ def _receipts() -> list[Vector]:
 
 def _lives() -> list[Vector]:
     gateway = SealedGateway("gw-07", seed=7, key=key_named("vector"))
+    found = {kind.name.lower(): gateway.life(kind, connection=3) for kind in LifeKind}
+    found["heartbeat, with settings and upkeep"] = _said_in_full()
     return [
-        {
-            "name": kind.name.lower(),
-            "public_key": gateway.key.public.to_text(),
-            "sealed": gateway.life(kind, connection=3).hex(),
-        }
-        for kind in LifeKind
+        {"name": name, "public_key": gateway.key.public.to_text(), "sealed": sealed.hex()}
+        for name, sealed in found.items()
     ]
+
+
+def _said_in_full() -> bytes:
+    """Return a statement of life with the keys that may be absent."""
+    gateway = SealedGateway("gw-07", seed=7, key=key_named("vector"))
+    said = open_life(gateway.life(LifeKind.HEARTBEAT, connection=3), gateway.key.public)
+    settings = SettingsReport(
+        hash=bytes(range(32)),
+        version=2,
+        state=SettingsState.ROLLED_BACK,
+        offered=3,
+        why="press did not come up: no answer",
+    )
+    upkeep = UpkeepReport(
+        bytes_per_day=1_300_000_000,
+        seal_age=2_000_000_000,
+        disk_days_left=None,
+        certificate_days_left=-1,
+    )
+    return seal_life(replace(said, settings=settings, upkeep=upkeep), gateway.key)
 
 
 if __name__ == "__main__":
