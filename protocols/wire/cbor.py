@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
@@ -61,7 +62,7 @@ def encode_integer(number: int) -> bytes:
 
 def encode_typed_array(tag: int, content: bytes) -> bytes:
     """Return the encoding of a typed array with one of the tags of ``TYPED_ARRAYS``."""
-    return _TYPED[tag] + _head(2, len(content)) + content
+    return _typed_head(tag, len(content)) + content
 
 
 def encode_array(elements: Sequence[bytes]) -> bytes:
@@ -114,9 +115,12 @@ def _head(major: int, argument: int) -> bytes:
         return _SHORT_HEADS[major << 5 | argument]
     if argument < 0x100:
         return bytes((major << 5 | 24, argument))
-    for info, head, highest in _LONG_HEADS:
-        if argument <= highest:
-            return head.pack(major << 5 | info, argument)
+    if argument < 0x1_0000:
+        return _HEAD_16.pack(major << 5 | 25, argument)
+    if argument < 0x1_0000_0000:
+        return _HEAD_32.pack(major << 5 | 26, argument)
+    if argument < 0x1_0000_0000_0000_0000:
+        return _HEAD_64.pack(major << 5 | 27, argument)
     raise MalformedError("an integer is wider than 64 bits")
 
 
@@ -165,6 +169,11 @@ def _encode_other(item: object, out: bytearray) -> None:
             _encode(list(item), out)
         case _:
             raise MalformedError(f"the format has no place for a {type(item).__name__}")
+
+
+@lru_cache(maxsize=1024)  # the arrays of a bundle are of few lengths
+def _typed_head(tag: int, size: int) -> bytes:
+    return _head(6, tag) + _head(2, size)
 
 
 def _utf8(text: str) -> bytes:
@@ -299,10 +308,7 @@ _NULL: Final[Mapping[int, bool | None]] = {22: None}
 _SIMPLE: Final[Mapping[int, bool | None]] = {20: False, 21: True, 22: None}
 
 _SHORT_HEADS: Final = tuple(bytes((initial,)) for initial in range(0x100))
-_LONG_HEADS: Final = (
-    (25, Struct(">BH"), 0xFFFF),
-    (26, Struct(">BI"), 0xFFFF_FFFF),
-    (27, Struct(">BQ"), 0xFFFF_FFFF_FFFF_FFFF),
-)
-_TYPED: Final = {tag: _head(6, tag) for tag in TYPED_ARRAYS}
+_HEAD_16: Final = Struct(">BH")
+_HEAD_32: Final = Struct(">BI")
+_HEAD_64: Final = Struct(">BQ")
 NULL: Final = encode(None)

@@ -105,38 +105,37 @@ def _encode(readings: Sequence[Reading], known: _Known) -> bytes:
     signals, kinds, found, gateway_times, source_times, statuses, codes, sent = zip(
         *readings, strict=True
     )
-    signal, count = signals[0], len(readings)
+    kind, count = kinds[0], len(readings)
     values = [value for value in found if value is not None]
     absent = [at for at, value in enumerate(found) if value is None] if len(values) < count else []
     raws = {at: raw for at, raw in enumerate(sent) if raw} if any(sent) else None
     if raws and max(map(len, raws.values())) > VALUE_BYTES_MAX:
-        raise LimitError(f"a raw value of {signal!r} is over {VALUE_BYTES_MAX} bytes")
+        raise LimitError(f"a raw value of {signals[0]!r} is over {VALUE_BYTES_MAX} bytes")
     parts = (
-        _name(signal),
-        cbor.encode_integer(kinds[0]),
+        _opening(signals[0], kind),
         cbor.encode_integer(count),
-        _times(gateway_times, known),
-        cbor.NULL if source_times[0] is None else _times(source_times, known),
-        encode_values(kinds[0], values),
+        known.get(gateway_times) or _times(gateway_times, known),
+        cbor.NULL
+        if source_times[0] is None
+        else known.get(source_times) or _times(source_times, known),
+        encode_values(kind, values),
         integers(absent) if absent else cbor.NULL,
         cbor.encode(_runs(statuses, codes)) if any(statuses) or any(codes) else cbor.NULL,
         cbor.NULL if raws is None else cbor.encode(raws),
     )
-    return cbor.encode_array(parts)
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=COLUMNS_PER_BUNDLE_MAX)
-def _name(signal: str) -> bytes:
-    """Return a signal's name as it stands in every column; LimitError if it is none."""
+def _opening(signal: str, kind: Kind) -> bytes:
+    """Return how every column of a signal begins: name and kind; LimitError if it has no name."""
     if not is_signal_name(signal):
         raise LimitError(f"{signal[:40]!r} is not the name of a signal")
-    return cbor.encode(signal)
+    return cbor.array_head(_PARTS) + cbor.encode(signal) + cbor.encode_integer(kind)
 
 
 def _times(moments: tuple[int, ...], known: _Known) -> bytes:
-    found = known.get(moments)
-    if found is None:
-        found = known[moments] = times(moments)
+    found = known[moments] = times(moments)
     return found
 
 
@@ -180,6 +179,7 @@ def is_signal_name(text: str) -> bool:
     return text.isprintable() and 0 < len(text.encode()) <= SIGNAL_NAME_BYTES_MAX
 
 
+_PARTS: Final = 9  # of a column
 _KINDS: Final = {int(kind): kind for kind in Kind}
 
 

@@ -43,6 +43,8 @@ class Kind(IntEnum):
     BYTES = 6  # octets
     TAG_READ = 7  # one RFID observation
 
+    __hash__ = int.__hash__  # an enum's own is of its name, and slow: each reading is asked for it
+
 
 class Doubt(IntEnum):
     """Why we, not the source, lowered a status; negative, so no source's code is the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from array import array
 from typing import Any
@@ -13,7 +14,7 @@ from protocols.wire.column import decode_column, encode_column, encode_columns
 from protocols.wire.errors import LimitError, MalformedError, WireError
 from protocols.wire.limits import SIGNAL_NAME_BYTES_MAX, VALUE_BYTES_MAX
 from protocols.wire.reading import Kind, Reading, SignalName, Status
-from protocols.wire.values.arrays import narrow
+from protocols.wire.values.arrays import narrow, typed
 from tests.sealed import START
 
 
@@ -251,11 +252,22 @@ def test_what_is_no_number_is_left_to_the_decoder_to_refuse(wrong: float) -> Non
 def test_integers_stand_in_the_narrowest_array_that_holds_them(
     code: str, low: int, high: int
 ) -> None:
-    assert narrow([low, high]).typecode == code
-    assert narrow([low]).typecode == (code if low else "B")
+    assert narrow([low, high]) == (typed(array(code, [low, high])), 2 * array(code).itemsize)
+    for alone in (low, high):  # it is written by itself
+        assert narrow([alone]) == narrow_array([alone])
     beyond = [low, high + 1] if low else [high + 1]
     if code in "Qq":
         with pytest.raises(LimitError):
             narrow(beyond)
     else:
-        assert narrow(beyond).itemsize > narrow([low, high]).itemsize
+        assert narrow(beyond) == narrow_array(beyond)
+        assert narrow(beyond)[1] // len(beyond) > array(code).itemsize
+
+
+def narrow_array(numbers: list[int]) -> tuple[bytes, int]:
+    """Return the first array that takes the numbers, by trial."""
+    for code in "BbHhIiQq":
+        with contextlib.suppress(OverflowError):
+            found = array(code, numbers)
+            return typed(found), len(found) * found.itemsize
+    raise AssertionError(numbers)

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from math import gcd
 from operator import sub
+from struct import Struct
 from typing import Final, TypeAlias, cast
 
-from protocols.wire.cbor import Tagged, encode_array, encode_integer, encode_typed_array
+from protocols.wire.cbor import Tagged, array_head, encode_integer, encode_typed_array
 from protocols.wire.errors import LimitError, MalformedError
 
 Numbers: TypeAlias = "array[int] | array[float]"
@@ -29,26 +30,31 @@ def typed(numbers: Numbers) -> bytes:
     return encode_typed_array(_TAGS[numbers.typecode], numbers.tobytes())
 
 
-def narrow(numbers: Sequence[int]) -> array[int]:
-    """Return ``numbers`` in the narrowest array that holds them, unsigned where it can be.
-
-    Raises LimitError where 64 bits are too few.
-    """
-    if not numbers:
-        return array("B")
-    low, high = min(numbers), max(numbers)
-    if low >= 0:
-        bits, codes = high.bit_length(), _UNSIGNED
-    else:
-        bits, codes = max(high, ~low).bit_length(), _SIGNED
-    if bits >= len(codes):
-        raise LimitError("an integer is wider than 64 bits")
-    return array(codes[bits], numbers)
-
-
 def integers(numbers: Sequence[int]) -> bytes:
     """Return the encoded array of ``numbers``, the narrowest; errors as ``narrow``."""
-    return typed(narrow(numbers))
+    return narrow(numbers)[0]
+
+
+def narrow(numbers: Sequence[int]) -> tuple[bytes, int]:
+    """Return ``numbers`` as the narrowest array that holds them, and the bytes that they take.
+
+    The array is encoded, its head is not among those bytes; its numbers are unsigned where they
+    can be. Raises LimitError where 64 bits are too few.
+    """
+    if not numbers:
+        return _EMPTY, 0
+    alone = len(numbers) == 1  # as is the one step between two readings: most are
+    low = numbers[0] if alone else min(numbers)
+    high = low if alone else max(numbers)
+    try:
+        code = _UNSIGNED[high.bit_length()] if low >= 0 else _SIGNED[max(high, ~low).bit_length()]
+    except IndexError:
+        raise LimitError("an integer is wider than 64 bits") from None
+    if alone:
+        head, pack, size = _ALONE[code]
+        return head + pack(low), size
+    found = array(code, numbers)
+    return typed(found), len(found) * found.itemsize
 
 
 def deltas(numbers: Sequence[int]) -> list[int]:
@@ -58,16 +64,16 @@ def deltas(numbers: Sequence[int]) -> list[int]:
 
 def times(moments: Sequence[int]) -> bytes:
     """Return the encoded ``[first, step, deltas]`` of at least one time, in nanoseconds."""
-    first = encode_integer(moments[0])
+    first = _THREE + encode_integer(moments[0])
     if len(moments) == 1:
-        return encode_array((first, _ENCODED_STEPS[_STEPS[0]], _EMPTY))
+        return first + _NO_STEPS
     differences = deltas(moments)
     common = gcd(*differences)
     for step in _STEPS:
         if common % step == 0:
             break
     units = [difference // step for difference in differences]
-    return encode_array((first, _ENCODED_STEPS[step], integers(units)))
+    return first + _ENCODED_STEPS[step] + integers(units)
 
 
 def read_floats(item: object, code: str) -> array[float]:
@@ -123,4 +129,10 @@ _UNSIGNED: Final = "B" * 9 + "H" * 8 + "I" * 16 + "Q" * 32
 _SIGNED: Final = "b" * 8 + "h" * 8 + "i" * 16 + "q" * 32
 _STEPS: Final = (1_000_000_000, 1_000_000, 1_000, 100, 1)
 _ENCODED_STEPS: Final = {step: encode_integer(step) for step in _STEPS}
-_EMPTY: Final = integers([])
+_EMPTY: Final = typed(array("B"))
+_ALONE: Final = {  # type of array -> how one of a single number begins, what writes it, its bytes
+    code: (typed(array(code, [0]))[: -form.size], form.pack, form.size)
+    for code, form in ((code, Struct(f"<{code}")) for code in "BHIQbhiq")
+}
+_NO_STEPS: Final = _ENCODED_STEPS[_STEPS[0]] + integers([])
+_THREE: Final = array_head(3)

@@ -15,7 +15,7 @@ from itertools import accumulate
 from math import isfinite
 from typing import Any, Final, TypeAlias, TypeVar
 
-from protocols.wire.cbor import NULL, encode, encode_array, encode_integer
+from protocols.wire.cbor import NULL, array_head, encode, encode_array, encode_integer
 from protocols.wire.errors import LimitError, MalformedError
 from protocols.wire.limits import VALUE_BYTES_MAX
 from protocols.wire.reading import Kind, TagRead, Value
@@ -64,7 +64,7 @@ class TagReads:
 Values: TypeAlias = "Numbers | list[str] | list[bytes] | TagReads"
 
 
-def encode_values(kind: Kind, values: Sequence[Value]) -> bytes:
+def encode_values(kind: Kind, values: list[Value]) -> bytes:
     """Return the one form that the encoder gives ``values``; LimitError for one over its bound."""
     return _ENCODERS[kind](values)
 
@@ -91,48 +91,55 @@ def read_values(kind: Kind, item: object, count: int) -> Values:
 
 _FLOAT_CODES: Final = {Kind.FLOAT32: "f", Kind.FLOAT64: "d"}
 _SCALES: Final = tuple(10.0**decimals for decimals in range(10))
+_ENCODED_SCALES: Final = tuple(
+    (array_head(3) + encode_integer(decimals), scale) for decimals, scale in enumerate(_SCALES)
+)
 # Below its bound, a float of the width holds every integer: a quotient of two of them is the one
-# double that is nearest to the decimal (IEEE 754 section 5.4.1), whoever divides.
-_BOUNDS: Final = {"f": 2**24, "d": 2**53}
-_ROUNDING: Final = {"f": 2.0**-24, "d": 0.0}  # how far off the double a float of the width may be
+# double that is nearest to the decimal (IEEE 754 section 5.4.1), whoever divides. A float of the
+# width may be so far off that double, as a part of it.
+_BOUNDS: Final = {"f": (2**24, 2.0**-24), "d": (2**53, 0.0)}
+_WIDTHS: Final = {"f": 4, "d": 8}
 
 
-def _floats(floats: array[float]) -> bytes:
-    found = _decimals(floats) if floats else None
+def _floats(code: str, floats: list[float]) -> bytes:
+    """Return the encoded floats of type ``code``, which hold no more bits than that has."""
+    found = _decimals(code, floats) if floats else None
     if found is not None:
-        decimals, numbers = found
-        first, differences = numbers[0], narrow(deltas(numbers))
-        size = 3 + (first.bit_length() + 7) // 8 + len(differences) * differences.itemsize
-        if size < len(floats) * floats.itemsize:
-            parts = encode_integer(decimals), typed(differences), encode_integer(first)
-            return encode_array(parts)
-    return typed(floats)
+        opening, numbers = found
+        first, (differences, size) = numbers[0], narrow(deltas(numbers))
+        if 3 + (first.bit_length() + 7) // 8 + size < len(floats) * _WIDTHS[code]:
+            return opening + differences + encode_integer(first)
+    return typed(array(code, floats))
 
 
-def _decimals(floats: array[float]) -> tuple[int, list[int]] | None:
-    """Return the fewest decimals that give every bit of ``floats`` again, and the integers.
+def _decimals(code: str, floats: list[float]) -> tuple[bytes, list[int]] | None:
+    """Return the integers that ``floats`` are at the fewest decimals that give every bit again.
 
-    None where there are none with integers below the bound.
+    Before them stands the head of an array of three with the number of decimals in it. None where
+    there are none with integers below the bound.
     """
-    code, bits = floats.typecode, floats.tobytes()
-    bound, rounding = _BOUNDS[code], _ROUNDING[code]
-    # The first that needs more decimals; all are tried only where it fits.
-    hardest = next((value for value in floats if value % 1.0), floats[0])
+    bound, rounding = _BOUNDS[code]
+    hardest = floats[0]  # the first that needs more decimals; all are tried only where it fits
+    if not hardest % 1.0:
+        hardest = next((value for value in floats if value % 1.0), hardest)
     slack = rounding * abs(hardest)
     try:
-        for decimals, scale in enumerate(_SCALES):
-            if abs(round(hardest * scale) / scale - hardest) > slack:
+        for opening, scale in _ENCODED_SCALES:
+            if not -slack <= round(hardest * scale) / scale - hardest <= slack:
                 continue
             numbers = [round(value * scale) for value in floats]
             if max(numbers) >= bound or min(numbers) <= -bound:
                 return None
-            again = array(code, [number / scale for number in numbers])
-            if again.tobytes() == bits:
-                return decimals, numbers
-            unlike = (value for value, other in zip(floats, again, strict=True) if value != other)
-            hardest = next(unlike, -0.0)
-            if not hardest:  # a negative zero, which no integer gives
-                return None
+            again = [number / scale for number in numbers]
+            if rounding:
+                again = array(code, again).tolist()
+            if again == floats:
+                if 0 in numbers and array(code, again).tobytes() != array(code, floats).tobytes():
+                    return None  # a negative zero, which no integer gives
+                return opening, numbers
+            hardest = next(
+                value for value, other in zip(floats, again, strict=True) if value != other
+            )
             slack = rounding * abs(hardest)
     except (OverflowError, ValueError):  # infinity and NaN are no decimals
         return None
@@ -144,7 +151,8 @@ def _read_floats(kind: Kind, item: object, count: int) -> array[float]:
     match item:
         case [int(decimals), differences, int(first)] if 0 <= decimals < len(_SCALES):
             numbers = list(accumulate(read_integers(differences, count - 1), initial=first))
-            if max(numbers) >= _BOUNDS[code] or min(numbers) <= -_BOUNDS[code]:
+            bound, _ = _BOUNDS[code]
+            if max(numbers) >= bound or min(numbers) <= -bound:
                 raise MalformedError("a decimal has more digits than a float of its kind holds")
             scale = _SCALES[decimals]
             return array(code, [number / scale for number in numbers])
@@ -160,14 +168,14 @@ _INTEGER_CODES: Final = {Kind.INT: "q", Kind.UINT: "Q"}
 
 
 def _integers(numbers: Sequence[int]) -> bytes:
-    plain = narrow(numbers)
+    plain, plain_size = narrow(numbers)
     try:
-        differences = narrow(deltas(numbers))
+        differences, size = narrow(deltas(numbers))
     except LimitError:  # from one end of 64 bits to the other
-        return typed(plain)
-    if len(differences) * differences.itemsize < len(plain) * plain.itemsize:
-        return encode_array((typed(differences), encode_integer(numbers[0])))
-    return typed(plain)
+        return plain
+    if size < plain_size:
+        return encode_array((differences, encode_integer(numbers[0])))
+    return plain
 
 
 def _read_integers(kind: Kind, item: object, count: int) -> array[int]:
@@ -233,8 +241,8 @@ def _read_tag_reads(item: object, count: int) -> TagReads:
 
 
 _ENCODERS: Final[dict[Kind, Callable[[Any], bytes]]] = {
-    Kind.FLOAT32: lambda values: _floats(array("f", values)),
-    Kind.FLOAT64: lambda values: _floats(array("d", values)),
+    Kind.FLOAT32: lambda values: _floats("f", array("f", values).tolist()),
+    Kind.FLOAT64: lambda values: _floats("d", values),
     Kind.INT: _integers,
     Kind.UINT: _integers,
     Kind.BOOL: lambda values: integers(list(map(int, values))),
