@@ -59,6 +59,12 @@ class Store(Protocol):
     def read(self) -> AbstractAsyncContextManager[Transaction]:
         """Begin a transaction that sees one state of the store and changes nothing."""
 
+    async def look(self, name: str, /, **params: Param) -> list[Row]:
+        """Return all rows of one query that changes nothing: ``read`` for who asks all day.
+
+        Raises what a transaction's methods do.
+        """
+
     async def copy_to(self, path: Path) -> None:
         """Write all that is stored, of one moment, into the new SQLite file ``path``.
 

@@ -109,6 +109,11 @@ class PostgresStore:
         async with self._transaction(isolation="repeatable_read", readonly=True) as transaction:
             yield transaction
 
+    async def look(self, name: str, /, **params: Param) -> list[Row]:
+        """Return all rows of one query: a statement alone is a transaction of its own."""
+        async with self._connection() as connection:
+            return await PostgresTransaction(connection).fetch(name, **params)
+
     async def copy_to(self, path: Path) -> None:
         """Write all that is stored into a new SQLite file."""
         if await asyncio.to_thread(path.exists):

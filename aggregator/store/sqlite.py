@@ -79,17 +79,14 @@ class SqliteStore:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqliteTransaction]:
         """Begin a transaction that sees one state."""
-        try:
-            # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the reader.
-            async with asyncio.timeout(self._timeout):
-                reader = await self._idle.get()
-        except TimeoutError:
-            raise StoreUnavailableError("every reader of the store is busy") from None
-        try:
-            async with self._transaction(reader, "BEGIN") as transaction:
-                yield transaction
-        finally:
-            self._idle.put_nowait(reader)
+        async with self._reader() as reader, self._transaction(reader, "BEGIN") as transaction:
+            yield transaction
+
+    async def look(self, name: str, /, **params: Param) -> list[Row]:
+        """Return all rows of one query: a statement alone is a transaction of its own."""
+        sql = _sql(name, params)
+        async with self._reader() as reader:
+            return await reader.run(lambda database: database.execute(sql, params).fetchall())
 
     async def copy_to(self, path: Path) -> None:
         """Write all that is stored into a new file."""
@@ -106,6 +103,19 @@ class SqliteStore:
         """Put what a file holds in the place of all that is stored."""
         async with self._turn:
             await asyncio.to_thread(_fill, path, self._path)
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[_Connection]:
+        try:
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the reader.
+            async with asyncio.timeout(self._timeout):
+                reader = await self._idle.get()
+        except TimeoutError:
+            raise StoreUnavailableError("every reader of the store is busy") from None
+        try:
+            yield reader
+        finally:
+            self._idle.put_nowait(reader)
 
     @asynccontextmanager
     async def _transaction(
@@ -140,35 +150,36 @@ class SqliteTransaction:
 
     async def fetch(self, name: str, /, **params: Param) -> list[Row]:
         """Return all rows."""
-        sql = self._sql(name, params)
+        sql = _sql(name, params)
         return await self._run(lambda database: database.execute(sql, params).fetchall())
 
     async def fetch_one(self, name: str, /, **params: Param) -> Row | None:
         """Return the first row, if any."""
-        sql = self._sql(name, params)
+        sql = _sql(name, params)
         row: Row | None = await self._run(lambda database: database.execute(sql, params).fetchone())
         return row
 
     async def execute(self, name: str, /, **params: Param) -> int:
         """Run a statement and return how many rows it touched."""
-        sql = self._sql(name, params)
+        sql = _sql(name, params)
         return await self._run(lambda database: database.execute(sql, params).rowcount)
 
     async def execute_many(self, name: str, rows: Sequence[Mapping[str, Param]], /) -> None:
         """Run a statement for each of ``rows``."""
         if rows:
-            sql = self._sql(name, rows[0])
+            sql = _sql(name, rows[0])
             await self._run(lambda database: database.executemany(sql, rows))
-
-    def _sql(self, name: str, params: Mapping[str, Param]) -> str:
-        query = query_named(DIALECT, name)
-        query.check(params)
-        return query.sql
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._ended:
             raise StoreError("the transaction is over")
         return await self._connection.run(work)
+
+
+def _sql(name: str, params: Mapping[str, Param]) -> str:
+    query = query_named(DIALECT, name)
+    query.check(params)
+    return query.sql
 
 
 class _Connection:

@@ -133,6 +133,15 @@ async def test_a_reader_sees_one_state(store: Store) -> None:
     assert await names(store) == ["gw-1", "gw-2"]
 
 
+async def test_a_look_sees_what_is_committed_and_nothing_else(store: Store) -> None:
+    async with store.write() as tx:
+        await tx.execute("gateways.add", gateway="gw-1", registered_time=1, registered_by="a")
+        assert await store.look("gateways.all") == []
+    assert [row["gateway"] for row in await store.look("gateways.all")] == ["gw-1"]
+    with pytest.raises(StoreError, match="no query named"):
+        await store.look("gateways.nothing")
+
+
 async def test_values_come_back_as_they_went_in(store: Store) -> None:
     data = bytes(range(256))
     async with store.write() as tx:

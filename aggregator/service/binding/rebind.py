@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from aggregator.access.roles import Act, Actor, require
 from aggregator.model.binding.bind import held
@@ -65,28 +65,27 @@ async def rebind(context: Context) -> list[LotKey]:
 
     Those of them that have a record are listed as overtaken from then on.
     """
-    await refresh(context)
-    await _refresh_uses(context)
     found: set[LotKey] = set()
-    while True:
+    while (await _standing(context)).news:
+        await refresh(context)
+        await _refresh_uses(context)
         async with context.store.read() as tx:
             state = await _state(tx)
-            row = await tx.fetch_one("rebinding.news", position=state.position, edges=state.edges)
-            if row is None or not row["news"]:
-                return sorted(found)
             looked = await _look(context, tx, state)
         async with context.store.write() as tx:
             if await _state(tx) == state:  # otherwise another worker was sooner
                 await _keep(tx, looked, now=context.clock.now())
                 found |= looked.why.keys()
+    return sorted(found)
 
 
 async def overtaken(context: Context, actor: Actor) -> list[Overtaken]:
     """Return the lots whose records are to be assembled again, the longest waiting first."""
     require(actor, Act.READ_RECORDS)
+    if not any(await _standing(context)):  # nearly always, and it is asked all day
+        return []
     await rebind(context)
-    async with context.store.read() as tx:
-        rows = await tx.fetch("rebinding.overtaken", count=OVERTAKEN_MAX)
+    rows = await context.store.look("rebinding.overtaken", count=OVERTAKEN_MAX)
     return [
         Overtaken(
             lot=check_lot_key(row["gtin"], row["lot"]),
@@ -122,6 +121,18 @@ _FACTS: Final = 256
 _EDGES: Final = 1_024
 _VERSIONS: Final = 64
 _STAY_MAX: Final = 600 * SECOND  # a carrier that stays for days was there before; it is there now
+
+
+class _Standing(NamedTuple):
+    """What there is to be done."""
+
+    news: bool  # something came that has not been looked at
+    marked: bool  # there are lots of which something came
+
+
+async def _standing(context: Context) -> _Standing:
+    (row,) = await context.store.look("rebinding.standing")
+    return _Standing(bool(row["news"]), bool(row["marked"]))
 
 
 async def _state(tx: Transaction) -> _State:

@@ -6,12 +6,15 @@ SELECT position, edges, mark FROM rebinding_state WHERE id = 1;
 -- Everything up to here has been looked at.
 UPDATE rebinding_state SET position = :position, edges = :edges, mark = :mark WHERE id = 1;
 
--- name: rebinding.news
--- Whether anything came that has not been looked at.
-SELECT EXISTS (SELECT 1 FROM bundles WHERE position >= :position)
-    OR EXISTS (SELECT 1 FROM genealogy_edges WHERE edge >= :edges)
+-- name: rebinding.standing
+-- Whether anything came that has not been looked at, and whether any lot is marked.
+SELECT EXISTS (SELECT 1 FROM bundles b WHERE b.position >= s.position)
+    OR EXISTS (SELECT 1 FROM bundles b WHERE b.position >= n.position)
+    OR EXISTS (SELECT 1 FROM genealogy_edges e WHERE e.edge >= s.edges)
     OR EXISTS (SELECT 1 FROM touched)
-    OR EXISTS (SELECT 1 FROM touched_master) AS news;
+    OR EXISTS (SELECT 1 FROM touched_master) AS news,
+    EXISTS (SELECT 1 FROM overtaken) AS marked
+FROM rebinding_state s CROSS JOIN sightings_state n;
 
 -- name: rebinding.touch
 -- A fact says something new of a stretch of time.
