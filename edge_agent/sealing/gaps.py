@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from protocols.wire.limits import GAPS_PER_BUNDLE_MAX, HEADER_BYTES_MAX, TEXT_BYTES_MAX
@@ -15,23 +15,36 @@ _SUBJECTS_MAX: Final = 100_000  # names that a source makes up must not fill the
 
 
 def fit(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
-    """Return gaps that fit one header, covering at least what ``gaps`` cover.
+    """Return gaps that fit the headers of one cut, covering at least what ``gaps`` cover.
 
-    While they are too many: those of one subject and reason that touch become one; then all of
-    one subject and reason; then all of one reason, for the whole gateway. Counts are added up
-    where all of them are known. A statement that readings came after all must not say too much:
-    it is never merged, and left out where there is no room.
+    While they are too many for one header, those of one subject and reason that touch become one.
+    While they are too many for ``HEADERS_MAX``: all of one subject and reason; then all of one
+    reason, for the whole gateway. Counts are added up where all of them are known. A statement
+    that readings came after all must not say too much: the shortest are left out where there is no
+    room. They come last.
     """
     said = [_sound(gap) for gap in gaps]
-    backfilled = [gap for gap in said if gap.reason is GapReason.BACKFILLED]
-    sound = [gap for gap in said if gap.reason is not GapReason.BACKFILLED]
-    for merge in (_joined, _by_subject, _by_reason):
-        if _fits(sound):
-            break
-        sound = merge(sound)
-    if not _fits([*sound, *backfilled]):
-        backfilled = []
-    return (*sound, *backfilled)
+    losses = [gap for gap in said if gap.reason is not GapReason.BACKFILLED]
+    came = [gap for gap in said if gap.reason is GapReason.BACKFILLED]
+    if len(_parts(said)) > 1:
+        losses, came = _joined(losses), _joined(came)
+    for merge in (_by_subject, _by_reason):
+        if len(_parts(losses)) > HEADERS_MAX:
+            losses = merge(losses)
+    if len(_parts([*losses, *came])) > HEADERS_MAX:
+        came.sort(key=lambda gap: gap.start - gap.end)
+        found = [gap for part in _parts([*losses, *came])[:HEADERS_MAX] for gap in part]
+        came = found[len(losses) :]
+    return (*losses, *came)
+
+
+def shares(gaps: Iterable[Gap]) -> list[tuple[Gap, ...]]:
+    """Return what ``fit`` makes of gaps as one header after the other, one at least."""
+    return [tuple(part) for part in _parts(fit(gaps))] or [()]
+
+
+HEADERS_MAX: Final = 8
+"""Headers that the gaps of one cut may take: 4096 of them, where their subjects are not long."""
 
 
 class OpenGap:
@@ -84,9 +97,18 @@ class OpenGaps:
         return [each.gap() for each in self._open.values()]
 
 
-def _fits(gaps: Sequence[Gap]) -> bool:
-    wanted = sum(_GAP_BYTES + len(gap.subject.encode()) for gap in gaps)
-    return len(gaps) <= GAPS_PER_BUNDLE_MAX and wanted <= _GAPS_BYTES_MAX
+def _parts(gaps: Iterable[Gap]) -> list[list[Gap]]:
+    """Return the gaps in order, as many at a time as a header takes."""
+    parts: list[list[Gap]] = []
+    room = 0
+    for gap in gaps:
+        wanted = _GAP_BYTES + len(gap.subject.encode())
+        if not parts or wanted > room or len(parts[-1]) == GAPS_PER_BUNDLE_MAX:
+            parts.append([])
+            room = _GAPS_BYTES_MAX
+        parts[-1].append(gap)
+        room -= wanted
+    return parts
 
 
 def _sound(gap: Gap) -> Gap:

@@ -20,7 +20,7 @@ from edge_agent import metrics
 from edge_agent.buffer.buffer import Appended, Buffer, Head
 from edge_agent.clock import GatewayClock
 from edge_agent.errors import BufferDamagedError, BufferFullError
-from edge_agent.sealing.gaps import OpenGaps, fit
+from edge_agent.sealing.gaps import OpenGaps, fit, shares
 from edge_agent.sealing.inbox import Entry, Inbox
 from edge_agent.sealing.packing import Packed, pack, span
 from edge_agent.settings import SealSettings
@@ -182,13 +182,15 @@ class Sealer:
         """Encode, seal and append in the storage's thread; nothing is changed where it raises."""
         packed, sifted = pack(readings)
         tally = self._uncounted.plus(len(readings), sifted.reasons)
-        declared = fit([*gaps, *_refusals(sifted.refused, moment.time)])
+        declared = shares([*gaps, *_refusals(sifted.refused, moment.time)])
+        packed += [pack(())[0][0] for _ in range(len(declared) - len(packed))]
+        before = len(packed) - len(declared)  # what came late is declared with it or after it
         chain = _Chain(
             buffer, key=self._key, moment=moment, tally=tally, fingerprints=self._fingerprints
         )
         for at, body in enumerate(packed):
             last = at == len(packed) - 1
-            chain.add(body, gaps=declared if at == 0 else (), last=last)
+            chain.add(body, gaps=declared[at - before] if at >= before else (), last=last)
         synchronised = moment.clock.state is ClockState.SYNCHRONISED
         floor = moment.time if synchronised else 0
         buffer.append(chain.bundles, chain.head, floor=floor, urgent=urgent)

@@ -6,12 +6,13 @@ import asyncio
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge_agent.sealing.gaps import OpenGap, fit
+from edge_agent.sealing.gaps import HEADERS_MAX, OpenGap, fit, shares
 from edge_agent.sealing.inbox import Entry, Inbox
 from edge_agent.sealing.packing import pack
 from protocols.field.driver import Delivery, Shed
@@ -104,26 +105,39 @@ class TestGaps:
             count=GAPS_PER_BUNDLE_MAX + 1,
         )
 
+    def test_too_many_for_one_header_take_several_and_lose_nothing(self) -> None:
+        lost = [down(f"s{n}", n) for n in range(1000)]
+        came = [replace(gap, reason=GapReason.BACKFILLED, count=1) for gap in lost]
+        several = shares([*came, *lost])
+        assert [gap for share in several for gap in share] == sorted(
+            [*lost, *came], key=lambda gap: (gap.reason, gap.subject)
+        )
+        assert len(several) == 4
+        assert max(map(len, several)) == GAPS_PER_BUNDLE_MAX
+
+    def test_nothing_to_declare_is_one_header_too(self) -> None:
+        assert shares([]) == [()]
+
     def test_too_many_subjects_become_the_whole_gateway(self) -> None:
-        many = [
-            Gap(subject=f"s{n}", start=n, end=n, reason=GapReason.SOURCE_DOWN) for n in range(2000)
-        ]
-        (merged,) = fit(many)
-        assert (merged.subject, merged.start, merged.end) == ("*", 0, 1999)
+        (merged,) = fit(down(f"s{n}", n) for n in range(TOO_MANY))
+        assert (merged.subject, merged.start, merged.end) == ("*", 0, TOO_MANY)
         assert merged.count is None, "an unknown count stays unknown"
 
     def test_long_subjects_fit_the_header_too(self) -> None:
-        many = [
-            Gap(subject="s" * 250 + str(n), start=n, end=n, reason=GapReason.REFUSED)
-            for n in range(400)
-        ]
-        assert len(fit(many)) == 1
+        several = shares(down("s" * 250 + str(n), n) for n in range(400))
+        assert sum(map(len, several)) == 400
+        assert max(map(len, several)) < 200
 
     def test_what_came_after_all_is_never_said_of_more_than_came(self) -> None:
         came = Gap(subject="a", start=1, end=2, reason=GapReason.BACKFILLED, count=1)
         lost = Gap(subject="a", start=1, end=9, reason=GapReason.SUBSCRIPTION_LOST)
         assert fit([came, lost]) == (lost, came)
-        assert fit([came] * GAPS_PER_BUNDLE_MAX + [lost]) == (lost,)
+        many = [replace(came, subject=f"s{n}", end=n) for n in range(2, TOO_MANY + 9)]
+        first, *kept = fit([*many, lost])
+        assert first == lost
+        assert set(kept) < set(many)
+        assert len(kept) == HEADERS_MAX * GAPS_PER_BUNDLE_MAX - 1
+        assert min(gap.end for gap in kept) > min(gap.end for gap in many), "the longest are kept"
 
     def test_a_clock_that_stepped_back_turns_no_gap_around(self) -> None:
         (gap,) = fit([Gap(subject="a", start=9, end=3, reason=GapReason.OVERRUN)])
@@ -146,6 +160,13 @@ def named(name: str) -> Reading:
 def entry(*readings: Reading, urgent: bool = False) -> Entry:
     delivery = Delivery(readings=readings, urgent=urgent)
     return Entry(delivery=delivery, committed=lambda: None, classes=CLASSES)
+
+
+TOO_MANY = HEADERS_MAX * GAPS_PER_BUNDLE_MAX + 1
+
+
+def down(subject: str, start: int) -> Gap:
+    return Gap(subject=subject, start=start, end=start + 1, reason=GapReason.SOURCE_DOWN)
 
 
 class TestInbox:
@@ -352,3 +373,21 @@ async def test_a_sealer_that_makes_no_way_is_told(
         assert not line.sealer.in_time()
         await line.sealer.cut()
         assert line.sealer.in_time()
+
+
+async def test_gaps_too_many_for_a_header_are_sealed_in_bundles_of_their_own(
+    tmp_path: Path,
+) -> None:
+    async with line_in(tmp_path) as line:
+        lost = [down(f"s{n}", n) for n in range(700)]
+        came = [replace(gap, reason=GapReason.BACKFILLED, count=1) for gap in lost]
+        line.down.extend([*came, *lost])
+        line.offer(line.reading())
+        await line.sealer.cut()
+        headers = line.headers()
+        assert [header.count for header in headers] == [1, 0, 0]
+        said = [gap for header in headers for gap in header.gaps]
+        assert said[:700] == sorted(lost, key=lambda gap: gap.subject)
+        assert said[700:] == sorted(came, key=lambda gap: gap.subject)
+        assert {header.counters.read for header in headers} == {1}
+    assert not fsck(tmp_path).problems
