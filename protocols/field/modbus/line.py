@@ -15,7 +15,7 @@ import termios
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from pymodbus.client import ModbusBaseClient
@@ -33,6 +33,8 @@ from protocols.field.modbus.planner import Block
 from protocols.field.modbus.settings import ModbusSettings, Table, Transport
 
 __all__ = ["Answer", "Line", "Outcome"]
+
+_T = TypeVar("_T")
 
 # pymodbus logs every unanswered request; we say once that a line broke, and once that it is back.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -93,7 +95,7 @@ class Line:
         client.set_max_no_responses(_NEVER)
         self._client = client
         try:
-            connected = await client.connect()
+            connected = await _heeding(client.connect())
         except (ValueError, termios.error) as error:
             raise DriverError(
                 f"{self}: {error}", hint=_hint(None, self._settings.transport)
@@ -132,7 +134,7 @@ class Line:
             dev_id=block.unit, address=block.address, count=block.count
         )
         try:
-            reply = await client.execute(False, request)
+            reply = await _heeding(client.execute(False, request))
         except ConnectionException as error:
             raise self._lost("the connection was lost") from error
         except ModbusIOException:
@@ -188,6 +190,20 @@ class Line:
         why = self._failure
         reason = f": {why}" if isinstance(why, ssl.SSLError) else ""
         return DriverError(f"{self}: {what}{reason}", hint=_hint(why, self._settings.transport))
+
+
+async def _heeding(waited: Coroutine[Any, Any, _T]) -> _T:
+    """Wait as pymodbus does, and heed a cancellation that comes in the instant of an answer.
+
+    Before Python 3.12 asyncio.wait_for, by which pymodbus waits, returns the answer and forgets the
+    cancellation: whoever ends a source would wait for it for ever.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    found = await waited
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return found
 
 
 class _Reply(ModbusPDU):

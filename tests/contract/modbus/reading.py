@@ -10,10 +10,11 @@ from typing import Any
 from protocols.field.driver import Driver, DriverSettings
 from protocols.field.modbus import SPEC
 from protocols.wire.reading import Reading
-from tests.contract.driver_contract import HostClock
+from tests.contract.driver_contract import PATIENCE, HostClock
 from tests.contract.modbus.modbus_peer import Peer
 
-QUICK: dict[str, Any] = {"period_s": 0.02, "timeout_s": 0.3}
+QUICK: dict[str, Any] = {"period_s": 0.02, "timeout_s": 2.0}
+"""Asked again at once, and given the time of a busy machine to answer in."""
 DEVICE = {address: address * 7 for address in range(300)}
 
 
@@ -51,7 +52,7 @@ async def opened(settings: DriverSettings) -> AsyncIterator[Driver]:
 
 
 async def one_poll(driver: Driver) -> dict[str, Reading]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return {reading.signal: reading for reading in (await driver.read()).readings}
 
 

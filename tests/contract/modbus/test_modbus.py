@@ -16,6 +16,7 @@ from protocols.field.driver import DriverError, DriverSettings
 from protocols.field.modbus import SPEC
 from protocols.wire.reading import Doubt, Gap, GapReason
 from tests.contract.driver_contract import (
+    PATIENCE,
     HostClock,
     Keeps,
     Lie,
@@ -187,7 +188,7 @@ class TestTransports:
                 assert (await one_poll(driver))["w1"].value == 7
                 peer.unplug()
                 with pytest.raises(DriverError):
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(PATIENCE):
                         await read_on(driver)
 
     async def test_a_serial_port_that_is_not_there_is_a_driver_error(self) -> None:
@@ -235,7 +236,7 @@ class TestRefusals:
             async with opened(settings) as driver:
                 assert (await one_poll(driver))["w1"].code == 2
                 device.holding[1] = 2
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     while (await one_poll(driver))["w1"].value != 2:
                         pass
                 before = len(peer.questions)
@@ -263,9 +264,11 @@ class TestTime:
             async with opened(settings) as driver:
                 for _ in range(3):
                     gaps += (await driver.read()).gaps
-        assert [gap.reason for gap in gaps] == [GapReason.OVERRUN]
-        assert gaps[0].subject == "source"
-        assert gaps[0].count in (2, 4)  # one poll of two signals, or two on a loaded computer
+        assert {gap.reason for gap in gaps} == {GapReason.OVERRUN}
+        assert {gap.subject for gap in gaps} == {"source"}
+        missed = [gap.count or 0 for gap in gaps]
+        assert all(missed)
+        assert not any(count % 2 for count in missed)  # whole polls of two signals
 
     async def test_rates_share_requests_and_keep_their_pace(self) -> None:
         signals = [
@@ -281,7 +284,7 @@ class TestTime:
         assert all("fast" in got for got in polls)
         assert slow[0] == 0
         assert len(peer.questions) == 9  # never one request for each rate
-        assert 2 <= len(slow) <= 5
+        assert 2 <= len(slow) < 9, "it is not read with each poll, however late they are"
 
     async def test_what_came_before_the_line_broke_is_delivered(self) -> None:
         async with Peer({1: Device(holding=DEVICE)}) as peer:
@@ -295,3 +298,21 @@ class TestTime:
                 assert got["first"].value == 0
                 with pytest.raises(DriverError):
                     await driver.read()
+
+    async def test_a_cancellation_in_the_instant_of_an_answer_is_heeded(self) -> None:
+        async with Peer({1: Device(holding=DEVICE)}) as peer:
+            driver = SPEC.connect(
+                "source", settings_of(peer.port, words(0, 2), **QUICK), HostClock()
+            )
+            await driver.open()
+            reading = asyncio.create_task(read_on(driver))
+
+            def cancel_then_take(sending: bool, pdu: Any) -> Any:
+                if not sending:
+                    reading.cancel()
+                return pdu
+
+            driver._line._client.ctx.trace_pdu = cancel_then_take  # type: ignore[attr-defined]
+            await asyncio.wait({reading}, timeout=PATIENCE)
+            assert reading.cancelled()
+            await driver.close()

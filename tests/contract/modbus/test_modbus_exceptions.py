@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from protocols.wire.reading import Reading, Status
+from tests.contract.driver_contract import PATIENCE
 from tests.contract.modbus.modbus_peer import Device, Misbehave, Peer
 from tests.contract.modbus.reading import DEVICE, QUICK, one_poll, opened, settings_at, words
 
@@ -54,13 +55,13 @@ class TestWait:
     async def test_a_long_operation_is_left_alone_and_then_asked_for(self) -> None:
         async with Peer({1: Device(holding=DEVICE)}) as peer:
             peer.misbehave = refusing(5, last=3)
-            settings = settings_at(peer, words(1, 2), busy_wait_s=0.01, working_wait_s=0.3, **QUICK)
+            settings = settings_at(peer, words(1, 2), busy_wait_s=0.01, working_wait_s=2, **QUICK)
             async with opened(settings) as driver:
                 assert codes(await one_poll(driver)) == {5}
                 for _ in range(4):
                     assert codes(await one_poll(driver)) == {5}
                 assert len(peer.questions) == 3  # nothing while it works
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     while (await one_poll(driver))["w2"].value != 14:
                         pass
 
@@ -117,7 +118,7 @@ class TestNarrow:
             settings = settings_at(peer, words(0, 120), narrow_max=24, **QUICK)
             async with opened(settings) as driver:
                 asked = [0]
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     while len(asked) < 3 or asked[-1] > asked[-2]:
                         assert codes(await one_poll(driver)) == {2}
                         asked.append(len(peer.questions))
@@ -136,7 +137,7 @@ class TestNarrow:
         async with Peer({1: Device(holding=DEVICE)}) as peer:
             peer.misbehave = limited
             async with opened(settings_at(peer, words(1, 120), **QUICK)) as driver:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     while any(each.value is None for each in (await one_poll(driver)).values()):
                         pass
                 asked = len(peer.questions)
@@ -152,7 +153,7 @@ class TestNarrow:
             async with opened(settings) as driver:
                 since = time.monotonic()  # noqa: TID251 -- how long it was left alone
                 assert codes(await one_poll(driver)) == {1}
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     while (await one_poll(driver))["w3"].value != 21:
                         pass
                 waited = time.monotonic() - since  # noqa: TID251
@@ -179,7 +180,7 @@ class TestGateways:
             peer.misbehave = refusing(11, last=6)
             settings = settings_at(peer, words(1, 2), retry_s=0.05, **QUICK)
             async with opened(settings) as driver:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     while (await one_poll(driver))["w2"].value != 14:
                         pass
             assert peer.connections == 1
@@ -256,10 +257,10 @@ class TestPace:
         signals = [*words(1, 2), {"name": "other", "address": 3, "unit_id": 2}]
         async with Peer({2: Device(holding=DEVICE)}) as peer:
             settings = settings_at(
-                peer, signals, period_s=0.02, timeout_s=0.2, retries=1, retry_s=0.3
+                peer, signals, period_s=0.02, timeout_s=0.6, retries=1, retry_s=0.9
             )
             async with opened(settings) as driver:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     while sum(question.unit == 1 for question in peer.questions) < 6:
                         assert (await one_poll(driver))["other"].value == 21
         units = [question.unit for question in peer.questions]

@@ -122,7 +122,7 @@ async def test_one_bad_frame_costs_a_repeat_at_most(
         peer.misbehave = lambda question, pdu: (
             lie(peer, question, pdu) if question.number == 0 else [(0, pdu)]
         )
-        settings = settings_at(peer, words(1, 3), period_s=0.02, timeout_s=0.25)
+        settings = settings_at(peer, words(1, 3), period_s=0.02, timeout_s=0.6)
         async with opened(settings) as driver:
             assert values(await one_poll(driver)) == [7, 14, 21]
             assert len(peer.questions) == questions
@@ -150,7 +150,7 @@ async def test_bad_frames_for_ever_are_never_a_value(transport: str, lie: Lie) -
 async def test_an_answer_in_single_octets_is_whole(transport: str) -> None:
     async with Peer({1: Device(holding=DEVICE)}, **TRANSPORTS[transport]) as peer:
         peer.pieces = 1
-        settings = settings_at(peer, words(1, 9), period_s=0.02, timeout_s=1)
+        settings = settings_at(peer, words(1, 9), period_s=0.02, timeout_s=5)
         async with opened(settings) as driver:
             for _ in range(3):
                 assert values(await one_poll(driver))[:2] == [7, 14]
@@ -161,12 +161,12 @@ async def test_an_answer_in_single_octets_is_whole(transport: str) -> None:
 async def test_a_late_answer_is_not_taken_for_the_next(transport: str) -> None:
     def late(question: Question, pdu: bytes) -> Answer:
         # The first comes while the second is awaited, and before the second's own answer.
-        return [({0: 0.9, 1: 0.45}.get(question.number, 0), pdu)]
+        return [({0: 2.7, 1: 1.35}.get(question.number, 0), pdu)]
 
     async with Peer({1: Device(holding={0: 1, 200: 2})}, **TRANSPORTS[transport]) as peer:
         peer.misbehave = late
         signals = [{"name": "first", "address": 0}, {"name": "second", "address": 200}]
-        more = {"retries": 0, "silent_max": 9, "period_s": 0.02, "timeout_s": 0.6}
+        more = {"retries": 0, "silent_max": 9, "period_s": 0.02, "timeout_s": 1.8}
         async with opened(settings_at(peer, signals, **more)) as driver:
             got = await one_poll(driver)
             again = await one_poll(driver)
@@ -186,7 +186,7 @@ async def test_an_echo_that_is_known_of_costs_nothing(transport: str, together: 
 
     async with Peer({1: Device(holding=DEVICE)}, **TRANSPORTS[transport]) as peer:
         peer.misbehave = echoing
-        settings = settings_at(peer, words(1, 3), period_s=0.05, timeout_s=0.3, echo=True)
+        settings = settings_at(peer, words(1, 3), period_s=0.05, timeout_s=2, echo=True)
         async with opened(settings) as driver:
             for _ in range(2):
                 assert values(await one_poll(driver)) == [7, 14, 21]

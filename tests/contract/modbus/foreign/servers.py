@@ -30,7 +30,7 @@ HELD: Final[dict[str, Callable[[int], int | bool]]] = {
     "discrete": lambda at: at % 2 == 1,
 }
 _HERE: Final = Path(__file__).parent
-_PATIENCE_S: Final = 20.0
+_PATIENCE_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ def _compiled() -> Path:
         program.parent.mkdir(parents=True, exist_ok=True)
         draft = program.with_suffix(".new")
         command = ["gcc", "-Wall", "-Wextra", "-Werror", "-o", str(draft), str(source), "-lmodbus"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert ended.returncode == 0, f"gcc: {ended.stderr}"
         draft.rename(program)
     return program

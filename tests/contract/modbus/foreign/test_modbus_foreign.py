@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from protocols.field.modbus import SPEC
 from protocols.field.modbus.discover import Wanted, scan
 from protocols.field.modbus.settings import ModbusSettings, Table
 from protocols.wire.reading import Doubt, GapReason, Status
-from tests.contract.driver_contract import HostClock
+from tests.contract.driver_contract import PATIENCE, HostClock
 from tests.contract.modbus.foreign.servers import HELD, SERVERS, SIZE, Serving
 from tests.contract.modbus.reading import one_poll, opened, read_on, settings_of
 
@@ -109,7 +108,7 @@ ANSWERS_ANY_UNIT = {
 async def test_another_unit_is_silent_or_the_same(name: str, any_unit: bool) -> None:
     async with SERVERS[name]() as serving:
         signals = [*cells("holding", 0, 2), *cells("input", 0, 1, unit_id=9)]
-        settings = serving.settings(signals, period_s=0.05, timeout_s=0.3, retries=0)
+        settings = serving.settings(signals, period_s=0.05, timeout_s=3, retries=0)
         async with opened(settings) as driver:
             got = await one_poll(driver)
     assert got["holding-1"].value == HELD["holding"](1)
@@ -120,22 +119,20 @@ async def test_another_unit_is_silent_or_the_same(name: str, any_unit: bool) -> 
 
 
 async def test_a_server_that_dies_is_noticed(serving: Serving) -> None:
-    settings = serving.settings(cells("holding", 0, 3), period_s=0.05, timeout_s=0.3, silent_max=1)
+    settings = serving.settings(cells("holding", 0, 3), period_s=0.05, timeout_s=3, silent_max=1)
     async with opened(settings) as driver:
         assert (await one_poll(driver))["holding-2"].value == HELD["holding"](2)
         serving.process.kill()
-        since = time.monotonic()  # noqa: TID251 -- how long it took
         with pytest.raises(DriverError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await read_on(driver)
-        assert time.monotonic() - since < 3  # noqa: TID251
 
 
 @pytest.mark.parametrize("name", [name for name in SERVERS if name != "libmodbus-rtu"])
 async def test_while_a_server_was_away_is_declared(name: str) -> None:
     signals = cells("holding", 0, 3)
     async with Proxy() as proxy:
-        settings = settings_of(proxy.port, signals, period_s=0.05, timeout_s=0.5, silent_max=1)
+        settings = settings_of(proxy.port, signals, period_s=0.05, timeout_s=3, silent_max=1)
         driver = SPEC.connect("source", settings, HostClock())
         async with SERVERS[name]() as serving:
             proxy.target = ("127.0.0.1", serving.where["port"])
@@ -143,7 +140,7 @@ async def test_while_a_server_was_away_is_declared(name: str) -> None:
             last = (await one_poll(driver))["holding-2"].gateway_time
             serving.process.kill()
             with pytest.raises(DriverError):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE):
                     await read_on(driver)
             await driver.close()
         async with SERVERS[name]() as serving:
