@@ -67,8 +67,8 @@ class Workers:
         async with self._turns:
             worker = self._idle.pop() if self._idle else _Worker()
             try:
-                asked = asyncio.to_thread(worker.ask, work, piece)
-                result = await asyncio.wait_for(asked, self._timeout)
+                async with asyncio.timeout(self._timeout):
+                    result = await asyncio.to_thread(worker.ask, work, piece)
             except (WorkerDiedError, TimeoutError) as error:
                 _log.warning("worker_died", error=repr(error))
                 worker.close()
