@@ -99,10 +99,10 @@ async def ask(
     try:
         async with asyncio.timeout(timeout_s):
             printed, complained = await running.communicate()
-    except TimeoutError:
-        running.kill()
-        await running.wait()
-        raise
+    finally:
+        if running.returncode is None:  # it took too long, or nobody waits for it any more
+            running.kill()
+            await running.communicate()
     if running.returncode not in codes:
         told = (printed + complained).decode(errors="replace")
         raise RuntimeError(f"{' '.join(command)} ended with {running.returncode}: {told}")

@@ -20,7 +20,7 @@ from plant.process import Process
 from plant.running import Running
 from protocols.field.driver import DriverSettings
 from protocols.field.mqtt import SPEC
-from tests.contract.driver_contract import Keeps, Lie, Rig, Truth
+from tests.contract.driver_contract import PATIENCE, Keeps, Lie, Rig, Truth
 
 _CONF = """\
 listener {port} 127.0.0.1
@@ -43,7 +43,7 @@ class OpenBroker(Running):
 
     async def _begin(self) -> None:
         await self._process.start()
-        await listening(self.port, timeout_s=10)
+        await listening(self.port, timeout_s=PATIENCE)
 
     async def _end(self) -> None:
         await self._process.kill()
@@ -68,12 +68,12 @@ class Publisher(Running):
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
     ) -> None:
         sent = self._client.publish(topic, payload, qos=qos, retain=retain)
-        await asyncio.to_thread(sent.wait_for_publish, 10)
+        await asyncio.to_thread(sent.wait_for_publish, PATIENCE)
 
     async def _begin(self) -> None:
         await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port)
         self._client.loop_start()
-        await asyncio.wait_for(self._ready.wait(), 10)
+        await asyncio.wait_for(self._ready.wait(), PATIENCE)
 
     async def _end(self) -> None:
         self._client.disconnect()

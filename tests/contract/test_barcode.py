@@ -24,7 +24,7 @@ from protocols.field.barcode.settings import Suffix
 from protocols.field.driver import DriverError
 from protocols.wire.limits import VALUE_BYTES_MAX
 from protocols.wire.reading import GapReason, Reading, Status
-from tests.contract.driver_contract import HostClock
+from tests.contract.driver_contract import PATIENCE, HostClock
 
 LABEL = "]d20109506000134352" + "10L-1\x1d" + "17271231"
 ENTER, SHIFT, CTRL, ALT = 28, 42, 29, 56
@@ -128,7 +128,7 @@ async def scanner(
 
 async def scans(driver: Any, count: int) -> list[Reading]:
     found: list[Reading] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < count:
             delivery = await driver.read()
             assert delivery.urgent, "a scan cannot be had twice"
@@ -139,7 +139,7 @@ async def scans(driver: Any, count: int) -> list[Reading]:
 async def connected(scanner: Scanner) -> None:
     """Wait until a scanner that listens has been called."""
     if isinstance(scanner, TcpScanner):
-        await asyncio.wait_for(scanner.called.wait(), 10)
+        await asyncio.wait_for(scanner.called.wait(), PATIENCE)
 
 
 async def test_each_scan_is_a_reading_of_the_signal_that_it_fits(scanner: Scanner) -> None:
@@ -155,7 +155,7 @@ async def test_each_scan_is_a_reading_of_the_signal_that_it_fits(scanner: Scanne
 
 
 async def test_a_scan_in_pieces_is_one_and_a_torn_one_is_doubted(scanner: Scanner) -> None:
-    async with reading(scanner, pause_s=0.3) as driver:
+    async with reading(scanner, pause_s=1) as driver:
         await connected(scanner)
         task = asyncio.create_task(scans(driver, 2))
         for octet in b"ABC-1\r":
@@ -181,7 +181,7 @@ async def test_what_is_no_gs1_or_no_text_is_kept_and_never_good(scanner: Scanner
 async def test_a_scanner_that_is_unplugged_comes_back_with_a_declared_gap(
     scanner: Scanner,
 ) -> None:
-    async with reading(scanner, pause_s=5) as driver:
+    async with reading(scanner, pause_s=PATIENCE) as driver:
         await connected(scanner)
         scanner.send(b"A\rB-")
         assert [each.value for each in await scans(driver, 1)] == ["A"]
@@ -191,7 +191,7 @@ async def test_a_scanner_that_is_unplugged_comes_back_with_a_declared_gap(
         (torn,) = await scans(driver, 1)
         assert (torn.value, torn.status) == ("B-", Status.UNCERTAIN)
         with pytest.raises(DriverError, match="lost"):
-            await asyncio.wait_for(driver.read(), 10)
+            await asyncio.wait_for(driver.read(), PATIENCE)
         await driver.close()
         with pytest.raises(DriverError, match="cannot be opened"):
             await driver.open()

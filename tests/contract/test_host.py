@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from protocols.field.host import SPEC
 from protocols.field.host.sensor import SensorCode
 from protocols.wire.reading import Doubt, Gap, GapReason, Reading, Status
-from tests.contract.driver_contract import HostClock
+from tests.contract.driver_contract import PATIENCE, HostClock
 
 THERMOMETER = "w1:28-0316a279f4ff"
 
@@ -66,7 +66,7 @@ async def reading(computer: Computer, *sensors: str, **more: Any) -> AsyncIterat
 
 async def once(computer: Computer, *sensors: str, **more: Any) -> list[Reading]:
     async with reading(computer, *sensors, **more) as driver:
-        return list((await asyncio.wait_for(driver.read(), 10)).readings)
+        return list((await asyncio.wait_for(driver.read(), PATIENCE)).readings)
 
 
 async def test_every_type_of_input_comes_in_its_unit(computer: Computer) -> None:
@@ -154,7 +154,7 @@ async def test_a_sensor_that_hangs_holds_up_no_other_and_is_not_asked_again(
     os.mkfifo(slow)  # opening it waits for a writer, as a bus without its master does
     async with reading(computer, THERMOMETER, "hwmon:board/temp1", timeout_s=0.2) as driver:
         for _ in range(3):
-            silent, good = (await asyncio.wait_for(driver.read(), 10)).readings
+            silent, good = (await asyncio.wait_for(driver.read(), PATIENCE)).readings
             assert (silent.status, silent.code) == (Status.BAD, Doubt.NO_ANSWER)
             assert good.value == 20.0
         writer = os.open(slow, os.O_RDWR)  # one reader alone waits: a second would stay behind
@@ -164,7 +164,7 @@ async def test_a_sensor_that_hangs_holds_up_no_other_and_is_not_asked_again(
         computer.thermometer("72 01 : crc=57 YES\n72 01 t=24000\n")
         values = []
         while 24.0 not in values:
-            silent, _ = (await asyncio.wait_for(driver.read(), 10)).readings
+            silent, _ = (await asyncio.wait_for(driver.read(), PATIENCE)).readings
             values.append(silent.value)
 
 
@@ -175,7 +175,7 @@ async def test_turns_that_slow_sensors_cost_are_declared(computer: Computer) -> 
     gaps: list[Gap] = []
     async with reading(computer, THERMOMETER, timeout_s=0.5) as driver:
         while not gaps:
-            gaps += (await asyncio.wait_for(driver.read(), 10)).gaps
+            gaps += (await asyncio.wait_for(driver.read(), PATIENCE)).gaps
         with contextlib.suppress(OSError):
             os.close(os.open(slow, os.O_RDWR))
     assert gaps[0].reason is GapReason.OVERRUN

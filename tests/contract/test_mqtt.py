@@ -25,7 +25,13 @@ from protocols.field.mqtt.sparkplug import (
     typed,
 )
 from protocols.wire.reading import Doubt, Gap, GapReason, Reading, Status
-from tests.contract.driver_contract import HostClock, ReadsContract, RecoversContract, behind_proxy
+from tests.contract.driver_contract import (
+    PATIENCE,
+    HostClock,
+    ReadsContract,
+    RecoversContract,
+    behind_proxy,
+)
 from tests.contract.mqtt_rig import (
     BOOLEAN,
     DATASET,
@@ -82,7 +88,7 @@ class Taken:
                 await delivery.ack()
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():  # noqa: ASYNC110 -- what arrives has no event
                 await asyncio.sleep(0.01)
 
@@ -228,7 +234,7 @@ async def test_a_flood_is_dropped_by_count_and_declared(broker: OpenBroker) -> N
             await publisher.publish("a", b"99", qos=1)  # behind all of them
             taken = Taken(driver)
             while 99 not in taken.said("v"):
-                delivery = await asyncio.wait_for(driver.read(), 10)
+                delivery = await asyncio.wait_for(driver.read(), PATIENCE)
                 taken.readings += delivery.readings
                 taken.gaps += delivery.gaps
     finally:

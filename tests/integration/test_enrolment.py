@@ -127,21 +127,21 @@ async def test_a_gateway_is_invited_compared_admitted_and_runs(gate: Gate) -> No
     agent = Process(
         "gw-9", our_command("edge_agent", "run", "--settings", str(new)), gate.folder / "gw-9.log"
     )
+    first = (gate.folder / "new" / "tls" / "gateway.pem").read_bytes()
     await agent.start()
     try:
 
         async def stored() -> int:
-            rows = json.loads(
-                await ask(our_command("aggregator", "gateway", "ls", "--json", *settings))
-            )
-            return next(row["head"] for row in rows if row["gateway"] == "gw-9") or 0
+            async with gate.context.store.read() as tx:
+                rows = await tx.fetch("epochs.all")
+            return max((row["head"] for row in rows if row["gateway"] == "gw-9"), default=0)
 
-        first = (gate.folder / "new" / "tls" / "gateway.pem").read_bytes()
         before = gate.folder / "new" / "tls" / "gateway.before.pem"
         async with asyncio.timeout(PATIENCE):
             while not before.exists():  # noqa: ASYNC110 -- a file has no event
                 await asyncio.sleep(0.2)
-            assert before.read_bytes() == first
+        assert before.read_bytes() == first
+        async with asyncio.timeout(PATIENCE):
             head = await stored()
             while await stored() < head + 5:  # noqa: ASYNC110 -- what is stored has no event
                 await asyncio.sleep(0.2)

@@ -15,7 +15,7 @@ from plant.network import Proxy
 from protocols.field.opcua.requests import Item, monitored_item
 from protocols.field.opcua.settings import OpcuaSignal, Trigger
 from protocols.wire.reading import Doubt, GapReason, Kind, Status
-from tests.contract.driver_contract import HostClock, Line, line_of
+from tests.contract.driver_contract import PATIENCE, HostClock, Line, line_of
 from tests.contract.opcua.opcua_rig import ITEMS_A_CALL_MAX, URI, OpcuaRig
 
 
@@ -133,7 +133,7 @@ async def test_readings_over_the_queue_are_counted_in_a_gap(rig: OpcuaRig) -> No
     try:
         for _ in range(40):
             await rig.produce()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not driver._waiting._dropped:  # type: ignore[attr-defined]  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         delivery = await driver.read()
@@ -169,7 +169,7 @@ async def test_namespaces_that_a_restarted_server_numbers_anew_are_found_again(
     rig: OpcuaRig,
 ) -> None:
     async with line_of(rig) as line:
-        await line.until(lambda: line.of("temperature"), "no first value")
+        await line.until(lambda: line.of("temperature") and line.of("offset"), "no first value")
         assert line.of("offset")[-1].status is Status.GOOD
         await rig.stop()
         await line.until(lambda: line.errors, "the stop was not noticed")
@@ -180,8 +180,10 @@ async def test_namespaces_that_a_restarted_server_numbers_anew_are_found_again(
         await line.until(lambda: line.of("offset", since), "nothing was said of the index")
         await rig.write("Temperature", 55.5)
         await line.until(
-            lambda: line.of("temperature", since)[-1].value == 55.5, "the path was not found"
+            lambda: 55.5 in [r.value for r in line.of("temperature", since)],
+            "the path was not found",
         )
+        await line.until(lambda: line.of("running", since), "nothing was said of the index")
         # What is addressed by index is another thing now, and is alone in that.
         assert line.of("offset", since)[-1].status is Status.BAD
         assert line.of("running", since)[-1].status is Status.BAD
@@ -220,6 +222,7 @@ async def test_silence_is_proved_by_a_heartbeat(rig: OpcuaRig) -> None:
         assert all(later - earlier >= 400_000_000 for earlier, later in pairwise(times))
         assert len(line.of("temperature")) == 1
         await rig.proxy.stall()
+        await asyncio.sleep(0.3)  # what was on its way is here now
         held = len(line.of("beating"))
         await asyncio.sleep(1.0)  # the length of two heartbeats
         assert len(line.of("beating")) == held, "nobody looked, and yet it was said to be so"

@@ -23,7 +23,7 @@ from protocols.field.opcua.security.own_certificate import kept, make_certificat
 from protocols.field.opcua.security.trust import fingerprint, put_trust
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
 from protocols.wire.reading import Gap, GapReason, Reading, Status
-from tests.contract.driver_contract import HostClock
+from tests.contract.driver_contract import PATIENCE, HostClock
 
 GATEWAY_URI = "urn:lotproof:test:gateway"
 
@@ -100,7 +100,7 @@ async def first_readings(settings: OpcuaSettings) -> dict[str, Reading]:
     line = driver(settings)
     readings: dict[str, Reading] = {}
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await line.open()
             while len(readings) < len(settings.signals):
                 readings |= {r.signal: r for r in (await line.read()).readings}
@@ -112,7 +112,7 @@ async def first_readings(settings: OpcuaSettings) -> dict[str, Reading]:
 async def refusal(settings: OpcuaSettings) -> DriverError:
     line = driver(settings)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(DriverError) as caught:
                 await line.open()
     finally:
@@ -193,7 +193,7 @@ async def test_files_that_do_not_fit_refuse_to_start(site: Site, tmp_path: Path)
 async def next_value(line: OpcuaDriver, signal: str) -> list[Gap]:
     """Wait for a value of the signal; return the gaps declared meanwhile."""
     gaps: list[Gap] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             delivery = await line.read()
             gaps += delivery.gaps
@@ -202,7 +202,7 @@ async def next_value(line: OpcuaDriver, signal: str) -> list[Gap]:
 
 
 async def open_again(line: OpcuaDriver) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await line.open()
