@@ -55,7 +55,7 @@ def on_a_small_disk(folder: Path, case: Case) -> dict[str, Any]:
     namespace = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     module = [sys.executable, "-m", "tests.faults.full_disk", str(disk), case.value, str(result)]
     command = [*namespace, "sh", "-c", _IN_NAMESPACE, "sh", _DISK, str(disk), *module]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return found

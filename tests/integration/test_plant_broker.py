@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from plant.broker import Broker, mosquitto_path
 from plant.ca import Credentials, PlantCA
 from plant.clock import utc_now
+from tests.integration.agent_peer import PATIENCE
 
 pytestmark = pytest.mark.parametrize("embedded", [False, True], ids=["mosquitto", "embedded"])
 
@@ -79,13 +80,13 @@ async def test_a_gateway_reaches_the_aggregator_and_nobody_else(
         Client("aggregator", running.port, ca.issue("aggregator"), ca.root) as aggregator,
         Client("gw-1", running.port, ca.issue_gateway("gw-1"), ca.root) as gateway,
     ):
-        await asyncio.wait_for(aggregator.connected.wait(), 5)
-        await asyncio.wait_for(gateway.connected.wait(), 5)
+        await asyncio.wait_for(aggregator.connected.wait(), PATIENCE)
+        await asyncio.wait_for(gateway.connected.wait(), PATIENCE)
         aggregator.client.subscribe("lotproof/v1/+/bundle", qos=1)
-        await asyncio.wait_for(aggregator.subscribed.wait(), 5)
+        await asyncio.wait_for(aggregator.subscribed.wait(), PATIENCE)
         gateway.client.publish("lotproof/v1/gw-2/bundle", b"another's topic", qos=1)
         gateway.client.publish("lotproof/v1/gw-1/bundle", b"its own", qos=1)
-        assert await asyncio.wait_for(aggregator.messages.get(), 5) == (
+        assert await asyncio.wait_for(aggregator.messages.get(), PATIENCE) == (
             "lotproof/v1/gw-1/bundle",
             b"its own",
         )
@@ -116,4 +117,4 @@ async def test_a_killed_broker_comes_back_on_its_port(
         await running.start()
         assert running.pid != before
         async with Client("gw-1", running.port, ca.issue_gateway("gw-1"), ca.root) as client:
-            await asyncio.wait_for(client.connected.wait(), 5)
+            await asyncio.wait_for(client.connected.wait(), PATIENCE)

@@ -121,7 +121,7 @@ async def test_workers_end_with_the_process_that_started_them() -> None:
         sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
     )
     assert parent.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         processes = [int(word) for word in (await parent.stdout.readline()).split()]
         parent.kill()
         await parent.wait()

@@ -27,7 +27,7 @@ async def press() -> AsyncIterator[Press]:
 
 @asynccontextmanager
 async def client_of(press: Press) -> AsyncIterator[Client]:
-    client = Client(press.endpoint, timeout=4)
+    client = Client(press.endpoint, timeout=60)
     async with client:
         yield client
 
@@ -39,7 +39,7 @@ async def show(client: Client, name: str) -> ua.DataValue:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 -- a server is asked, it does not tell
             await asyncio.sleep(UPDATE)
 
