@@ -150,7 +150,7 @@ class Stream:
     async def block(self) -> dict[str, str]:
         """Return the next block: an event, or a comment under the empty name."""
         found: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for line in self._lines:
                 if not line:
                     return found
@@ -172,8 +172,8 @@ async def served(folder: Path, **events: Any) -> AsyncIterator[tuple[Api, str]]:
             )
         )
         serving = asyncio.create_task(server._serve())  # signals stay pytest's own
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
-            async with asyncio.timeout(20):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+            async with asyncio.timeout(60):
                 while not server.started:  # noqa: ASYNC110 # it has no event for it
                     await asyncio.sleep(0.01)
             try:
@@ -225,7 +225,7 @@ async def test_a_silent_stream_says_that_it_is_there_and_only_so_many_are_open(
             headers = {**await api.as_role(Role.QA), "Accept": "text/event-stream"}
             second = await api.http.get("/api/v1/events", headers=headers)
             assert second.status_code == 503
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while api.app.state.streams:  # noqa: ASYNC110 # the server notices in its own time
                 await asyncio.sleep(0.01)
         async with following(api) as stream:

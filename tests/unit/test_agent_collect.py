@@ -88,7 +88,7 @@ class Line:
         return self.collector.health()[at].state
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 -- what arrives has no event
                 await asyncio.sleep(0.005)
 

@@ -37,7 +37,7 @@ async def seen(
     reader = portal.reader = Recorded()
     reader.antennas_connected.discard(unplug)
     portal.arrive(epc, 2)
-    async with portal, asyncio.timeout(20):
+    async with portal, asyncio.timeout(60):
         while len(reader.reported) < rounds:  # noqa: ASYNC110 -- chance has no event
             await asyncio.sleep(0.001)
     return reader.reported[:rounds]
