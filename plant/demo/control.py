@@ -13,7 +13,7 @@ from plant.site import GATEWAY
 
 SOCKET: Final = "demo.sock"
 CUT_SECONDS: Final = 6.0
-_CATCH_UP_S: Final = 30.0
+_CATCH_UP_S: Final = 90.0
 
 
 class Control:

@@ -97,7 +97,7 @@ class JsonRig(Rig):
     counter = "count"
     keeps = Keeps.EVERY
     source_time = True
-    silence_max = 10.0
+    silence_max = 30.0
     absent = ("absent",)
 
     def __init__(self, folder: Path, proxy: Proxy, **changes: object) -> None:

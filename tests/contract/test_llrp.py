@@ -65,7 +65,7 @@ class LlrpRig(Rig):
     counter = "dock/out"
     keeps = Keeps.EVERY
     source_time = True
-    silence_max = 2.0
+    silence_max = 30.0
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy

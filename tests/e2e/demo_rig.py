@@ -15,8 +15,8 @@ from typing import Final
 
 from plant.ports import free_port
 
-READY_S: Final = 150.0
-STOP_S: Final = 30.0
+READY_S: Final = 240.0
+STOP_S: Final = 60.0
 COMMAND: Final = (sys.executable, "-m", "plant.demo")
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -35,7 +35,7 @@ class RunningDemo:
         return demo(name, "--out", str(self.out))
 
 
-def demo(*arguments: str, timeout_s: float = 150.0) -> subprocess.CompletedProcess[str]:
+def demo(*arguments: str, timeout_s: float = READY_S) -> subprocess.CompletedProcess[str]:
     """Run a command of the demo to its end."""
     return subprocess.run(
         (*COMMAND, *arguments),
@@ -50,7 +50,7 @@ def demo(*arguments: str, timeout_s: float = 150.0) -> subprocess.CompletedProce
 @contextlib.contextmanager
 def running_demo(out: Path) -> Iterator[RunningDemo]:
     """Run the demo until its console is open, and end it as Ctrl-C does."""
-    command = (*COMMAND, "--out", str(out), "--port", str(free_port()), "--patience", "3")
+    command = (*COMMAND, "--out", str(out), "--port", str(free_port()), "--patience", "6")
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -40,7 +40,7 @@ def test_the_demo_proves_two_lots(tmp_path: Path, broker: str) -> None:
     if broker == "mosquitto" and mosquitto_path() is None:
         pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
     switch = ["--embedded-broker"] if broker == "embedded" else []
-    ended = demo("--once", "--patience", "3", "--out", str(tmp_path), *switch)
+    ended = demo("--once", "--patience", "6", "--out", str(tmp_path), *switch)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.count("VERIFIED") == len(LOTS)
     assert "NOT VERIFIED" not in ended.stdout

@@ -85,12 +85,12 @@ class ModbusRig(Rig):
     counter = "count"
     keeps = Keeps.LATEST
     source_time = False
+    silence_max = 30.0
     absent = ("not-there",)
 
     def __init__(self, proxy: Proxy, transport: str) -> None:
         self.proxy = proxy
         self.transport = transport
-        self.silence_max = 3.0 if transport == "tcp" else 5.0  # late answers are waited for
         self.bank = Bank()
         self.counted = 0
         self.server = RegisterServer({1: self.bank.read}, rtu=transport != "tcp")

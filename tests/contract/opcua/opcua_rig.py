@@ -37,7 +37,7 @@ class OpcuaRig(Rig):
     counter = "counter"
     keeps = Keeps.EVERY
     source_time = True
-    silence_max = 4.0
+    silence_max = 30.0
     absent = ("absent", "absent-path", "absent-namespace")
 
     def __init__(self, proxy: Proxy) -> None:
