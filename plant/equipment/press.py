@@ -161,6 +161,10 @@ class Press(Running):
         if server is not None:
             await server.stop()
 
+    def renew(self, certificate: Path, private_key: Path) -> None:
+        """Take another certificate, which the server shows from its next start on."""
+        self._certificate, self._private_key = certificate, private_key
+
     async def start_lot(self, lot: str, work_order: str) -> None:
         """Begin a lot and return when the nodes show it; ValueError while another lot runs."""
         self.model.start_lot(lot, work_order)

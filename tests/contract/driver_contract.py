@@ -25,7 +25,7 @@ from typing import TypeVar
 import pytest
 
 from plant.network import Proxy
-from protocols.field.driver import DriverError, DriverSettings, Spec
+from protocols.field.driver import Delivery, Driver, DriverError, DriverSettings, Spec
 from protocols.wire.reading import (
     SECOND,
     Gap,
@@ -35,7 +35,7 @@ from protocols.wire.reading import (
     Value,
 )
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a condition that did not come true has failed."""
 
 
@@ -136,10 +136,9 @@ class HostClock:
 
 
 @dataclass(slots=True)
-class Line:
+class Arrivals:
     """What came over a driver's line, kept open as the agent keeps it."""
 
-    rig: Rig
     readings: list[Reading] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     errors: list[DriverError] = field(default_factory=list)
@@ -147,10 +146,6 @@ class Line:
 
     def of(self, signal: str, since: int = 0) -> list[Reading]:
         return [reading for reading in self.readings[since:] if reading.signal == signal]
-
-    def counts(self) -> list[int]:
-        good = [r for r in self.of(self.rig.counter) if r.status is Status.GOOD]
-        return [self.rig.count(reading) for reading in good]
 
     async def until(self, condition: Callable[[], object], why: str) -> None:
         """Wait until the condition holds; fail with what did arrive after PATIENCE seconds."""
@@ -161,6 +156,41 @@ class Line:
         except TimeoutError:
             tail = self.readings[-3:]
             pytest.fail(f"{why}; last: {tail}; gaps: {self.gaps}; errors: {self.errors[-3:]}")
+
+    def take(self, delivery: Delivery) -> None:
+        """Take in what one read brought."""
+        self.readings += delivery.readings
+        self.gaps += delivery.gaps
+
+    async def keep_open(self, driver: Driver) -> None:
+        """Open, read until the line is lost, close, wait, and open again, until cancelled."""
+        try:
+            while True:
+                try:
+                    await driver.open()
+                    self.opened += 1
+                    while True:
+                        delivery = await driver.read()
+                        self.take(delivery)
+                        if delivery.ack is not None:
+                            await delivery.ack()
+                except DriverError as error:
+                    self.errors.append(error)
+                    await driver.close()
+                    await asyncio.sleep(0.1)
+        finally:
+            await driver.close()
+
+
+@dataclass(slots=True)
+class Line(Arrivals):
+    """The line to a rig, the counter of which tells what came."""
+
+    rig: Rig = field(kw_only=True)
+
+    def counts(self) -> list[int]:
+        good = [r for r in self.of(self.rig.counter) if r.status is Status.GOOD]
+        return [self.rig.count(reading) for reading in good]
 
     async def produce(self, times: int) -> None:
         for _ in range(times):
@@ -184,30 +214,13 @@ class Line:
             await asyncio.gather(task, return_exceptions=True)
 
     async def run(self) -> None:
-        driver = self.rig.spec.connect("source", self.rig.settings(), HostClock())
-        try:
-            while True:
-                try:
-                    await driver.open()
-                    self.opened += 1
-                    while True:
-                        delivery = await driver.read()
-                        self.readings += delivery.readings
-                        self.gaps += delivery.gaps
-                        if delivery.ack is not None:
-                            await delivery.ack()
-                except DriverError as error:
-                    self.errors.append(error)
-                    await driver.close()
-                    await asyncio.sleep(0.1)
-        finally:
-            await driver.close()
+        await self.keep_open(self.rig.spec.connect("source", self.rig.settings(), HostClock()))
 
 
 @contextlib.asynccontextmanager
 async def line_of(rig: Rig) -> AsyncIterator[Line]:
     """Yield a line to the rig that is open and has brought its first count."""
-    line = Line(rig)
+    line = Line(rig=rig)
     task = asyncio.create_task(line.run())
     try:
         await line.until(lambda: line.opened or task.done(), "the line did not open")
