@@ -173,7 +173,7 @@ async def test_a_capped_buffer_refuses_declares_and_drains(plant: Plant, tmp_pat
     )
     await plant.broker.kill()
     await plant.agent.start()
-    await until(lambda: "buffer full" in plant.agent.text(), "it never was full")
+    await until(lambda: "buffer full" in plant.agent.text(), "it never was full", seconds=240)
     full = plant.agent.fsck()
     assert not full.problems
     assert full.first == 0, "nothing without a receipt was deleted"
