@@ -14,6 +14,7 @@ from aggregator.cli.shell import AsJson, SettingsFile, Why
 from aggregator.clock import SystemClock
 from aggregator.errors import AggregatorError
 from aggregator.service import gateways
+from aggregator.service.enrolment import handover
 from aggregator.settings import Settings
 from aggregator.store.keys import load_keys
 from protocols.wire.checkpoint import NoteKey
@@ -110,6 +111,37 @@ def gateway_add(
 
     shell.do(act(shell.settings(settings)))
     typer.echo(f"{gateway} is registered")
+
+
+@gateway_app.command("handovers")
+def gateway_handovers(
+    gateway: Gateway, settings: SettingsFile = None, as_json: AsJson = False
+) -> None:
+    """List what a gateway's keys said of the next ones: evidence for who is to trust them."""
+
+    async def act(chosen: Settings) -> list[dict[str, Any]]:
+        async with open_context(chosen) as context:
+            return [
+                {
+                    "key": row["public_key"],
+                    "former_kid": bytes(row["former_kid"]).hex(),
+                    "said_time": row["said_time"],
+                    "trusted": row["added_time"] is not None,
+                    "former_revoked": row["former_revoked_time"] is not None,
+                }
+                for row in await handover.of_gateway(context, shell.person(), gateway)
+            ]
+
+    rows = shell.do(act(shell.settings(settings)))
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    for row in rows:
+        state = "trusted" if row["trusted"] else "waits for trust"
+        doubt = "  ! that key is revoked by now" if row["former_revoked"] else ""
+        typer.echo(f"{row['key']}  handed over by key {row['former_kid']}, {state}{doubt}")
+    if not rows:
+        typer.echo(f"no key of {gateway} handed over")
 
 
 @gateway_app.command("ls")

@@ -27,7 +27,7 @@ from edge_agent.commissioning.commands import DEFAULT_SETTINGS, SettingsOption, 
 from edge_agent.commissioning.enrolment.commands import enrol
 from edge_agent.config_sync.central import SettingsLoader
 from edge_agent.errors import AgentError, SettingsFileError
-from edge_agent.keys import former, load, load_or_create, prepare_next, use_next
+from edge_agent.keys import former, hand_over, load, load_or_create, prepare_next, use_next
 from edge_agent.settings_file import load_settings
 from edge_agent.uplink.mqtt import tls_context
 from protocols.wire.reading import SECOND
@@ -115,13 +115,17 @@ def rotate_key(
 ) -> None:
     """Make the next seal key and print it, for the aggregator to trust; with --use, take it.
 
-    The agent seals with it from its next start on, in the same epoch; both keys are trusted until
-    the aggregator revokes the one before.
+    The present key hands over to it, and the running agent tells the aggregator. It seals with the
+    new one from its next start on, in the same epoch; both keys are trusted until the aggregator
+    revokes the one before.
     """
     try:
         loaded = load_settings(settings)
         path = loaded.seal_key_path
         made = use_next(path) if use else prepare_next(path, loaded.seal.algorithm.wire)
+        if not use:
+            clock = GatewayClock(KernelClock(synchronised=loaded.clock.synchronised))
+            hand_over(path, loaded.gateway_id, clock.gateway_time())
     except AgentError as error:
         fail(error)
     typer.echo(made.public.to_text())

@@ -109,7 +109,8 @@ class Agent:
         reload = asyncio.create_task(self._reload_on_signal(line), name="reload")
         central = asyncio.create_task(line.central.run(), name="settings")
         certificate = asyncio.create_task(line.certificate.run(), name="certificate")
-        parts = (collect, seal, uplink, stop, tick, reload, central, certificate)
+        handover = asyncio.create_task(line.handover.run(), name="handover")
+        parts = (collect, seal, uplink, stop, tick, reload, central, certificate, handover)
         try:
             for server in servers:
                 await server.start()
@@ -117,7 +118,7 @@ class Agent:
             self._manager.notify("READY=1")
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             self._manager.notify("STOPPING=1")
-            ending = (reload, central, certificate, collect)
+            ending = (reload, central, certificate, handover, collect)
             for each in ending:
                 each.cancel()
             await asyncio.gather(*ending, return_exceptions=True)

@@ -13,7 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from edge_agent.errors import KeyFileError
-from protocols.wire.errors import MalformedError
+from protocols.wire.control.handover import open_handover, seal_handover
+from protocols.wire.errors import MalformedError, WireError
+from protocols.wire.header import GatewayId
+from protocols.wire.reading import Nanoseconds
 from protocols.wire.seal import Algorithm, PublicKey, SoftwareSealKey
 
 
@@ -49,6 +52,28 @@ def load(path: Path) -> SoftwareSealKey:
 def prepare_next(path: Path, algorithm: Algorithm = Algorithm.ED25519) -> SoftwareSealKey:
     """Return the key that will take the place of the one in ``path``, made if there is none yet."""
     return load_or_create(_next(path), algorithm)
+
+
+def hand_over(path: Path, gateway: GatewayId, now: Nanoseconds) -> bytes:
+    """Return the statement that the key in ``path`` gives its place to the next; KeyFileError.
+
+    It is made once, while both keys are here, and kept for the agent to send.
+    """
+    before, after, kept = load(path), load(_next(path)), handover_path(path)
+    try:
+        statement = kept.read_bytes()
+        if open_handover(statement, before.public).after == after.public:
+            return statement
+    except (OSError, WireError):
+        pass  # there is none yet, or it is another key's
+    statement = seal_handover(gateway, before, after, now)
+    write_private(kept, statement)
+    return statement
+
+
+def handover_path(path: Path) -> Path:
+    """Return where the last hand-over of the seal key in ``path`` lies."""
+    return path.with_name(f"{path.name}.handover")
 
 
 def use_next(path: Path) -> SoftwareSealKey:

@@ -17,8 +17,10 @@ from edge_agent import metrics
 from edge_agent.clock import GatewayClock
 from edge_agent.collect.collector import Collector
 from edge_agent.config_sync.central import CentralSettings, SettingsLoader
+from edge_agent.config_sync.handover import HandoverSender
 from edge_agent.config_sync.reload import Parts, Reloader, fingerprints
 from edge_agent.config_sync.renewal import CertificateKeeper
+from edge_agent.keys import handover_path
 from edge_agent.life import LifeStatements, version
 from edge_agent.sealing.inbox import Inbox
 from edge_agent.sealing.sealer import Sealer
@@ -96,6 +98,9 @@ class Line:
             settings=lambda: self.reloader.loaded.settings.uplink,
             send=self.uplink.reply,
             renewed=self.uplink.reconnect,
+        )
+        self.handover = HandoverSender(
+            handover_path(settings.seal_key_path), send=self.uplink.reply
         )
 
     async def look_at_upkeep(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from aggregator.service.approval.approvals import Verdict
 from aggregator.service.approval.sensitive import ApplySettings
 from aggregator.service.context import Context
 from aggregator.service.rollout import offer
+from aggregator.service.rollout.changes import differences
 from aggregator.service.rollout.offer import Wanted
 from aggregator.service.rollout.rows import Rollout
 from aggregator.settings import Settings
@@ -152,42 +152,20 @@ def diff_command(file: File, gateway: Gateway, settings: SettingsFile = None) ->
         async with open_context(chosen) as context:
             return offer.in_force(await offer.of_gateway(context, shell.person(), gateway))
 
-    lines = list(differences(shell.do(act(shell.settings(settings))), document))
-    for line in lines:
-        typer.echo(line)
-    if lines:
+    found = list(differences(shell.do(act(shell.settings(settings))), document))
+    for change in found:
+        if change.before is not None:
+            typer.echo(f"- {change.key} = {change.before}")
+        if change.after is not None:
+            typer.echo(f"+ {change.key} = {change.after}")
+    if found:
         raise typer.Exit(1)
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each key that two documents say differently, by source and signal."""
-    old, new = dict(_flat("", before)), dict(_flat("", after))
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) == new.get(name):
-            continue
-        if name in old:
-            yield f"- {name} = {json.dumps(old[name], ensure_ascii=False)}"
-        if name in new:
-            yield f"+ {name} = {json.dumps(new[name], ensure_ascii=False)}"
 
 
 async def log_in(context: Context, user: str, proof: Proof) -> Session:
     """Return the session of a person who gives password and code."""
     _, text = await accounts.log_in(context, user, proof)
     return await accounts.session_of(context, text)
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    match value:
-        case dict():
-            for name, inner in value.items():
-                yield from _flat(f"{prefix}.{name}" if prefix else name, inner)
-        case list():
-            for at, inner in enumerate(value):
-                named = inner.get("name", at) if isinstance(inner, dict) else at
-                yield from _flat(f"{prefix}[{named}]", inner)
-        case _:
-            yield prefix, value
 
 
 def _read(file: Path) -> tuple[list[str], dict[str, Any]]:

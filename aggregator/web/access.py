@@ -22,6 +22,7 @@ from aggregator.service.approval import approvals
 from aggregator.service.approval.approvals import Asked, Verdict
 from aggregator.service.approval.doing import Handed
 from aggregator.service.approval.sensitive import ExportRecord, Sensitive, parse_act
+from aggregator.web.evidence import evidence_of
 from aggregator.web.forms import Form, form_of
 from aggregator.web.pages import render_answer, render_page
 
@@ -151,6 +152,7 @@ async def _approvals(
     found = await approvals.every(context_of(request), person)
     values = {
         "asked": found,
+        "evidence": await evidence_of(context_of(request), person, found),
         "kinds": KINDS,
         "states": State,
         "said": _said,

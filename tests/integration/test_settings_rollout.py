@@ -14,7 +14,6 @@ import pytest
 
 from aggregator.access.roles import Role
 from aggregator.app import open_context
-from aggregator.cli.config import differences
 from aggregator.errors import ConflictError, InvalidError
 from aggregator.model.rollout import RolloutState, VersionState
 from aggregator.service.access.accounts import Session
@@ -23,6 +22,7 @@ from aggregator.service.approval.approvals import Verdict
 from aggregator.service.approval.sensitive import ApplySettings
 from aggregator.service.context import Context
 from aggregator.service.rollout import offer
+from aggregator.service.rollout.changes import differences
 from aggregator.service.rollout.rows import Rollout
 from aggregator.settings import load_settings
 from plant.process import Process, ask, our_command

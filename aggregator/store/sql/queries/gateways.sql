@@ -30,6 +30,21 @@ SELECT gateway, kid, public_key, added_time, added_by,
     revoked_time, revoked_by, revoked_reason, revoked_ordinal, revoked_number
 FROM gateway_keys ORDER BY gateway, added_time, kid;
 
+-- name: gateways.add_handover
+-- A key in force named the next one; a statement is kept as it came first.
+INSERT INTO key_handovers (gateway, kid, public_key, former_kid, said_time, record_time, statement)
+VALUES (:gateway, :kid, :public_key, :former_kid, :said_time, :record_time, :statement)
+ON CONFLICT DO NOTHING;
+
+-- name: gateways.handovers
+-- What the keys of a gateway said of the next ones, the latest first.
+SELECT h.kid, h.public_key, h.former_kid, h.said_time, h.record_time, h.statement,
+    n.added_time, f.revoked_time AS former_revoked_time
+FROM key_handovers h
+LEFT JOIN gateway_keys n ON n.gateway = h.gateway AND n.kid = h.kid
+LEFT JOIN gateway_keys f ON f.gateway = h.gateway AND f.kid = h.former_kid
+WHERE h.gateway = :gateway ORDER BY h.record_time DESC, h.kid;
+
 -- name: gateways.revoke_key
 -- From this bundle on the key opens nothing any more.
 UPDATE gateway_keys
