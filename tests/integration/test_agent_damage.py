@@ -15,8 +15,8 @@ from edge_agent.keys import load
 from plant.process import ask, our_command
 from protocols.wire.chain import Verdict
 from protocols.wire.header import Epoch, OpeningReason
-from protocols.wire.reading import WHOLE_GATEWAY, GapReason
-from tests.integration.agent_peer import Plant, replay_source, until
+from protocols.wire.reading import WHOLE_GATEWAY, Gap, GapReason
+from tests.integration.agent_peer import PATIENCE, Plant, replay_source, until
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
 def harm(plant: Plant, statement: str) -> None:
     """Change the buffer behind the agent's back."""
     path = plant.agent.data_dir / "buffer" / "buffer.db"
-    with closing(sqlite3.connect(path, timeout=10)) as database, database:
+    with closing(sqlite3.connect(path, timeout=PATIENCE)) as database, database:
         database.execute(statement)
 
 
@@ -73,15 +73,18 @@ async def test_a_bundle_that_cannot_be_read_stops_no_other(plant: Plant, damage:
     opening = giver.headers[after, 0].opening
     assert opening is not None
     assert opening.reason is OpeningReason.BUFFER_LOST
-    came = {number for found, number in giver.headers if found == epoch}
-    assert came >= set(range(last + 1)) - {lost}, "the others were not delivered"
-    assert lost not in came
-    gaps = [
-        gap
-        for header in giver.headers.values()
-        for gap in header.gaps
-        if gap.reason is GapReason.UNREADABLE
-    ]
+
+    def came() -> set[int]:
+        return {number for found, number in giver.headers if found == epoch}
+
+    def unreadable() -> list[Gap]:
+        gaps = (gap for header in giver.headers.values() for gap in header.gaps)
+        return [gap for gap in gaps if gap.reason is GapReason.UNREADABLE]
+
+    await until(lambda: came() >= set(range(last + 1)) - {lost}, "the others were not delivered")
+    assert lost not in came()
+    await until(unreadable, "what was lost was not declared")
+    gaps = unreadable()
     missing = giver.headers[epoch, lost + 1].first_reading - (
         giver.headers[epoch, lost - 1].end_reading
     )
