@@ -22,12 +22,12 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def test_a_line_that_is_well_is_shown_signal_by_signal(bench: Bench) -> None:
-    code, out = await bench.check("--wait", "4")
+    code, out = await bench.check("--wait", "12")
     assert code == 0, out
     assert "✓ press-1 (opcua)" in out
     assert "✓ cleanroom-1/temperature" in out
     assert "✗" not in out
-    code, found = await bench.found("--wait", "4")
+    code, found = await bench.found("--wait", "12")
     assert code == 0
     assert found["cleanroom-1/temperature"]["unit"] == "Cel"
     assert 15 < float(found["cleanroom-1/temperature"]["value"]) < 30
@@ -44,7 +44,7 @@ async def test_what_is_wrong_is_named_with_what_to_do(bench: Bench) -> None:
     signals = bench.folder / "press-1.csv"
     listed = signals.read_text(encoding="utf-8")
     signals.write_text(listed.replace("Press.", "Elsewhere.", 1), encoding="utf-8")
-    code, found = await bench.found("--wait", "4")
+    code, found = await bench.found("--wait", "12")
     assert code == 1
     assert found["cleanroom-1/temperature"]["well"]
     assert "not a number" in found["cleanroom-1/pressure"]["advice"]

@@ -37,7 +37,7 @@ async def test_a_portal_is_found_written_and_well(bench: Bench) -> None:
     ]
     where = table("[source]", name="portal", driver="llrp", host=portal.host, port=portal.port)
     bench.write(where + 'signals_csv = "portal.csv"\n')
-    code, found = await bench.found("--wait", "2")
+    code, found = await bench.found("--wait", "10")
     assert code == 0, found
     assert portal.reader.heard[:3] == [
         "GET_READER_CAPABILITIES",

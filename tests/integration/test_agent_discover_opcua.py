@@ -60,7 +60,7 @@ async def test_signals_are_found_written_loaded_and_well(bench: Bench) -> None:
             signals_csv="found.csv",
         )
     )
-    code, found = await bench.found("--wait", "5")
+    code, found = await bench.found("--wait", "20")
     assert code == 0, found
     assert set(rows) <= found.keys()
 

@@ -58,7 +58,7 @@ class Gate:
 
     async def enrol(self, token: str, *options: str) -> asyncio.subprocess.Process:
         command = our_command(
-            *("edge_agent", "enrol", self.url, "--token", token, "--wait", "60"),
+            *("edge_agent", "enrol", self.url, "--token", token, "--wait", "240"),
             *("--data-dir", str(self.folder / "new"), "--settings", str(self.folder / "new.toml")),
             *options,
         )
