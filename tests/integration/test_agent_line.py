@@ -33,7 +33,7 @@ async def test_readings_arrive_sealed_are_receipted_and_freed(plant: Plant, tmp_
     await until(lambda: giver.lives and giver.lives[-1].receipted > 3, "no receipt was taken")
     assert await plant.agent.stop() == 0
     assert not giver.problems
-    assert set(giver.verdicts) == {Verdict.NEXT}
+    assert set(giver.verdicts) <= {Verdict.NEXT, Verdict.REPEAT}  # a late receipt costs a repeat
     assert sorted(int(str(reading.value)) for reading in giver.readings) == sorted(
         row for row in range(50) for _ in range(3)
     )
