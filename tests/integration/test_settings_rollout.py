@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import tomllib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aggregator.access import second_factor
 from aggregator.access.roles import Role
 from aggregator.app import open_context
+from aggregator.clock import SystemClock
 from aggregator.errors import ConflictError, InvalidError
 from aggregator.model.rollout import RolloutState, VersionState
-from aggregator.service.access.accounts import Session
+from aggregator.service.access import accounts
+from aggregator.service.access.accounts import Proof, Session
 from aggregator.service.approval import approvals
 from aggregator.service.approval.approvals import Verdict
 from aggregator.service.approval.sensitive import ApplySettings
@@ -27,12 +31,13 @@ from aggregator.service.rollout.rows import Rollout
 from aggregator.settings import load_settings
 from plant.process import Process, ask, our_command
 from plant.site import Site
-from tests.integration.agent_peer import PATIENCE, replay_source
-from tests.personal import ADMIN, PASSWORD, Person, cheap_passwords, person, with_clock
+from tests.integration.agent_peer import replay_source
+from tests.personal import ADMIN, PASSWORD, Person, cheap_passwords, person, secret_of, with_clock
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 __all__ = ["cheap_passwords"]
 FIRST, SECOND_ONE = "gw-1", "gw-2"
+PATIENCE = 240.0
 V = VersionState
 
 
@@ -189,3 +194,94 @@ async def test_what_a_gateway_cannot_take_is_refused_before_anybody_approves(fle
     with pytest.raises(ConflictError, match="halted"):
         await fleet.approve(li, chen, refused)
     assert (await fleet.site.agent_status())["settings"]["version"] == 0
+
+
+class Authenticator:
+    """What a person holds while they work on the command line, by the machine's own clock."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._last = second_factor.step_at(SystemClock().now()) - 1
+
+    async def code(self) -> str:
+        """Return a code that has not served, of the latest step that is taken: it lasts longest."""
+        while (step := second_factor.step_at(SystemClock().now()) + 1) <= self._last:  # noqa: ASYNC110 -- time has no event
+            await asyncio.sleep(0.2)
+        self._last = step
+        return second_factor.code_at(self._secret, step)
+
+
+@dataclass(slots=True, kw_only=True)
+class Engineer:
+    """Somebody who gives settings by commands."""
+
+    user: str
+    authenticator: Authenticator
+    settings: Path
+
+    async def does(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+        """Run ``gateway config ...`` as this person."""
+        given = ("--user", self.user, "--password", PASSWORD, "--why", "a test")
+        code = ("--code", await self.authenticator.code())
+        where = ("--settings", str(self.settings))
+        command = our_command("aggregator", "gateway", "config", *words, *given, *code, *where)
+        return await ask(command, timeout_s=180, codes=codes)
+
+
+async def engineer(fleet: Fleet, user: str) -> Engineer:
+    context = replace(fleet.context, clock=SystemClock())
+    roles = frozenset({Role.ENGINEER})
+    issued = await accounts.create(context, ADMIN, user, user.title(), roles, why="joined")
+    secret = secret_of(issued)
+    code = second_factor.code_at(secret, second_factor.step_at(SystemClock().now()))
+    proof = Proof(password=issued.password, code=code)
+    await accounts.change_password(context, user, proof, PASSWORD)
+    return Engineer(
+        user=user,
+        authenticator=Authenticator(secret),
+        settings=fleet.site.aggregator_settings,
+    )
+
+
+def written(fleet: Fleet, *signals: str) -> str:
+    """Return the file of a document with these signals."""
+    text = f'gateways = ["{FIRST}", "{SECOND_ONE}"]\n[[source]]\nname = "recorded"\n'
+    text += 'driver = "replay"\ntime_unit = "ms"\n'
+    for name in signals:
+        text += f'[[source.signals]]\nname = "{name}"\nkind = "int"\n'
+    path = fleet.site.folder / "wanted.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.req(25)
+async def test_two_persons_give_settings_by_commands(fleet: Fleet) -> None:
+    asks, approves = await engineer(fleet, "gao.yu"), await engineer(fleet, "sun.li")
+    where = ("--settings", str(fleet.site.aggregator_settings))
+
+    async def shown(gateway: str) -> list[str]:
+        found = ("aggregator", "gateway", "config", "show", gateway, "--json")
+        return [v["state"] for v in json.loads(await ask(our_command(*found, *where)))["versions"]]
+
+    async def goes(file: str, end: RolloutState, *options: str) -> Rollout:
+        words = ("apply", file, "--canary", FIRST, "--hold", "1", *options, "--json")
+        made = json.loads(await asks.does(*words))
+        rollout = await offer.read(fleet.context, ADMIN, made["rollout"])
+        await fleet.until(rollout, V.CHECKED)
+        assert "is approved" in await approves.does("approve", made["approval"])
+        return await fleet.until(rollout, end)
+
+    file = written(fleet, "signal-0", "signal-1")
+    differs = our_command("aggregator", "gateway", "config", "diff", file, FIRST, *where)
+    assert '+ source[recorded].signals[signal-1].kind = "int"' in await ask(differs, codes=(1,))
+    await goes(file, RolloutState.DONE, "--trial", "600")  # it ends as soon as they are up
+    assert await ask(differs) == "", "they are in force"
+    assert (await shown(FIRST), await shown(SECOND_ONE)) == (["in_force"], ["in_force"])
+
+    halted = await goes(
+        written(fleet, "signal-0", "not-there"), RolloutState.HALTED, "--trial", "4"
+    )
+    assert states(halted) == {FIRST: V.ROLLED_BACK, SECOND_ONE: V.CHECKED}
+    assert await shown(FIRST) == ["rolled_back", "in_force"]
+    listed = (await fleet.site.client.get("/gateways"))["items"]
+    assert [each["settings"]["version"] for each in listed] == [1, 1], "taken back on the gateway"
