@@ -252,9 +252,7 @@ class Gateway:
             now = self._clock.gateway_time()
             readings = tuple(self._reading(now, at) for at in range(READINGS))
             self.read += len(readings)
-            entry = Entry(
-                source="press", delivery=Delivery(readings=readings), committed=lambda: None
-            )
+            entry = Entry(delivery=Delivery(readings=readings), committed=lambda: None)
             assert inbox.offer(entry)
             await asyncio.sleep(PERIOD_S)
 
