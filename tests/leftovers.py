@@ -15,7 +15,7 @@ import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 MARK: Final = "LOTPROOF_TEST_PROCESS"
-_GRACE_S: Final = 5.0  # for what was told to end and is about to
+_GRACE_S: Final = 20.0  # for what was told to end and is about to
 _OWN: Final = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 """Python's own, which end when the process does that they serve."""
 
