@@ -15,7 +15,7 @@ from typing import Final
 
 from plant.ports import free_port
 
-READY_S: Final = 240.0
+READY_S: Final = 480.0
 STOP_S: Final = 60.0
 COMMAND: Final = (sys.executable, "-m", "plant.demo")
 ROOT: Final = Path(__file__).resolve().parents[2]
