@@ -252,9 +252,14 @@ def _lines(found: dict[str, Any]) -> list[str]:
         error = f"  ! {source['error']}" if source["error"] else ""
         lines.append(
             f"{source['name']:24} {source['driver']:8} {source['state'].lower():10} "
-            f"{source['readings']} readings{error}"
+            f"{source['readings']} readings{_certificates(source)}{error}"
         )
     return lines
+
+
+def _certificates(source: dict[str, Any]) -> str:
+    ends = source["certificate_days"].items()
+    return "".join(f", {whose}'s certificate {days:.0f} days" for whose, days in ends)
 
 
 def _upkeep(found: dict[str, Any]) -> list[str]:

@@ -8,10 +8,10 @@ Beside it stand those that change it while it runs: settings, the certificate, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from math import floor
-from typing import Any
+from typing import Any, Final
 
 from edge_agent import metrics
 from edge_agent.clock import GatewayClock
@@ -114,6 +114,9 @@ class Line:
             metrics.written_bytes_per_day.set(disk.bytes_per_day)
         if (days := self.certificate.days_left()) is not None:
             metrics.certificate_days.set(days)
+        for source, ends in self.collector.certificate_days().items():
+            for whose, days in ends.items():
+                metrics.source_certificate_days.labels(source, whose).set(days)
 
     def status(self) -> dict[str, Any]:
         """Return all that ``lotproof-agent status`` shows of a running agent."""
@@ -121,6 +124,7 @@ class Line:
         head = buffer.head
         report = self.reloader.report
         known = self.uplink.receipts.known
+        certificates = self.collector.certificate_days()
         return {
             "gateway": buffer.gateway,
             "version": version(),
@@ -136,7 +140,11 @@ class Line:
             "buffer_bytes_max": buffer.bytes_max,
             "uplink": self.uplink.state.name,
             "uplink_error": self.uplink.error,
-            "alerts": [text for text in (*self.uplink.alerts(), self.certificate.alert) if text],
+            "alerts": [
+                text
+                for text in (*self.uplink.alerts(), self.certificate.alert, *_ending(certificates))
+                if text
+            ],
             "certificate_days": self.certificate.days_left(),
             "disk": None if self._disk is None else asdict(self._disk),
             "oldest_unacknowledged": self.oldest,
@@ -152,7 +160,12 @@ class Line:
                 "why": report.why,
             },
             "sources": [
-                {**asdict(source), "state": source.state.name} for source in self.collector.health()
+                {
+                    **asdict(source),
+                    "state": source.state.name,
+                    "certificate_days": certificates.get(source.name, {}),
+                }
+                for source in self.collector.health()
             ],
         }
 
@@ -205,3 +218,16 @@ class Line:
             disk_days_left=None if disk.days_left is None else int(disk.days_left),
             certificate_days_left=None if days is None else floor(days),
         )
+
+
+_ENDING_DAYS: Final = 30
+"""Days before the end of a source's certificate from which on it is told as an alert."""
+
+
+def _ending(certificates: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    for source, ends in certificates.items():
+        for whose, days in ends.items():
+            if days < _ENDING_DAYS:
+                yield f"source {source}: the {whose}'s certificate " + (
+                    f"is valid for {days:.1f} days yet" if days >= 0 else "has ended"
+                )

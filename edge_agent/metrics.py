@@ -65,6 +65,11 @@ source_state: Final = Gauge(
 source_readings: Final = Counter(
     "lotproof_agent_source_readings_total", "Readings that a source delivered.", ["source"]
 )
+source_certificate_days: Final = Gauge(
+    "lotproof_agent_source_certificate_days",
+    "Days for which a certificate of a source's line is valid: the gateway's or the server's.",
+    ["source", "whose"],
+)
 commands: Final = Counter(
     "lotproof_agent_commands_total",
     "Settings that came from the aggregator, by what became of them.",
@@ -81,3 +86,6 @@ def forget_source(name: str) -> None:
     for metric in (source_state, source_readings):
         with contextlib.suppress(KeyError):
             metric.remove(name)
+    for whose in ("gateway", "server"):
+        with contextlib.suppress(KeyError):
+            source_certificate_days.remove(name, whose)

@@ -109,6 +109,10 @@ class Collector:
         """Return how each source is."""
         return [line.health() for line in self._lines.values()]
 
+    def certificate_days(self) -> dict[str, dict[str, float]]:
+        """Return by source for how many days its certificates are valid, by whose they are."""
+        return {name: line.certificate_days() for name, line in self._lines.items()}
+
     def down(self) -> list[Gap]:
         """Return what is missing up to now and was not declared yet; called at each cut."""
         return [gap for line in self._lines.values() for gap in line.down()]

@@ -20,13 +20,22 @@ from edge_agent.clock import GatewayClock
 from edge_agent.sealing.inbox import Entry, Inbox
 from edge_agent.settings import CollectSettings
 from edge_agent.sources import Source
-from protocols.field.driver import Delivery, Driver, FieldError, Memory, Recalls, SettingsError
+from protocols.field.driver import (
+    Certified,
+    Delivery,
+    Driver,
+    FieldError,
+    Memory,
+    Recalls,
+    SettingsError,
+)
 from protocols.wire.life import SourceHealth, SourceState
 from protocols.wire.reading import SECOND, Gap, GapReason, Nanoseconds
 
 _log = structlog.get_logger("collect")
 LEAVE_S: Final = 1.0
 """How long a read that is under way may still take when its source ends."""
+_DAY: Final = 86_400 * SECOND
 _SETTLE_S: Final = 5.0  # how long a driver has to declare what the outage cost
 
 
@@ -165,6 +174,12 @@ class SourceLine:
             readings=self._readings,
             error=self._error,
         )
+
+    def certificate_days(self) -> dict[str, float]:
+        """Return for how many days the certificates of its line are valid, by whose they are."""
+        driver, now = self._driver, self._clock.gateway_time()
+        ends = driver.certificates_end() if isinstance(driver, Certified) else {}
+        return {whose: round((end - now) / _DAY, 2) for whose, end in ends.items()}
 
     def down(self) -> list[Gap]:
         """Return what is missing up to now and was not declared yet."""

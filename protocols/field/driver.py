@@ -20,6 +20,7 @@ import protocols.field
 from protocols.wire.reading import Gap, Kind, Nanoseconds, Reading
 
 __all__ = [
+    "Certified",
     "Delivery",
     "Driver",
     "DriverError",
@@ -142,7 +143,7 @@ class Memory:
 
 
 @runtime_checkable
-class Recalls(Protocol):
+class Recalls(Driver, Protocol):
     """A driver of equipment that may be asked for what it kept while the agent was stopped."""
 
     def recall(self, memory: Memory) -> None:
@@ -150,6 +151,14 @@ class Recalls(Protocol):
 
         The driver declares what is missing from ``memory.until`` on; what lies before is declared.
         """
+
+
+@runtime_checkable
+class Certified(Driver, Protocol):
+    """A driver whose lines are made with certificates."""
+
+    def certificates_end(self) -> Mapping[str, Nanoseconds]:
+        """Return when those in use end, by whose they are: the ``gateway``'s, the ``server``'s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from edge_agent.clock import GatewayClock
 from edge_agent.collect.collector import Collector
+from edge_agent.line import _ending
 from edge_agent.sealing.inbox import Inbox, Taken
 from edge_agent.settings import CollectSettings
 from edge_agent.sources import Source
@@ -26,6 +27,7 @@ from protocols.wire.life import SourceState
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, Reading, SignalName
 from tests.agent_line import NOW, SetClock
 
+DAY = 86_400 * SECOND
 QUICK = CollectSettings(
     backoff_min_s=0.01, backoff_max_s=0.02, ack_timeout_s=5, open_timeout_s=5, replay_grace_s=10
 )
@@ -271,3 +273,27 @@ async def test_equipment_that_can_send_again_is_made_to_wait() -> None:
             assert taken.overrun == 0
             total += len(taken.readings())
     assert total == 120
+
+
+@dataclass
+class CertifiedBench(Bench):
+    """Equipment whose line is made with certificates."""
+
+    def certificates_end(self) -> Mapping[str, int]:
+        return {"gateway": NOW + 45 * DAY, "server": NOW - DAY // 2}
+
+
+async def test_the_days_of_each_certificate_are_told() -> None:
+    certified, plain = CertifiedBench(), Bench()
+    async with line_of(certified.source("press-1"), plain.source("press-2")) as line:
+        assert line.collector.certificate_days() == {"press-1": {}, "press-2": {}}
+        certified.deliveries.put_nowait(delivery())
+        plain.deliveries.put_nowait(delivery())
+        await line.takes(2)
+        days = line.collector.certificate_days()
+    assert days == {"press-1": {"gateway": 45.0, "server": -0.5}, "press-2": {}}
+    assert list(_ending(days)) == ["source press-1: the server's certificate has ended"]
+    soon = {"press-1": {"gateway": 29.0}}
+    assert list(_ending(soon)) == [
+        "source press-1: the gateway's certificate is valid for 29.0 days yet"
+    ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -58,6 +59,10 @@ class OpcuaDriver:
     def recall(self, memory: Memory) -> None:
         """Have the server's history asked for what the agent missed while it was stopped."""
         self._reception.recall(memory)
+
+    def certificates_end(self) -> Mapping[str, Nanoseconds]:
+        """Return when the certificates in use end; nothing for a line without."""
+        return self._credentials.ends
 
     async def open(self) -> None:
         """Connect and subscribe, or go on with the subscription that a cut left behind."""

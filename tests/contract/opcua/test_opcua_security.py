@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from plant.ca import Credentials, PlantCA
 from plant.equipment.press import APPLICATION_URI, SIGNALS, Press
 from plant.network import Proxy
-from protocols.field.driver import DriverError, SettingsError
+from protocols.field.driver import Certified, DriverError, SettingsError
 from protocols.field.opcua.driver import OpcuaDriver
-from protocols.field.opcua.security.own_certificate import kept, make_certificate
-from protocols.field.opcua.security.trust import fingerprint, put_trust
+from protocols.field.opcua.security.own_certificate import ends_at, kept, make_certificate
+from protocols.field.opcua.security.trust import fingerprint, put_trust, read_certificate
 from protocols.field.opcua.settings import OpcuaSettings, OpcuaSignal, Security
 from protocols.wire.reading import Gap, GapReason, Reading, Status
 from tests.contract.driver_contract import PATIENCE, HostClock
@@ -128,6 +128,22 @@ async def test_a_known_gateway_reads_over_an_encrypted_line(site: Site, security
     assert readings["lot-id"].value == ""
 
 
+async def test_the_ends_of_both_certificates_are_told(site: Site) -> None:
+    line = driver(site.settings())
+    assert isinstance(line, Certified)
+    assert line.certificates_end() == {}
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await line.open()
+        ends = {
+            "gateway": ends_at(read_certificate(site.gateway.certificate)),
+            "server": ends_at(read_certificate(site.server.certificate)),
+        }
+        assert line.certificates_end() == ends
+    finally:
+        await line.close()
+
+
 async def test_a_server_that_nobody_vouches_for_is_refused_with_its_fingerprint(
     site: Site, tmp_path: Path
 ) -> None:
@@ -211,33 +227,6 @@ async def open_again(line: OpcuaDriver) -> None:
                 await asyncio.sleep(0.1)
             else:
                 return
-
-
-async def test_a_servers_new_certificate_is_refused_until_it_is_trusted_without_a_restart(
-    site: Site, tmp_path: Path
-) -> None:
-    trusted = tmp_path / "pinned"
-    put_trust(_der(site.server.certificate), trusted)
-    line = driver(site.settings(trusted=trusted))
-    try:
-        await line.open()
-        await next_value(line, "plate-temperature")
-        await site.press.stop()
-        with pytest.raises(DriverError):
-            await next_value(line, "nothing")
-        await line.close()
-        renewed = site.ca.issue_opcua("renewed", application_uri=APPLICATION_URI)
-        site.press._certificate, site.press._private_key = renewed.certificate, renewed.key
-        await site.press.start()
-        with pytest.raises(DriverError, match="is not trusted") as refused:
-            await line.open()
-        assert fingerprint(_der(renewed.certificate)) in str(refused.value)
-        await line.close()
-        put_trust(_der(renewed.certificate), trusted)
-        await open_again(line)
-        await next_value(line, "plate-temperature")
-    finally:
-        await line.close()
 
 
 async def test_a_renewed_certificate_locks_nobody_out(site: Site, tmp_path: Path) -> None:
