@@ -109,17 +109,19 @@ def excursions(
         found
         for limit in limits
         for part, own in zip(held, valid, strict=True)
-        for found in _within(own, part, limit, last=part is held[-1])
+        for found in _within(own, part, limit, once or Once(), last=part is held[-1])
     )
 
 
-def _within(valid: Valid, part: Slice, limit: Limit, *, last: bool) -> Iterator[Excursion]:
+def _within(
+    valid: Valid, part: Slice, limit: Limit, once: Once, *, last: bool
+) -> Iterator[Excursion]:
     times, values = valid
     outside = beyond(values, limit)
     if not outside.any():
         return
     running = outside
-    if (np.diff(times) == 0).any():
+    if once.of(_repeats, times):
         # Of two readings of one instant, the one inside does not end what the other began.
         running = outside | np.isin(times, times[outside])
     padded = np.concatenate(([False], running, [False]))
@@ -138,6 +140,11 @@ def _within(valid: Valid, part: Slice, limit: Limit, *, last: bool) -> Iterator[
             extreme_time=int(times[worst]),
             duration=end - start,
         )
+
+
+def _repeats(times: Integers) -> bool:
+    """Tell whether two readings in a row are of one instant."""
+    return bool((times[1:] == times[:-1]).any())
 
 
 def beyond(values: Numbers, limit: Limit) -> Mask:

@@ -7,7 +7,7 @@ and each of its readings can be traced to its bundle: ``numbers`` and ``position
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,28 @@ class SignalKey(NamedTuple):
     signal: SignalName
 
 
+class Content(Protocol):
+    """What fills the memory of many series: made when it is asked for, and not kept for long.
+
+    Whoever goes through signals asks for the values of one after the other.
+    """
+
+    @property
+    def values(self) -> npt.NDArray[np.generic]:
+        """The values."""
+
+    @property
+    def positions(self) -> Integers:
+        """The reading numbers in their epoch."""
+
+
+class Given(NamedTuple):
+    """Content that is there already."""
+
+    values: npt.NDArray[np.generic]
+    positions: Integers
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """The readings of one signal; all arrays have one entry a reading, in order of ``times``.
@@ -45,15 +67,24 @@ class Series:
     kind: Kind
     times: Integers  # nanoseconds
     gateway_times: Integers  # nanoseconds
-    values: npt.NDArray[np.generic]
     present: npt.NDArray[np.bool_]
     statuses: npt.NDArray[np.int8]  # of protocols.wire.reading.Status
     codes: Integers
     epochs: npt.NDArray[np.int16]  # index into ``epoch_ids``
     epoch_ids: tuple[bytes, ...]
     numbers: Integers  # bundle number in its epoch
-    positions: Integers  # reading number in its epoch
+    content: Content  # ``values``, and ``positions``: reading number in its epoch
     doubts: Integers | None = None  # of what was placed, two rows: how much earlier, how much later
+
+    @property
+    def values(self) -> npt.NDArray[np.generic]:
+        """One entry a reading, of the type that is said above."""
+        return self.content.values
+
+    @property
+    def positions(self) -> Integers:
+        """The number of each reading in its epoch."""
+        return self.content.positions
 
     def __len__(self) -> int:
         return len(self.times)

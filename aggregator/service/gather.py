@@ -188,9 +188,15 @@ async def _gateway_times(
     """Return the window in the gateway's time: wide enough for readings that came late or early."""
     first, last = start, bounded(end)
     in_doubt = await epochs_in_doubt(tx, gateway)
-    for found in series:
+    # Signals that are read together have their arrays in common: one of them speaks for all.
+    apart = {
+        (found.epoch_ids, *map(id, (found.gateway_times, found.times, found.numbers))): found
+        for found in series
+        if found.key.gateway == gateway
+    }
+    for found in apart.values():
         low, high = np.searchsorted(found.times, (start, end), side="left")
-        if found.key.gateway == gateway and high > low:
+        if high > low:
             times = found.gateway_times[low:high]
             for epoch_id in in_doubt.keys() & set(found.epoch_ids):
                 own = found.epochs[low:high] == found.epoch_ids.index(epoch_id)

@@ -46,7 +46,7 @@ from aggregator.model.placing import Moves, doubted
 from aggregator.model.record.assemble import Inputs
 from aggregator.model.record.circumstances import Circumstances, UnitChange
 from aggregator.model.record.entry import Check, Entry
-from aggregator.model.series import Series, SignalKey
+from aggregator.model.series import Given, Series, SignalKey
 from protocols.wire.dossier.placement import Stamp, placements
 from protocols.wire.header import Clock, ClockState, Epoch, GatewayId
 from protocols.wire.reading import SECOND, Gap, GapReason, Kind, SignalName, Status, TagRead
@@ -143,14 +143,13 @@ def series_of(spec: SignalSpec, readings: Iterable[Arrived]) -> Series:
         kind=spec.kind,
         times=times,
         gateway_times=times,
-        values=array,
         present=np.array([each.value is not None for each in own], dtype=np.bool_),
         statuses=np.array([each.status for each in own], dtype=np.int8),
         codes=np.zeros(len(own), dtype=np.int64),
         epochs=np.zeros(len(own), dtype=np.int16),
         epoch_ids=(EPOCH,),
         numbers=positions // 100,
-        positions=positions,
+        content=Given(array, positions),
     )
 
 

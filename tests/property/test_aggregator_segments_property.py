@@ -18,8 +18,6 @@ from aggregator.store.segments import codec
 from aggregator.store.segments.arrays import Packed, pack, unpack
 from aggregator.store.segments.build import times_between
 from aggregator.store.segments.codec import ARRAYS, Part, Shared, decode_column, encode_segment
-from aggregator.store.segments.room import Room, joined
-from protocols.wire import cbor
 from protocols.wire.reading import Kind, TagRead
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -98,7 +96,7 @@ def parts(draw: st.DrawFn) -> Part:
         name: np.array(draw(st.lists(INT64, min_size=count, max_size=count)), np.int64)
         for name in ARRAYS
     }
-    return Part(kind=kind, values=values, **(arrays | {"present": np.array(present, np.int64)}))
+    return Part.given(kind, values, arrays | {"present": np.array(present, np.int64)})
 
 
 def same(one: Part, other: Part) -> bool:
@@ -143,21 +141,9 @@ def test_a_column_matched_whole_is_what_the_strict_decoder_reads(
         plain = bytearray(inflate(column))
         for place, byte in changes:
             plain[place % len(plain)] = byte
-        found = codec._usual(bytes(plain))
-        assert found is None or found == cbor.decode(bytes(plain))
-
-
-@given(st.lists(STEADY, min_size=1, max_size=5), st.integers(0, 6))
-def test_arrays_of_a_room_are_joined_as_others_are(several: list[list[int]], cut: int) -> None:
-    """Whether they stand end to end or not, and whatever else was taken between them."""
-    room = Room()
-    arrays = []
-    for at, numbers in enumerate(several):
-        array = room.take("one" if at % 3 else "other", len(numbers))
-        array[:] = numbers
-        arrays.append(array)
-    for whole in (arrays, arrays[cut:] or arrays, arrays[::-1], [arrays[0][1:], *arrays[1:]]):
-        assert joined(whole).tolist() == [number for each in whole for number in each.tolist()]
+        with contextlib.suppress(EvidenceError):
+            found = codec._usual(bytes(plain))
+            assert found is None or found == codec._any(bytes(plain))
 
 
 @given(parts(), INT64, INT64)
@@ -179,11 +165,7 @@ def test_a_window_takes_what_is_in_it_in_order_of_time(part: Part, one: int, oth
 @given(st.lists(TENTHS, min_size=8, max_size=40))
 def test_decimal_numbers_are_kept_as_integers(numbers: list[float]) -> None:
     array = np.array(numbers)
-    part = Part(
-        kind=Kind.FLOAT64,
-        values=array,
-        **{name: np.ones(len(array), np.int64) for name in ARRAYS},
-    )
+    part = Part.given(Kind.FLOAT64, array, {name: np.ones(len(array), np.int64) for name in ARRAYS})
     encoded = encode_segment([part])
     again = decode_column(encoded.columns[0], Shared(encoded.shared))
     assert [math.copysign(1, value) for value in again.values] == [

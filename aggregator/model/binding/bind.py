@@ -18,7 +18,7 @@ from aggregator.model.binding.occupancy import Bound, Window
 from aggregator.model.master.equipment import SignalSpec, is_at
 from aggregator.model.master.lot import LotKey
 from aggregator.model.once import Once
-from aggregator.model.series import UNBOUNDED, Integers, Series
+from aggregator.model.series import UNBOUNDED, Given, Integers, Series
 from protocols.wire.reading import Nanoseconds
 
 RULE: Final = "window/3"
@@ -76,12 +76,13 @@ def in_order(series: Series, once: Once | None = None) -> Series:
         return series
     rank = np.argsort(np.argsort([epoch.hex() for epoch in series.epoch_ids]))
     epochs = rank[series.epochs] if len(series.epoch_ids) else series.epochs
-    order = np.lexsort((series.positions, epochs, series.times))
+    positions = series.positions
+    order = np.lexsort((positions, epochs, series.times))
     same = np.zeros(len(order), dtype=bool)
     same[1:] = (
         (np.diff(series.times[order]) == 0)
         & (np.diff(epochs[order]) == 0)
-        & (np.diff(series.positions[order]) == 0)
+        & (np.diff(positions[order]) == 0)
     )
     return take(series, order[~same])
 
@@ -97,13 +98,12 @@ def take(series: Series, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Se
         doubts=None if series.doubts is None else series.doubts[:, rows],
         times=series.times[rows],
         gateway_times=series.gateway_times[rows],
-        values=series.values[rows],
         present=series.present[rows],
         statuses=series.statuses[rows],
         codes=series.codes[rows],
         epochs=series.epochs[rows],
         numbers=series.numbers[rows],
-        positions=series.positions[rows],
+        content=Given(series.values[rows], series.positions[rows]),
     )
 
 
@@ -194,14 +194,13 @@ def nothing(spec: SignalSpec) -> Series:
         kind=spec.kind,
         times=numbers,
         gateway_times=numbers,
-        values=np.empty(0),
         present=np.empty(0, dtype=np.bool_),
         statuses=np.empty(0, dtype=np.int8),
         codes=numbers,
         epochs=np.empty(0, dtype=np.int16),
         epoch_ids=(),
         numbers=numbers,
-        positions=numbers,
+        content=Given(np.empty(0), numbers),
     )
 
 

@@ -35,10 +35,17 @@ class Packed(NamedTuple):
     def from_item(cls, item: Item) -> Packed:
         """Read what ``item`` wrote; EvidenceError for anything else."""
         if type(item) is list and [*map(type, item)] == _FIELDS:
-            packed = cls._make(item)
-            if packed.order in (0, 1, 2) and packed.width in _WIDTHS and packed.length >= 0:
-                return packed
+            return cls._make(item).checked()
         raise EvidenceError("a segment holds no array where one belongs", hint=REBUILD)
+
+    def checked(self) -> Packed:
+        """Return the array; EvidenceError where its fields or its bytes are none's."""
+        order, _, width, length, data = self
+        if order not in (0, 1, 2) or width not in _WIDTHS or length < 0:
+            raise EvidenceError("a segment holds no array where one belongs", hint=REBUILD)
+        if len(data) != (width * max(length - order, 0) or 8 * (not width)):
+            raise EvidenceError("an array of a segment is cut short", hint=REBUILD)
+        return self
 
 
 _FIELDS: Final = [int, int, int, int, bytes]
@@ -63,33 +70,33 @@ def pack(numbers: Integers) -> tuple[int, Packed]:
     return first, Packed(order, start, width, len(numbers), data)
 
 
-def unpack(packed: Packed, first: int = 0, array: Integers | None = None) -> Integers:
-    """Return the array that begins with ``first``; EvidenceError for bytes that do not fit.
-
-    ``array``, if there is one, is filled and returned; it has the packed array's length.
-    """
+def unpack(packed: Packed, first: int = 0) -> Integers:
+    """Return the array that begins with ``first``."""
     order, start, width, whole, data = packed
-    length = max(whole - order, 0)
-    if len(data) != (width * length or 8 * (not width)):
-        raise EvidenceError("an array of a segment is cut short", hint=REBUILD)
-    if array is None or len(array) < order:
-        array = np.empty(max(whole, order), np.int64)
+    array = np.empty(max(whole, order), np.int64)
     array[:order] = (first, start)[:order]
     if width == 0:
         array[order:] = int.from_bytes(data, "little", signed=True)
     elif width == 1:
         array[order:] = np.frombuffer(data, np.int8)
     else:
-        planes = np.frombuffer(data, np.uint8).reshape(width, length)
-        array[order:] = np.ascontiguousarray(planes.T).view(f"<i{width}").ravel()
+        array[order:] = _wide(data, width)
     if order == 0:
         array += np.int64(first)
-    elif order == 1:
-        np.cumsum(array, out=array)
     else:
-        np.cumsum(array[1:], out=array[1:])
+        if order == 2:
+            np.cumsum(array[1:], out=array[1:])
         np.cumsum(array, out=array)
     return array
+
+
+def _wide(data: bytes, width: int) -> Integers:
+    """Return numbers whose bytes of one weight stand together."""
+    planes = np.frombuffer(data, np.uint8).reshape(width, -1)
+    numbers = np.empty((planes.shape[1], width), np.uint8)
+    for weight, plane in enumerate(planes):
+        numbers[:, weight] = plane
+    return numbers.view(f"<i{width}").ravel()
 
 
 def _cost(numbers: Integers) -> float:

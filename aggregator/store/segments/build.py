@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 import numpy as np
 
 from aggregator.model.once import Once
-from aggregator.model.series import Integers
-from aggregator.store.segments.codec import ARRAYS, Part, Values
+from aggregator.model.series import Given, Integers
+from aggregator.store.segments.codec import ARRAYS, Part
+from aggregator.store.segments.values import Values
 from protocols.wire.bundle import check_columns, open_body, split_bundle
 from protocols.wire.column import Column
 from protocols.wire.errors import WireError
@@ -90,12 +91,9 @@ def join(parts: Sequence[Part]) -> Part:
     """Return one part of several, in their order."""
     if len(parts) == 1:
         return parts[0]
-    arrays = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Part)
-        if field.name != "kind"
-    }
-    return Part(kind=parts[0].kind, **arrays)
+    values = np.concatenate([part.values for part in parts])
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+    return Part.given(parts[0].kind, values, arrays)
 
 
 def leaves_digest(leaves: Iterable[bytes]) -> bytes:
@@ -147,11 +145,12 @@ def _part(several: Sequence[_Placed]) -> Part:
         times=placed,
         gateway_times=placed_gateway,
         numbers=np.repeat(np.array([each.number for each in several], np.int64), lengths),
-        positions=np.repeat(offsets, lengths) + np.arange(count, dtype=np.int64),
         statuses=statuses,
         codes=codes,
         present=present,
-        values=_values(columns),
+        content=Given(
+            _values(columns), np.repeat(offsets, lengths) + np.arange(count, dtype=np.int64)
+        ),
     )
 
 
@@ -222,4 +221,4 @@ def _taken(part: Part, order: Integers) -> Part:
     rank = np.cumsum(part.present) - 1
     values = part.values[rank[order][part.present[order] == 1]]
     arrays = {name: getattr(part, name)[order] for name in ARRAYS}
-    return Part(kind=part.kind, values=cast("Values", values), **arrays)
+    return Part.given(part.kind, cast("Values", values), arrays)

@@ -37,7 +37,6 @@ from aggregator.store.segments.build import (
     times_between,
 )
 from aggregator.store.segments.codec import Part, Shared, decode_column
-from aggregator.store.segments.room import Room
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import GatewayId
 from protocols.wire.reading import SECOND, Kind, Nanoseconds, SignalName
@@ -319,8 +318,7 @@ def _read(
     moves: Mapping[GatewayId, Mapping[bytes, Moves]],
 ) -> dict[SignalKey, Series]:
     """Return the readings in the window of every signal that has one."""
-    room = Room()
-    opened = {segment_id: Shared(data, room) for segment_id, data in shared.items()}
+    opened = {segment_id: Shared(data) for segment_id, data in shared.items()}
     parts = [
         (
             each.key,
