@@ -9,7 +9,6 @@ and then says from when to when nothing was observed (OPC 10000-4 section 6.7).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -90,8 +89,7 @@ class OpcuaDriver:
         healthy = self._task is not None and self._failure is None
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         if self._session is None:
             return
