@@ -27,6 +27,7 @@ from protocols.wire.limits import (
 from protocols.wire.reading import Kind, Reading, SignalName, Status, Value
 from protocols.wire.values.arrays import integers, read_integers, read_times, times
 from protocols.wire.values.forms import Values, encode_values, read_values
+from protocols.wire.values.usual import Usual, usual_column
 
 
 class Run(NamedTuple):
@@ -141,6 +142,12 @@ def _times(moments: tuple[int, ...], known: _Known) -> bytes:
 
 def decode_column(data: bytes) -> Column:
     """Return the column that ``data`` is; MalformedError or LimitError if it is none."""
+    usual = usual_column(data)
+    return decode_any_column(data) if usual is None else _of_usual(usual)
+
+
+def decode_any_column(data: bytes) -> Column:
+    """Return what ``decode_column`` does, item by item."""
     match cbor.decode(data, booleans=False):
         case [
             str(signal),
@@ -158,7 +165,7 @@ def decode_column(data: bytes) -> Column:
             raise MalformedError("a column is not the array of nine that it must be")
     kind = _KINDS.get(number)
     if not is_signal_name(signal) or kind is None:
-        raise MalformedError("a column has no signal name or an unknown kind")
+        raise MalformedError(_NAMELESS)
     if not 0 < count <= READINGS_PER_BUNDLE_MAX:
         raise LimitError(f"a column claims {count} readings")
     missing = _positions(absent, count)
@@ -174,6 +181,21 @@ def decode_column(data: bytes) -> Column:
     )
 
 
+def _of_usual(usual: Usual) -> Column:
+    if not is_signal_name(usual.signal):
+        raise MalformedError(_NAMELESS)
+    return Column(
+        signal=SignalName(usual.signal),
+        kind=usual.kind,
+        gateway_times=usual.gateway_times,
+        source_times=usual.source_times,
+        values=usual.values,
+        absent=frozenset(),
+        statuses=(),
+        raws={},
+    )
+
+
 def is_signal_name(text: str) -> bool:
     """Tell whether ``text`` may name a signal: not empty, not too long, nothing unprintable."""
     return text.isprintable() and 0 < len(text.encode()) <= SIGNAL_NAME_BYTES_MAX
@@ -181,6 +203,7 @@ def is_signal_name(text: str) -> bool:
 
 _PARTS: Final = 9  # of a column
 _KINDS: Final = {int(kind): kind for kind in Kind}
+_NAMELESS: Final = "a column has no signal name or an unknown kind"
 
 
 def _positions(item: object, count: int) -> frozenset[int]:

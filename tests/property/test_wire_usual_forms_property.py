@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.wire import cbor
 from protocols.wire.bundle import read_body, split_bundle
+from protocols.wire.column import decode_any_column, decode_column, encode_column
 from protocols.wire.errors import WireError
 from protocols.wire.header import (
     Clock,
@@ -21,7 +23,16 @@ from protocols.wire.header import (
     decode_header,
     encode_header,
 )
-from protocols.wire.reading import SECOND, Gap, GapReason
+from protocols.wire.reading import (
+    SECOND,
+    Gap,
+    GapReason,
+    Kind,
+    Reading,
+    SignalName,
+    Status,
+    Value,
+)
 from protocols.wire.seal import peek
 from tests.sealed import START, SealedGateway
 
@@ -166,3 +177,81 @@ def test_bodies(columns: list[bytes], seed: int, data: st.DataObject) -> None:
     header = replace(SealedGateway().draft()[1], count=1_000)
     body = judged(lambda given_: tuple(read_body(header, given_)), bytes(whole))
     assert body == strict or (isinstance(body, str) and strict == "malformed")
+
+
+kinds = st.sampled_from([Kind.BOOL, Kind.INT, Kind.UINT, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT])
+values: dict[Kind, st.SearchStrategy[Value]] = {
+    Kind.BOOL: st.booleans(),
+    Kind.INT: st.one_of(st.integers(-300, 300), st.integers(-(2**63), 2**63 - 1)),
+    Kind.UINT: st.one_of(st.integers(0, 300), st.integers(0, 2**64 - 1)),
+    Kind.FLOAT32: st.floats(width=32, allow_nan=False, allow_infinity=False),
+    Kind.FLOAT64: st.one_of(
+        st.integers(-(10**6), 10**6).map(lambda number: number / 100),
+        st.floats(allow_nan=False, allow_infinity=False),
+    ),
+    Kind.TEXT: st.text("ab", max_size=3),
+}
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> bytes:
+    """Give a column, most of them short and all GOOD."""
+    kind, sourced = draw(kinds), draw(st.booleans())
+    signal = SignalName(draw(names))
+    step = draw(st.sampled_from([1, 100, SECOND // 2, SECOND, 10 * SECOND]))
+    apart = st.integers(-3, 70_000).map(lambda steps: START + steps * step)
+    return encode_column(
+        [
+            Reading(
+                signal=signal,
+                kind=kind,
+                value=draw(values[kind]),
+                gateway_time=draw(apart),
+                source_time=draw(apart) if sourced else None,
+                status=draw(st.sampled_from([Status.GOOD] * 9 + [Status.UNCERTAIN])),
+            )
+            for _ in range(draw(st.integers(1, 26)))
+        ]
+    )
+
+
+@given(data=columns())
+def test_any_column(data: bytes) -> None:
+    assert decode_column(data) == decode_any_column(data)
+
+
+@given(data=columns(), draws=st.data())
+def test_a_byte_of_a_column_that_differs(data: bytes, draws: st.DataObject) -> None:
+    at = draws.draw(st.integers(0, len(data) - 1))
+    other = draws.draw(st.integers(0, 255))
+    whole = draws.draw(
+        st.sampled_from(
+            [data[:at] + bytes((other,)) + data[at + 1 :], data[:at], data + data[at : at + 1]]
+        )
+    )
+    assert judged(decode_column, whole) == judged(decode_any_column, whole)
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_form_of_values_is_judged_alike(kind: int, count: int) -> None:
+    """Forms that no encoder writes: wide arrays, decimals of integers, tags of another kind."""
+    times: list[cbor.Item] = [START, SECOND, cbor.Tagged(64, b"\x01" * (count - 1))]
+    forms: list[cbor.Item] = []
+    for array_type, width in (
+        (64, 1),
+        (69, 2),
+        (70, 4),
+        (71, 8),
+        (72, 1),
+        (79, 8),
+        (85, 4),
+        (86, 8),
+    ):
+        for numbers in (count - 1, count, count + 1):
+            for fill in (b"\x00", b"\x01", b"\xff"):
+                found = cbor.Tagged(array_type, fill * width * numbers)
+                forms += [found, [found, 1], [found, 2**62], [2, found, 1], [9, found, -5]]
+    for form in forms:
+        column = cbor.encode(["s", kind, count, times, times, form, None, None, None])
+        assert judged(decode_column, column) == judged(decode_any_column, column)

@@ -69,7 +69,7 @@ def times(moments: Sequence[int]) -> bytes:
         return first + _NO_STEPS
     differences = deltas(moments)
     common = gcd(*differences)
-    for step in _STEPS:
+    for step in STEPS:
         if common % step == 0:
             break
     units = [difference // step for difference in differences]
@@ -83,7 +83,7 @@ def read_floats(item: object, code: str) -> array[float]:
 
 def read_integers(item: object, count: int | None = None) -> array[int]:
     """Return the typed array of so many integers; MalformedError if ``item`` is none."""
-    numbers = cast("array[int]", _read(item, _INTEGER_TAGS))
+    numbers = cast("array[int]", _read(item, INTEGER_TAGS))
     if count is not None and len(numbers) != count:
         raise MalformedError(f"a typed array has {len(numbers)} numbers where {count} belong")
     return numbers
@@ -92,30 +92,38 @@ def read_integers(item: object, count: int | None = None) -> array[int]:
 def read_times(item: object, count: int) -> array[int]:
     """Return the times that ``[first, step, deltas]`` gives; MalformedError if it gives none."""
     match item:
-        case [int(first), int(step), differences] if step in _STEPS:
+        case [int(first), int(step), differences] if step in STEPS:
             pass
         case _:
             raise MalformedError("a column's times are not [first, step, deltas]")
-    steps = read_integers(differences, count - 1)
+    return times_of(first, step, read_integers(differences, count - 1))
+
+
+def times_of(first: int, step: int, steps: array[int]) -> array[int]:
+    """Return the times that are so many steps from one another; MalformedError past 64 bits."""
     try:
-        if step == 1:
-            return array("q", accumulate(steps, initial=first))
-        return array("q", accumulate((delta * step for delta in steps), initial=first))
+        return array("q", accumulate([delta * step for delta in steps], initial=first))
     except OverflowError:
         raise MalformedError("a time is outside 64 bits") from None
+
+
+def numbers_of(tag: int, content: bytes) -> Numbers:
+    """Return the numbers that a typed array's bytes are; MalformedError if they are not whole."""
+    numbers: Numbers = array(_CODES[tag])
+    try:
+        numbers.frombytes(content)
+    except ValueError:
+        raise MalformedError("a typed array's bytes are not whole numbers") from None
+    if _SWAPPED:
+        numbers.byteswap()
+    return numbers
 
 
 def _read(item: object, tags: frozenset[int]) -> Numbers:
     if type(item) is not Tagged or item.tag not in tags:
         raise MalformedError("a typed array of the right type is missing in a column")
-    numbers: Numbers = array(_CODES[item.tag])
-    data = cast(bytes, item.content)  # the decoder gives a typed array no other content
-    if len(data) % numbers.itemsize:
-        raise MalformedError("a typed array's bytes are not whole numbers")
-    numbers.frombytes(data)
-    if _SWAPPED:
-        numbers.byteswap()
-    return numbers
+    # The decoder gives a typed array no other content.
+    return numbers_of(item.tag, cast(bytes, item.content))
 
 
 _SWAPPED: Final = sys.byteorder == "big"
@@ -123,16 +131,18 @@ _CODES: Final = {  # tag of RFC 8746 -> type of array
     64: "B", 69: "H", 70: "I", 71: "Q", 72: "b", 77: "h", 78: "i", 79: "q", 85: "f", 86: "d",
 }  # fmt: skip
 _TAGS: Final = {code: tag for tag, code in _CODES.items()}
-_INTEGER_TAGS: Final = frozenset(tag for tag, code in _CODES.items() if code not in "fd")
+ITEM_BYTES: Final = {tag: array(code).itemsize for tag, code in _CODES.items()}
+"""Bytes of a number, by the tag of the typed array that it is in."""
+INTEGER_TAGS: Final = frozenset(tag for tag, code in _CODES.items() if code not in "fd")
 # The narrowest type of array, by the bits that the number furthest from zero takes.
 _UNSIGNED: Final = "B" * 9 + "H" * 8 + "I" * 16 + "Q" * 32
 _SIGNED: Final = "b" * 8 + "h" * 8 + "i" * 16 + "q" * 32
-_STEPS: Final = (1_000_000_000, 1_000_000, 1_000, 100, 1)
-_ENCODED_STEPS: Final = {step: encode_integer(step) for step in _STEPS}
+STEPS: Final = (1_000_000_000, 1_000_000, 1_000, 100, 1)
+_ENCODED_STEPS: Final = {step: encode_integer(step) for step in STEPS}
 _EMPTY: Final = typed(array("B"))
 _ALONE: Final = {  # type of array -> how one of a single number begins, what writes it, its bytes
     code: (typed(array(code, [0]))[: -form.size], form.pack, form.size)
     for code, form in ((code, Struct(f"<{code}")) for code in "BHIQbhiq")
 }
-_NO_STEPS: Final = _ENCODED_STEPS[_STEPS[0]] + integers([])
+_NO_STEPS: Final = _ENCODED_STEPS[STEPS[0]] + integers([])
 _THREE: Final = array_head(3)

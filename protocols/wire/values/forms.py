@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from math import isfinite
 from typing import Any, Final, TypeAlias, TypeVar
@@ -71,25 +72,9 @@ def encode_values(kind: Kind, values: list[Value]) -> bytes:
 
 def read_values(kind: Kind, item: object, count: int) -> Values:
     """Return the ``count`` values that ``item`` holds; MalformedError if it is not their form."""
-    match kind:
-        case Kind.FLOAT32 | Kind.FLOAT64:
-            return _read_floats(kind, item, count)
-        case Kind.INT | Kind.UINT:
-            return _read_integers(kind, item, count)
-        case Kind.BOOL:
-            bits = read_integers(item, count)
-            if count and not 0 <= min(bits) <= max(bits) <= 1:
-                raise MalformedError("a value does not fit its kind BOOL")
-            return bits
-        case Kind.TAG_READ:
-            return _read_tag_reads(item, count)
-        case Kind.TEXT:
-            return _read_list(str, item, count)
-        case Kind.BYTES:
-            return _read_list(bytes, item, count)
+    return _READERS[kind](item, count)
 
 
-_FLOAT_CODES: Final = {Kind.FLOAT32: "f", Kind.FLOAT64: "d"}
 _SCALES: Final = tuple(10.0**decimals for decimals in range(10))
 _ENCODED_SCALES: Final = tuple(
     (array_head(3) + encode_integer(decimals), scale) for decimals, scale in enumerate(_SCALES)
@@ -146,16 +131,10 @@ def _decimals(code: str, floats: list[float]) -> tuple[bytes, list[int]] | None:
     return None
 
 
-def _read_floats(kind: Kind, item: object, count: int) -> array[float]:
-    code = _FLOAT_CODES[kind]
+def _read_floats(item: object, count: int, code: str) -> array[float]:
     match item:
         case [int(decimals), differences, int(first)] if 0 <= decimals < len(_SCALES):
-            numbers = list(accumulate(read_integers(differences, count - 1), initial=first))
-            bound, _ = _BOUNDS[code]
-            if max(numbers) >= bound or min(numbers) <= -bound:
-                raise MalformedError("a decimal has more digits than a float of its kind holds")
-            scale = _SCALES[decimals]
-            return array(code, [number / scale for number in numbers])
+            return decimals_of(code, decimals, first, read_integers(differences, count - 1))
     floats = read_floats(item, code)
     if len(floats) != count:
         raise MalformedError("a column has not as many values as it says")
@@ -164,7 +143,16 @@ def _read_floats(kind: Kind, item: object, count: int) -> array[float]:
     return floats
 
 
-_INTEGER_CODES: Final = {Kind.INT: "q", Kind.UINT: "Q"}
+def decimals_of(code: str, decimals: int, first: int, steps: array[int]) -> array[float]:
+    """Return the floats of type ``code`` that are integers over a power of ten, from 0 to 9.
+
+    ``steps`` lead from each integer to the next; MalformedError for one past what a float holds.
+    """
+    numbers, (bound, _) = list(accumulate(steps, initial=first)), _BOUNDS[code]
+    if max(numbers) >= bound or min(numbers) <= -bound:
+        raise MalformedError("a decimal has more digits than a float of its kind holds")
+    scale = _SCALES[decimals]
+    return array(code, [number / scale for number in numbers])
 
 
 def _integers(numbers: Sequence[int]) -> bytes:
@@ -178,8 +166,7 @@ def _integers(numbers: Sequence[int]) -> bytes:
     return plain
 
 
-def _read_integers(kind: Kind, item: object, count: int) -> array[int]:
-    code = _INTEGER_CODES[kind]
+def _read_integers(item: object, count: int, code: str) -> array[int]:
     try:
         match item:
             case [differences, int(first)]:
@@ -187,7 +174,14 @@ def _read_integers(kind: Kind, item: object, count: int) -> array[int]:
                 return array(code, accumulate(steps, initial=first))
         return array(code, read_integers(item, count))
     except OverflowError:
-        raise MalformedError(f"a value does not fit its kind {kind.name}") from None
+        raise MalformedError("a value does not fit its kind") from None
+
+
+def _read_bools(item: object, count: int) -> array[int]:
+    bits = read_integers(item, count)
+    if count and not 0 <= min(bits) <= max(bits) <= 1:
+        raise MalformedError("a value does not fit its kind")
+    return bits
 
 
 def _read_list(wanted: type[T], item: object, count: int) -> list[T]:
@@ -249,4 +243,14 @@ _ENCODERS: Final[dict[Kind, Callable[[Any], bytes]]] = {
     Kind.TAG_READ: _tag_reads,
     Kind.TEXT: _texts,
     Kind.BYTES: _texts,
+}
+_READERS: Final[dict[Kind, Callable[[object, int], Values]]] = {
+    Kind.FLOAT32: partial(_read_floats, code="f"),
+    Kind.FLOAT64: partial(_read_floats, code="d"),
+    Kind.INT: partial(_read_integers, code="q"),
+    Kind.UINT: partial(_read_integers, code="Q"),
+    Kind.BOOL: _read_bools,
+    Kind.TAG_READ: _read_tag_reads,
+    Kind.TEXT: partial(_read_list, str),
+    Kind.BYTES: partial(_read_list, bytes),
 }
