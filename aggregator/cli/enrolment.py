@@ -38,7 +38,10 @@ def invite_command(
     why: Why = "invited on the command line",
     as_json: AsJson = False,
 ) -> None:
-    """Make a token that lets one gateway ask to be let in, once."""
+    """Make a token that lets one gateway ask to be let in, once.
+
+    A terminal shows the command for the gateway as a QR Code, too: a scanner types it there.
+    """
     chosen = shell.settings(settings)
 
     async def act() -> tuple[str, int]:
@@ -53,7 +56,9 @@ def invite_command(
     until = datetime.fromtimestamp(expires // SECOND, UTC).isoformat()
     typer.echo(f"token {token}, until {until}; on the gateway:")
     address = f"https://{chosen.api.host}:{chosen.api.port}"
-    typer.echo(f"  lotproof-agent enrol {address} --token {token} --fingerprint {pin or '...'}")
+    command = f"lotproof-agent enrol {address} --token {token} --fingerprint {pin or '...'}"
+    typer.echo(f"  {command}")
+    shell.show_symbol(command)
 
 
 def enrolments_command(settings: SettingsFile = None, as_json: AsJson = False) -> None:

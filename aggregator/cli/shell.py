@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -12,6 +13,7 @@ import typer
 
 from aggregator.access.roles import Actor, Role
 from aggregator.errors import AggregatorError
+from aggregator.export.symbols import qr_code, to_terminal
 from aggregator.settings import Settings, load_settings
 from protocols.wire.errors import WireError
 
@@ -51,6 +53,12 @@ def checked(work: Callable[[], T]) -> T:
         for error in group.exceptions:
             _print_error(error)
     raise typer.Exit(2)
+
+
+def show_symbol(text: str) -> None:
+    """Show a text as a QR Code where a person looks at a terminal, and nothing anywhere else."""
+    if sys.stdout.isatty():
+        typer.echo(to_terminal(qr_code(text)))
 
 
 def _print_error(error: Exception) -> None:

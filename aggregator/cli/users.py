@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,6 @@ from aggregator.access.tokens import TokenKind
 from aggregator.app import open_context
 from aggregator.cli import shell
 from aggregator.cli.shell import AsJson, SettingsFile, Why
-from aggregator.export.symbols import qr_code, to_terminal
 from aggregator.service.access import accounts, tokens
 from aggregator.service.access.accounts import Issued
 from aggregator.settings import Settings
@@ -146,8 +144,7 @@ def _print_issued(issued: Issued) -> None:
     typer.echo(f"account   {issued.account.user} ({issued.account.printed_name})")
     typer.echo(f"password  {issued.password}  (to be changed at the first login)")
     typer.echo(f"codes     {issued.enrolment}")
-    if sys.stdout.isatty():
-        typer.echo(to_terminal(qr_code(issued.enrolment)))
+    shell.show_symbol(issued.enrolment)
 
 
 def _told(row: dict[str, Any]) -> str:
