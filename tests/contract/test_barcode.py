@@ -282,7 +282,10 @@ def test_control_characters_come_by_ctrl_and_by_alt() -> None:
     assert Keyboard().type(keys((CTRL, KEYS["]"]))) == b"\x1d"
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n"), min_size=1)), st.data())
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1)),
+    st.data(),
+)
 def test_however_scans_are_cut_they_come_out_whole(texts: list[str], data: Any) -> None:
     stream = b"".join(text.encode() + b"\r\n" for text in texts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
