@@ -19,7 +19,7 @@ from plant.process import Process, ask, our_command
 from plant.site import Site
 from tests.faults.line_ledger import COUNTER, Head, Verdict, committed, judge, missing, stored
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 _LONGEST_PAUSE_S: Final = 0.5
 _BETWEEN_KILLS: Final = 3  # bundles
 _ROWS: Final = 200_000

@@ -85,7 +85,7 @@ async def test_control_freeing_on_the_brokers_word_is_caught(
     tmp_path: Path, chance: random.Random
 ) -> None:
     async with running(tmp_path, chance, agent="tests.faults.trusting_agent") as rig:
-        for _ in range(2):
+        for _ in range(4):  # on a busy machine nothing may have been freed yet in one of them
             await rig.round(Victim.AGGREGATOR_THEN_BROKER)
         verdict = await rig.verdict(patience_s=5)
     assert verdict.lost > 0
