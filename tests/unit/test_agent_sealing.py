@@ -248,11 +248,11 @@ class TestInbox:
     async def test_count_bytes_and_urgency_make_a_cut_due_at_once(self, due: Entry) -> None:
         inbox = Inbox(readings_max=1000, cut_count=100, cut_bytes=10_000)
         inbox.offer(due)
-        await asyncio.wait_for(inbox.until_due(age_max=3600, silence_max=3600), 5)
+        await asyncio.wait_for(inbox.until_due(age_max=3600, silence_max=3600), 60)
 
     async def test_age_makes_a_cut_due_and_so_does_silence(self) -> None:
         inbox = Inbox(readings_max=1000, cut_count=100, cut_bytes=10_000)
-        await asyncio.wait_for(inbox.until_due(age_max=3600, silence_max=0.05), 5)
+        await asyncio.wait_for(inbox.until_due(age_max=3600, silence_max=0.05), 60)
         waiting = asyncio.create_task(inbox.until_due(age_max=0.05, silence_max=3600))
         await asyncio.sleep(0)
         inbox.offer(entry(SOUND))
@@ -261,7 +261,7 @@ class TestInbox:
     async def test_a_closed_inbox_is_due(self) -> None:
         inbox = Inbox(readings_max=1000, cut_count=100, cut_bytes=10_000)
         inbox.close()
-        await asyncio.wait_for(inbox.until_due(age_max=3600, silence_max=3600), 5)
+        await asyncio.wait_for(inbox.until_due(age_max=3600, silence_max=3600), 60)
 
 
 class TestSealer:

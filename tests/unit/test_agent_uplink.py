@@ -181,7 +181,8 @@ async def test_what_an_epoch_before_held_is_not_missed_in_the_next(tmp_path: Pat
 
     class NoBroker:
         def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
-            raise AssertionError(f"sent, though nothing is left: {topic}, {len(payload)} bytes, {retain}")
+            size = len(payload)
+            raise AssertionError(f"sent, though nothing is left: {topic}, {size} bytes, {retain}")
 
     declared: list[Gap] = []
     async with line_in(tmp_path) as line:
@@ -196,7 +197,7 @@ async def test_what_an_epoch_before_held_is_not_missed_in_the_next(tmp_path: Pat
         )
         await line.storage.renew(OpeningReason.BUFFER_LOST)
         sending = asyncio.create_task(sender.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await sender.idle.wait()
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
