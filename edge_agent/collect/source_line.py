@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final
 
@@ -80,6 +81,8 @@ class SourceLine:
         self._outage: Nanoseconds = now  # when the present or last outage began
         # Missing from here on, not declared yet.
         self._undeclared: Nanoseconds | None = now if start is Start.WITH_AGENT else None
+        # What was declared of the present or last outage, from when to when.
+        self._told: tuple[Nanoseconds, Nanoseconds] | None = None
         self._reason = GapReason.SOURCE_DOWN
         self._subjects: tuple[str, ...] = (source.name,)
         if before is not None and (stays := _staying(before.source, source)):
@@ -237,7 +240,7 @@ class SourceLine:
 
     async def _deliver(self, delivery: Delivery) -> None:
         readings = delivery.readings
-        if not (readings or delivery.gaps or delivery.ack):
+        if not (readings or delivery.gaps or delivery.ack or delivery.whole):
             return
         if readings and self.source.spec.replays:
             try:
@@ -270,20 +273,22 @@ class SourceLine:
         return Entry(delivery=delivery, committed=committed, classes=self._classes)
 
     def _declared(self, delivery: Delivery) -> Delivery:
-        """Add the outage that just ended, unless the driver declared it or got all of it back."""
+        """Add the outage that just ended, unless the driver declared it or got all of it back.
+
+        What was declared of it while it lasted is taken back where the driver got all of it back.
+        """
         start, self._undeclared = self._undeclared, None
-        if start is None:
-            return delivery
-        said = any(gap.end >= start and gap.start <= self._opened for gap in delivery.gaps)
-        got_back = self.source.spec.replays and start == self._outage and self._readings > 0
-        if said or got_back:
-            return delivery
-        return Delivery(
-            readings=delivery.readings,
-            gaps=(*delivery.gaps, *self._gaps(start, self._opened)),
-            urgent=delivery.urgent,
-            ack=delivery.ack,
-        )
+        gaps = delivery.gaps
+        if start is not None and not delivery.whole:
+            said = any(gap.end >= start and gap.start <= self._opened for gap in gaps)
+            got_back = self.source.spec.replays and start == self._outage and self._readings > 0
+            if not said and not got_back:
+                gaps = (*gaps, *self._gaps(start, self._opened))
+        if delivery.whole and self._told is not None:
+            since, until = self._told
+            came = Gap(subject=self.name, start=since, end=until, reason=GapReason.BACKFILLED)
+            gaps, self._told = (*gaps, came), None
+        return replace(delivery, gaps=gaps)
 
     def _fell(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
@@ -296,6 +301,7 @@ class SourceLine:
             )
         if self._state is SourceState.RUNNING:
             self._outage = self._clock.gateway_time()
+            self._told = None
             if self._undeclared is None:
                 self._undeclared = self._outage
         self._owe_from_start()
@@ -324,6 +330,9 @@ class SourceLine:
             Gap(subject=each, start=min(start, end), end=max(start, end), reason=self._reason)
             for each in self._subjects
         ]
+        if self._reason is GapReason.SOURCE_DOWN:
+            since = self._told[0] if self._told is not None else gaps[0].start
+            self._told = since, gaps[0].end
         if self._state is SourceState.RUNNING:
             self._reason, self._subjects = GapReason.SOURCE_DOWN, (self.name,)
         return gaps

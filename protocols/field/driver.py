@@ -116,6 +116,7 @@ class Delivery:
 
     readings: tuple[Reading, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    whole: bool = False  # nothing is missing any more of the time since the line was lost
     urgent: bool = False  # cannot be had twice (tag reads, events): seal at once
     ack: Callable[[], Awaitable[None]] | None = None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aggregator.model.gaps import narrowed
 from edge_agent.clock import GatewayClock
 from edge_agent.collect.collector import Collector
 from edge_agent.line import _ending
@@ -232,6 +233,35 @@ async def test_equipment_that_stays_away_is_declared_after_all() -> None:
         line.clock.advance(11 * SECOND)
         (gap,) = line.collector.down()
         assert (gap.start, gap.end) == (NOW, NOW + 11 * SECOND)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_an_outage_that_cost_nothing_is_taken_back_as_it_was_declared(whole: bool) -> None:
+    bench = Bench()
+    async with line_of(bench.source(replays=True)) as line:
+        bench.deliveries.put_nowait(delivery())
+        await line.takes(1)
+        bench.refuses = DriverError("cut", hint="")
+        bench.deliveries.put_nowait(bench.refuses)
+        await line.until(lambda: line.state() is SourceState.DOWN)
+        declared = []
+        for _ in range(2):
+            line.clock.advance(11 * SECOND)
+            declared += line.collector.down()
+        line.clock.advance(SECOND)
+        bench.refuses = None
+        await line.until(lambda: line.state() is SourceState.RUNNING)
+        bench.deliveries.put_nowait(delivery())
+        declared += (await line.takes(1)).gaps
+        assert narrowed(declared)
+        bench.deliveries.put_nowait(Delivery(whole=whole))
+        bench.deliveries.put_nowait(delivery(whole=whole))  # said twice it is said once
+        declared += (await line.takes(1)).gaps
+    came = [gap for gap in declared if gap.reason is GapReason.BACKFILLED]
+    assert [(gap.subject, gap.start, gap.end) for gap in came] == (
+        [("press-1", NOW, NOW + 23 * SECOND)] if whole else []
+    )
+    assert (narrowed(declared) == []) is whole
 
 
 @pytest.mark.parametrize("error", [SettingsError("wrong", hint="h"), ValueError("a bug")])

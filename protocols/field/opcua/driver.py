@@ -307,9 +307,12 @@ class OpcuaDriver:
         elif ahead >= 0:
             self._sequence.take(number)
             self._deliver(subscription, message)
+        if ahead >= 0:
+            self._reception.settle()
 
     async def _catch_up(self, session: Session, subscription: Subscription) -> None:
         """Fetch the messages that were sent into a line that was lost."""
+        self._reception.resume()
         for _ in range(_REPUBLISH_MAX):
             number = self._sequence.expected
             message = await session.republish(subscription, number)

@@ -52,6 +52,8 @@ class Reception:
         self._repeatable: set[int] = set()  # handles of which the last value may come again
         self._observed: Nanoseconds | None = None  # gateway time up to which nothing is missing
         self._lost_since: Nanoseconds | None = None  # a gap that is not declared yet
+        self._is_resumed = False  # an interruption is over, and its cost is not known yet
+        self._is_flawed = False  # something was lost since the last message
         self._stopped: Memory | None = None  # of before the agent's start, until all is subscribed
 
     @property
@@ -82,6 +84,16 @@ class Reception:
             ]
         )
 
+    def resume(self) -> None:
+        """Note that an interruption is over, and what it cost is about to be known."""
+        self._is_resumed = True
+
+    def settle(self) -> None:
+        """Note that all is there that the server has: after an interruption, tell if it is all."""
+        if self._is_resumed and not self._is_flawed:
+            self.waiting.complete()
+        self._is_resumed = self._is_flawed = False
+
     def go_on(self) -> None:
         """Note that a session was activated anew: some servers then tell each last value again."""
         self._repeatable = set(self._seen)
@@ -107,6 +119,7 @@ class Reception:
 
     def lose_subscription(self) -> None:
         """Note that from the last message on nothing was observed."""
+        self._is_resumed = False
         if self._lost_since is None:
             self._lost_since = self._observed
 
@@ -132,6 +145,7 @@ class Reception:
     ) -> None:
         """Declare that nothing was observed in a time, and have history asked for it."""
         since = until if since is None else since
+        self._is_flawed = True
         self._declare(since, until, GapReason.SUBSCRIPTION_LOST)
         self.backfill.lost(self.signals, since, until, before=self._seen, restarted=restarted)
 
@@ -202,6 +216,7 @@ class Reception:
                 start = self._event_seen.get(event.handle, now)
                 gap = Gap(subject=signal.name, start=start, end=now, reason=GapReason.OVERRUN)
                 self.waiting.declare(gap)
+                self._is_flawed = True
                 continue
             found = self._events.readings(
                 event.handle,
@@ -271,6 +286,7 @@ class Reception:
 
     def _overflow(self, handle: int, after: Reading) -> Gap:
         """Return the gap that the server's full queue left before a value."""
+        self._is_flawed = True
         signal, before = self.signals[handle], self._seen.get(handle)
         start = after.gateway_time if before is None else before.gateway_time
         gap = Gap(

@@ -18,6 +18,7 @@ class Waiting:
         self._readings: list[Reading] = []
         self._gaps: list[Gap] = []
         self._is_urgent = False
+        self._is_whole = False
         self._dropped = 0
         self._dropped_from: Nanoseconds = 0
         self._dropped_to: Nanoseconds = 0
@@ -25,7 +26,7 @@ class Waiting:
         self._taken = asyncio.Event()
 
     def __bool__(self) -> bool:
-        return bool(self._readings or self._gaps or self._dropped)
+        return bool(self._readings or self._gaps or self._dropped or self._is_whole)
 
     def add(self, readings: Sequence[Reading], gaps: Sequence[Gap] = ()) -> None:
         """Keep readings and the gaps that lie before them; count those that find no room."""
@@ -44,6 +45,11 @@ class Waiting:
     def hurry(self) -> None:
         """Have what waits sealed at once: it cannot be had twice."""
         self._is_urgent = True
+
+    def complete(self) -> None:
+        """Have it known that what waits, and what was taken, is all since the line was lost."""
+        self._is_whole = True
+        self._changed.set()
 
     def declare(self, gap: Gap) -> None:
         """Keep a gap."""
@@ -78,8 +84,12 @@ class Waiting:
                 )
             )
         delivery = Delivery(
-            readings=tuple(self._readings), gaps=tuple(self._gaps), urgent=self._is_urgent
+            readings=tuple(self._readings),
+            gaps=tuple(self._gaps),
+            urgent=self._is_urgent,
+            whole=self._is_whole and not self._dropped,
         )
-        self._readings, self._gaps, self._dropped, self._is_urgent = [], [], 0, False
+        self._readings, self._gaps, self._dropped = [], [], 0
+        self._is_urgent = self._is_whole = False
         self._taken.set()
         return delivery
