@@ -81,6 +81,9 @@ class Proxy(Running):
             self.line = line
             self._changed.notify_all()
 
+    def _is_cut(self) -> bool:
+        return self.line is Line.CUT
+
     def _drop_links(self) -> None:
         for link in self._links:
             link.abort()
@@ -88,7 +91,7 @@ class Proxy(Running):
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        if self.line is Line.CUT:
+        if self._is_cut():
             writer.transport.abort()
             return
         try:
@@ -97,6 +100,9 @@ class Proxy(Running):
             writer.transport.abort()
             return
         link = _Link(writer, far_writer, dead=self.line is Line.BLACK)
+        if self._is_cut():  # meanwhile
+            link.abort()
+            return
         self._links.add(link)
         self._start(link, reader, far_writer, from_server=False)
         self._start(link, far_reader, writer, from_server=True)
