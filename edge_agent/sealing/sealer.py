@@ -34,6 +34,9 @@ from protocols.wire.seal import SealKey
 from protocols.wire.tlog import leaf_hash
 
 _log = structlog.get_logger("sealer")
+_PATIENCE_S: Final = 0.1
+"""Seal age of the first bundle with readings, then twice that, up to what is configured: whoever
+waits for a gateway that was started sees at once that it reads."""
 _CUT_S: Final = 30.0  # that a cut may take on a slow disk before a watchdog hears of it
 
 
@@ -75,6 +78,7 @@ class Sealer:
         self._change: _Change | None = None
         self.age_s = settings.age_max_s
         """After which age a bundle is cut: as configured, or later where the disk's budget asks."""
+        self._patience_s = _PATIENCE_S
         self._cut_at: float | None = None  # loop time of the last cut; None before the first
 
     def in_time(self) -> bool:
@@ -103,7 +107,8 @@ class Sealer:
             )
         await self.cut()
         while not self._inbox.closed:
-            await self._inbox.until_due(age_max=self.age_s, silence_max=self._settings.heartbeat_s)
+            age_s = min(self.age_s, self._patience_s)
+            await self._inbox.until_due(age_max=age_s, silence_max=self._settings.heartbeat_s)
             if not self._inbox.closed:
                 await self.cut()
         await self.cut()
@@ -130,6 +135,8 @@ class Sealer:
                 _log.info("buffer takes readings again", refused_meanwhile=self._refused)
             self._refused = 0
         self._cut_at = asyncio.get_running_loop().time()
+        if taken.entries and self._patience_s < self.age_s:
+            self._patience_s *= 2
         if change is not None:
             self._settings, self._fingerprints = change.settings, change.fingerprints
             self.age_s = change.settings.age_max_s

@@ -89,6 +89,7 @@ class Uplink:
         self._tasks: set[asyncio.Task[None]] = set()  # of the connection
         self._timer: asyncio.TimerHandle | None = None
         self._epoch = storage.buffer.epoch
+        self._unsent = storage.buffer.head.number < 0  # so that there can be no receipt yet
         self._renew_for = OpeningReason.ROLLBACK
         self._damage = Damage(storage, declare)
         self._failure: Exception | None = None
@@ -200,12 +201,13 @@ class Uplink:
             self._attempt(partial(self._line.subscribe, *own), Event.SUBSCRIBED)
 
     async def _await_receipt(self) -> None:
-        self._later(self._settings.receipt_wait_s, Event.AGREED)
+        self._later(0.0 if self._unsent else self._settings.receipt_wait_s, Event.AGREED)
 
     async def _send(self) -> None:
         self._cancel_timer()
         if self._line is None:
             return
+        self._unsent = False
         if self.error:
             _log.info("broker reached again", attempts=self._failures)
         self._failures, self.error = 0, ""
@@ -335,6 +337,7 @@ class Uplink:
     def _renewed(self) -> None:
         """Begin anew with the epoch that was opened, by us or in place of a damaged buffer."""
         self._epoch = self._storage.buffer.epoch
+        self._unsent = True
         self._fresh.clear()
         self._damage.over()
         self.receipts.read()
