@@ -287,19 +287,6 @@ async def test_another_rospec_is_replaced(portal: Portal) -> None:
         assert portal.reader.reading == {2}
 
 
-@pytest.mark.parametrize("how", ["stop_rospecs", "lose_rospecs"])
-async def test_a_rospec_that_ceased_is_asserted_again(portal: Portal, how: str) -> None:
-    async with opened(portal, check_s=0.1) as line:
-        getattr(portal.reader, how)()
-        assert not portal.reader.reading
-        async with asyncio.timeout(PATIENCE):
-            while not any(delivery.gaps for delivery in line.got):
-                line.got.append(await line.driver.read())
-        assert portal.reader.reading
-        gap = next(gap for delivery in line.got for gap in delivery.gaps)
-        assert (gap.subject, gap.reason) == ("dock", GapReason.SOURCE_DOWN)
-
-
 async def test_fifty_repeats_after_a_reconnect_give_no_reading(portal: Portal) -> None:
     async with opened(portal) as line:
         for number in range(50):
@@ -352,14 +339,6 @@ async def test_keepalives_are_answered_at_once(portal: Portal) -> None:
             while portal.reader.keepalives_answered < 10:  # noqa: ASYNC110 -- no event tells
                 await asyncio.sleep(0.01)
         assert portal.reader.connected  # three without an answer, and the reader hangs up
-
-
-async def test_a_reader_that_keeps_silent_is_lost(portal: Portal) -> None:
-    async with opened(portal, keepalive_s=0.1) as line:
-        portal.reader.mute()
-        error = await line.fails()
-        assert "no keepalive" in str(error)
-        assert error.hint
 
 
 async def test_a_refused_rospec_names_the_reason(portal: Portal) -> None:

@@ -21,6 +21,8 @@ KINDS: Final[Mapping[str, Callable[..., Equipment]]] = {
     "node-opcua": NodePress,
     "keyed press": KeyedPress,
     "modbus peer": MisbehavingPeer,
+    "modbus peer behind a serial server": partial(MisbehavingPeer, rtu=True),
+    "modbus peer on a serial line": partial(MisbehavingPeer, pty=True),
     **{name: partial(ForeignServer, server=name) for name in SERVERS},
     "reader": Reader,
 }

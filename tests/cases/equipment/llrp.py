@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from plant.equipment.portal import Portal
-from plant.equipment.sighting import ReaderClock, Sighting
+from plant.equipment.sighting import Sighting
 from plant.network import Proxy
 from protocols.field.driver import DriverSettings
 from protocols.field.llrp import SPEC
@@ -22,9 +22,9 @@ class Reader(Equipment):
     spec = SPEC
     polled = False
 
-    def __init__(self, *, clock: str = "utc") -> None:
+    def __init__(self) -> None:
         self._proxy = Proxy()
-        self._portal = Portal(clock=ReaderClock[clock.upper()])
+        self._portal = Portal()
 
     async def _begin(self) -> None:
         await self._proxy.__aenter__()

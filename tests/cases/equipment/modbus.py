@@ -27,13 +27,15 @@ class MisbehavingPeer(Equipment):
     spec = SPEC
     polled = True
 
-    def __init__(self, *, units: Sequence[Mapping[str, Any]], line: str = "tcp") -> None:
+    def __init__(
+        self, *, units: Sequence[Mapping[str, Any]], rtu: bool = False, pty: bool = False
+    ) -> None:
         devices: dict[int, Device] = {}
         for unit in units:
             cells = enumerate(unit["values"], start=unit["first"])
             table = getattr(devices.setdefault(unit["unit"], Device()), unit["table"])
             table.update(cells)
-        self._peer = Peer(devices, rtu=line == "rtu-over-tcp", pty=line == "serial")
+        self._peer = Peer(devices, rtu=rtu, pty=pty)
 
     async def _begin(self) -> None:
         await self._peer.__aenter__()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.field.driver import Delivery
-from protocols.wire.reading import Doubt, GapReason, Reading
+from protocols.wire.reading import Doubt, GapReason, Reading, Status
 from tests.cases.equipment.case import SUBJECT, Case, CaseError
 from tests.cases.equipment.compare import Outcome, plain, seen_of
 from tests.cases.equipment.equipment import Equipment
@@ -36,13 +36,17 @@ async def run(case: Case, equipment: Equipment) -> Outcome:
         gaps=watch.gaps,
         errors=[f"{error}; {error.hint}" for error in watch.errors],
         counters={"opened": watch.opened, **equipment.counters()},
-        breaches=watch.breaches,
+        breaches=[*watch.breaches, *watch.readings_in_gaps()],
     )
 
 
 @dataclass(slots=True)
 class Watch(Arrivals):
-    """What came, and what no driver may do: one signal twice in a poll, a gap that ends early."""
+    """What came, and what no driver may do, whatever the case.
+
+    Give a signal twice in a poll, a gap that ends before it begins, or a polled reading in a time
+    that it declares missing; and keep nothing of what was sent, where that was no value.
+    """
 
     polled: bool = False
     breaches: list[str] = field(default_factory=list)
@@ -54,6 +58,21 @@ class Watch(Arrivals):
             times = Counter(reading.signal for reading in delivery.readings)
             self.breaches += [f"{name} came twice in a poll" for name, n in times.items() if n > 1]
         self.breaches += [f"{gap} ends early" for gap in delivery.gaps if gap.end < gap.start]
+        self.breaches += [
+            f"nothing is kept of {each}"
+            for each in delivery.readings
+            if each.code in (Doubt.NOT_FINITE, Doubt.WRONG_TYPE) and not each.raw
+        ]
+
+    def readings_in_gaps(self) -> list[str]:
+        """Return which GOOD readings of a polled source came while it was declared to be down."""
+        down = [gap for gap in self.gaps if self.polled and gap.reason is GapReason.SOURCE_DOWN]
+        return [
+            f"{reading} lies in {gap}"
+            for gap in down
+            for reading in self.readings
+            if reading.status is Status.GOOD and gap.start < reading.gateway_time < gap.end
+        ]
 
     async def obey(
         self, step: Mapping[str, Any], equipment: Equipment, task: asyncio.Task[None]

@@ -147,17 +147,6 @@ async def test_bad_frames_for_ever_are_never_a_value(transport: str, lie: Lie) -
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_an_answer_in_single_octets_is_whole(transport: str) -> None:
-    async with Peer({1: Device(holding=DEVICE)}, **TRANSPORTS[transport]) as peer:
-        peer.pieces = 1
-        settings = settings_at(peer, words(1, 9), period_s=0.02, timeout_s=5)
-        async with opened(settings) as driver:
-            for _ in range(3):
-                assert values(await one_poll(driver))[:2] == [7, 14]
-        assert len(peer.questions) == 3
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_late_answer_is_not_taken_for_the_next(transport: str) -> None:
     def late(question: Question, pdu: bytes) -> Answer:
         # The first comes while the second is awaited, and before the second's own answer.

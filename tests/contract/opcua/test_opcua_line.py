@@ -14,7 +14,7 @@ from asyncua import ua
 from plant.network import Proxy
 from protocols.field.opcua.requests import Item, monitored_item
 from protocols.field.opcua.settings import OpcuaSignal, Trigger
-from protocols.wire.reading import Doubt, GapReason, Kind, Status
+from protocols.wire.reading import Doubt, GapReason, Status
 from tests.contract.driver_contract import PATIENCE, HostClock, Line, line_of
 from tests.contract.opcua.opcua_rig import ITEMS_A_CALL_MAX, URI, OpcuaRig
 
@@ -270,11 +270,3 @@ async def test_closing_leaves_nothing_at_the_server(rig: OpcuaRig) -> None:
         assert rig.server.iserver._external_sessions
     assert not rig.server.iserver._external_sessions
     assert not rig.server.iserver.subscription_service.subscriptions
-
-
-async def test_kinds_are_the_signals_own(rig: OpcuaRig) -> None:
-    wrong = OpcuaSignal(name="wrong", address=f"nsu={URI};s=Lot", kind=Kind.INT)
-    rig.changes = {"signals": (*rig.signals(), wrong)}
-    async with line_of(rig) as line:
-        await line.until(lambda: line.of("wrong"), "the signal did not come")
-        assert line.of("wrong")[0].code == Doubt.WRONG_TYPE

@@ -16,6 +16,6 @@ const server = new ServerTCP(
     getCoil: within(image.coil),
     getDiscreteInput: within(image.discrete),
   },
-  { host: "127.0.0.1", port: 0, unitID: 1 },
+  { host: "127.0.0.1", port: Number(process.argv[2]), unitID: 1 },
 );
 server.on("initialized", () => console.log(server._server.address().port));

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from plant.ports import free_port
 from protocols.field.driver import DriverSettings
 from protocols.field.modbus import SPEC
 from tests.arch.sources import ROOT
@@ -30,7 +31,7 @@ HELD: Final[dict[str, Callable[[int], int | bool]]] = {
     "discrete": lambda at: at % 2 == 1,
 }
 _HERE: Final = Path(__file__).parent
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 240.0
 
 
 @dataclass(slots=True)
@@ -52,7 +53,8 @@ async def jsmodbus() -> AsyncIterator[Serving]:
 
 @asynccontextmanager
 async def modbus_serial() -> AsyncIterator[Serving]:
-    async with _on_tcp(*_script("modbus_serial_server.js")) as serving:
+    # It takes port 0 for none given, and would listen on 502.
+    async with _on_tcp(*_script("modbus_serial_server.js"), str(free_port())) as serving:
         yield serving
 
 

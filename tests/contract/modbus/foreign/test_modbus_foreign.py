@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from plant.network import Proxy
-from protocols.field.driver import DriverError
-from protocols.field.modbus import SPEC
 from protocols.field.modbus.discover import Wanted, scan
 from protocols.field.modbus.settings import ModbusSettings, Table
-from protocols.wire.reading import Doubt, GapReason, Status
-from tests.contract.driver_contract import PATIENCE, HostClock
+from protocols.wire.reading import Doubt, Status
 from tests.contract.modbus.foreign.servers import HELD, SERVERS, SIZE, Serving
-from tests.contract.modbus.reading import one_poll, opened, read_on, settings_of
+from tests.contract.modbus.reading import one_poll, opened
 
 pytestmark = pytest.mark.xdist_group("modbus-foreign")  # what they need is installed once
 PATIENT: dict[str, Any] = {"period_s": 0.05, "timeout_s": 2.0}
@@ -93,64 +88,3 @@ async def test_the_scan_finds_where_a_table_ends(serving: Serving) -> None:
     (found,) = scanned.ranges
     assert (found.address, len(found.values)) == (SIZE - 20, 20)
     assert scanned.answering == (1,)
-
-
-ANSWERS_ANY_UNIT = {
-    "jsmodbus": True,
-    "modbus-serial": False,
-    "pyModbusTCP": True,
-    "libmodbus": True,
-    "libmodbus-rtu": False,
-}
-
-
-@pytest.mark.parametrize(("name", "any_unit"), ANSWERS_ANY_UNIT.items())
-async def test_another_unit_is_silent_or_the_same(name: str, any_unit: bool) -> None:
-    async with SERVERS[name]() as serving:
-        signals = [*cells("holding", 0, 2), *cells("input", 0, 1, unit_id=9)]
-        settings = serving.settings(signals, period_s=0.05, timeout_s=3, retries=0)
-        async with opened(settings) as driver:
-            got = await one_poll(driver)
-    assert got["holding-1"].value == HELD["holding"](1)
-    if any_unit:
-        assert got["input-0"].value == HELD["input"](0)
-    else:
-        assert got["input-0"].code == Doubt.NO_ANSWER
-
-
-async def test_a_server_that_dies_is_noticed(serving: Serving) -> None:
-    settings = serving.settings(cells("holding", 0, 3), period_s=0.05, timeout_s=3, silent_max=1)
-    async with opened(settings) as driver:
-        assert (await one_poll(driver))["holding-2"].value == HELD["holding"](2)
-        serving.process.kill()
-        with pytest.raises(DriverError):
-            async with asyncio.timeout(PATIENCE):
-                await read_on(driver)
-
-
-@pytest.mark.parametrize("name", [name for name in SERVERS if name != "libmodbus-rtu"])
-async def test_while_a_server_was_away_is_declared(name: str) -> None:
-    signals = cells("holding", 0, 3)
-    async with Proxy() as proxy:
-        settings = settings_of(proxy.port, signals, period_s=0.05, timeout_s=3, silent_max=1)
-        driver = SPEC.connect("source", settings, HostClock())
-        async with SERVERS[name]() as serving:
-            proxy.target = ("127.0.0.1", serving.where["port"])
-            await driver.open()
-            last = (await one_poll(driver))["holding-2"].gateway_time
-            serving.process.kill()
-            with pytest.raises(DriverError):
-                async with asyncio.timeout(PATIENCE):
-                    await read_on(driver)
-            await driver.close()
-        async with SERVERS[name]() as serving:
-            proxy.target = ("127.0.0.1", serving.where["port"])
-            await driver.open()
-            delivery = await driver.read()
-            await driver.close()
-    assert [reading.value for reading in delivery.readings] == [
-        HELD["holding"](n) for n in range(3)
-    ]
-    (gap,) = delivery.gaps
-    assert (gap.subject, gap.reason) == ("source", GapReason.SOURCE_DOWN)
-    assert last <= gap.start <= gap.end <= delivery.readings[0].gateway_time

@@ -22,7 +22,7 @@ from tests.contract.opcua.opcua_rig import ITEMS_A_CALL_MAX, URI, OpcuaRig
 from tests.rigs.npm import installed
 
 _HERE = Path(__file__).parent
-_PATIENCE_S = 60.0
+_PATIENCE_S = 240.0
 
 
 class NodeRig(OpcuaRig):

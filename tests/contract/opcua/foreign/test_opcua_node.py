@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
 import pytest_asyncio
@@ -69,43 +67,6 @@ async def test_every_change_arrives_once_whatever_its_type(rig: NodeRig) -> None
             )
         assert line.gaps == []
         assert line.errors == []
-
-
-@pytest.mark.parametrize(
-    ("value", "hours", "code"),
-    [
-        (math.nan, 0, Doubt.NOT_FINITE),
-        (-math.inf, 0, Doubt.NOT_FINITE),
-        (33.5, -24, Doubt.IMPOSSIBLE_TIME),
-        (34.5, 24, Doubt.IMPOSSIBLE_TIME),
-    ],
-)
-async def test_what_makes_no_sense_is_doubted(
-    rig: NodeRig, value: float, hours: int, code: Doubt
-) -> None:
-    async with line_of(rig) as line:
-        since = len(line.readings)
-        await rig.write("Temperature", value, shift=timedelta(hours=hours))
-        await line.until(lambda: line.of("temperature", since), "nothing came")
-        (reading,) = line.of("temperature", since)
-        assert reading.code == code
-        assert reading.raw or reading.value is not None
-        await rig.write("Temperature", 20.0 + len(line.readings) / 1000)
-        await line.catch_up()
-        assert line.errors == []
-
-
-async def test_a_server_that_hangs_is_noticed_and_nothing_is_lost(rig: NodeRig) -> None:
-    async with line_of(rig) as line:
-        rig.hang()
-        try:
-            await line.produce(10)
-            await line.until(lambda: line.errors, "nobody noticed")
-        finally:
-            rig.go_on()
-        await line.catch_up()
-        counts = line.counts()
-        assert counts == list(range(counts[0], counts[-1] + 1))
 
 
 async def test_cuts_lose_nothing_whether_by_republish_or_by_history(rig: NodeRig) -> None:
@@ -172,14 +133,3 @@ async def test_a_condition_is_a_reading(rig: NodeRig) -> None:
         await line.until(lambda: line.of("alarms"), "the alarm did not come")
         found = json.loads(str(line.of("alarms")[0].value))
         assert (found["Severity"], found["Message"]) == (700, "plate too hot")
-
-
-async def test_a_server_that_is_killed_is_met_again(rig: NodeRig) -> None:
-    async with line_of(rig) as line:
-        await rig.stop()
-        await line.until(lambda: line.errors, "the stop was not noticed")
-        await rig.start()
-        await line.catch_up()
-        assert [g for g in line.gaps if g.reason is GapReason.SUBSCRIPTION_LOST]
-        counts = line.counts()
-        assert counts == sorted(counts)
