@@ -99,9 +99,7 @@ class Line:
             send=self.uplink.reply,
             renewed=self.uplink.reconnect,
         )
-        self.handover = HandoverSender(
-            handover_path(settings.seal_key_path), send=self.uplink.reply
-        )
+        self.handover = HandoverSender(handover_path(settings.seal_key_path), self.uplink.reply)
 
     async def look_at_upkeep(self) -> None:
         """Measure what is written, and have bundles cut later where that is over its budget."""

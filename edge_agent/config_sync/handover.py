@@ -22,7 +22,7 @@ _TIMES: Final = 6  # in one run of the agent
 class HandoverSender:
     """Looks for a hand-over and sends it."""
 
-    def __init__(self, path: Path, *, send: Callable[[bytes], bool]) -> None:
+    def __init__(self, path: Path, send: Callable[[bytes], bool]) -> None:
         """``path`` is where it lies; ``send`` gives it to the broker where there is a line."""
         self._path = path
         self._send = send

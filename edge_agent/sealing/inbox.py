@@ -92,7 +92,7 @@ class Inbox:
         self._stirred.set()
 
     def offer(self, entry: Entry) -> bool:
-        """Take a delivery; tell whether all of it found room. What did not is counted."""
+        """Take a delivery and tell whether all of it found room; what did not is counted."""
         delivery = entry.delivery
         self._taken.gaps += delivery.gaps
         if delivery.readings and not self._has_room(len(delivery.readings)):
