@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, Final, TypeVar, cast
 
 import structlog
 
@@ -145,7 +145,12 @@ def serve(given: IO[bytes], answers: IO[bytes]) -> None:
         answers.flush()
 
 
+_NICENESS: Final = 3
+"""Where processors are short, what is done beside gives way to the aggregator itself, which takes
+bundles in, answers, and goes through a lot's readings meanwhile."""
+
 if __name__ == "__main__":
+    os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the aggregator to act on
     own_answers, sys.stdout = sys.stdout.buffer, sys.stderr  # nobody else writes among the answers
     serve(sys.stdin.buffer, own_answers)

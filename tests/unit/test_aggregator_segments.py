@@ -237,6 +237,21 @@ async def test_a_signal_that_changes_its_kind(line: Line) -> None:
         await line.series()
 
 
+async def test_what_is_unpacked_when_it_is_asked_for_is_the_same_in_any_order(line: Line) -> None:
+    await line.take(*mixed(line, 40))
+    keys = [SignalKey(GATEWAY, SignalName(f"press-1/signal-{at:03}")) for at in range(3)]
+    async with line.store.read() as tx:
+        from_bundles = await line.index.window(tx, keys, *EVER)
+    await line.indexer(span_seconds=60).rebuild()
+    async with line.store.read() as tx:
+        found = await line.index.window(tx, keys, *EVER)
+    assert len(await line.segments()) > 1
+    held = [found[key].values for key in keys]
+    for key in (*keys, *reversed(keys)):
+        assert same(found[key], from_bundles[key])
+    assert [each.tolist() for each in held] == [from_bundles[key].values.tolist() for key in keys]
+
+
 async def test_an_unknown_signal_has_no_series(line: Line) -> None:
     async with line.store.read() as tx:
         assert await line.index.series(tx, SignalKey(GATEWAY, SignalName("x")), *EVER) is None

@@ -63,6 +63,20 @@ async def test_one_long_piece_is_done_beside(workers: Workers) -> None:
     assert await Workers().one(where, 7) == (7, os.getpid())
 
 
+def niceness(piece: int) -> int:
+    """Say how far the process gives way to others."""
+    return os.nice(piece)
+
+
+async def test_what_is_done_beside_gives_way(workers: Workers) -> None:
+    own = os.nice(0)
+    assert min(await workers.map(niceness, [0, 0])) > own or own == _NICEST
+    assert os.nice(0) == own
+
+
+_NICEST = 19  # nobody gives way any further
+
+
 async def test_an_error_comes_back_and_the_worker_goes_on(workers: Workers) -> None:
     with pytest.raises(ValueError, match="is none"):
         await workers.map(refuse, [1, 2])

@@ -11,7 +11,12 @@ import pytest
 from protocols.wire import cbor
 from protocols.wire.column import decode_column, encode_column
 from protocols.wire.dossier.archive import read_archive, write_archive
-from protocols.wire.dossier.file import canonical_json, read_dossier, write_dossier
+from protocols.wire.dossier.file import (
+    canonical_json,
+    canonical_object,
+    read_dossier,
+    write_dossier,
+)
 from protocols.wire.dossier.holding import Place, decode_chain, decode_paths, encode_paths
 from protocols.wire.dossier.instant import format_time, parse_time
 from protocols.wire.dossier.manifest import PURPOSE, Manifest, decode_manifest, encode_manifest
@@ -35,6 +40,28 @@ def test_an_archive_is_a_zip_that_every_program_reads() -> None:
         assert opened.testzip() is None
         assert {name: opened.read(name) for name in opened.namelist()} == MEMBERS
         assert opened.namelist() == sorted(MEMBERS)
+
+
+def test_an_object_of_encoded_members_is_the_object_encoded() -> None:
+    record = {"b": [1.5, None], "a": {"y": 1, "x": "批号"}, "": "", 'q"': True, "ab": []}
+    encoded = {name: canonical_json(value) for name, value in record.items()}
+    assert canonical_object(encoded) == canonical_json(record)
+    assert canonical_object({}) == canonical_json({})
+
+
+def test_a_day_is_written_as_the_calendar_has_it() -> None:
+    day, end = 86_400 * 10**9, 253_402_300_800 * 10**9
+    for time, text in (
+        (0, "1970-01-01T00:00:00.000000000Z"),
+        (day - 1, "1970-01-01T23:59:59.999999999Z"),
+        (11_016 * day, "2000-02-29T00:00:00.000000000Z"),
+        (end - 1, "9999-12-31T23:59:59.999999999Z"),
+    ):
+        assert format_time(time) == text
+        assert parse_time(text) == time
+    for outside in (-1, end, 2**200):
+        with pytest.raises(MalformedError):
+            format_time(outside)
 
 
 def test_an_archive_is_read_back() -> None:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from aggregator.model.binding.bind import Span, Unbound
 from aggregator.model.binding.descent import Descent
@@ -29,7 +30,7 @@ from aggregator.model.record.entry import Entry
 from aggregator.model.record.exceptions import ExceptionItem, ExceptionKind
 from aggregator.model.record.instruments import Instrument
 from aggregator.model.stuck import Stuck
-from protocols.wire.dossier.file import canonical_json
+from protocols.wire.dossier.file import canonical_json, canonical_object
 from protocols.wire.dossier.series import Interval
 from protocols.wire.header import Epoch, GatewayId
 from protocols.wire.reading import Nanoseconds
@@ -196,14 +197,18 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def findings_hash(document: Mapping[str, object]) -> str:
-    """Return the hash of what was found, whatever the bundles were that brought the readings."""
-    found = {name: value for name, value in document.items() if name not in EVIDENCE}
+def findings_hash(document: Mapping[str, Any], encoded: Mapping[str, bytes]) -> str:
+    """Return the hash of what was found, whatever the bundles were that brought the readings.
+
+    ``encoded`` has each member of the document as canonical JSON.
+    """
+    found = {name: value for name, value in encoded.items() if name not in EVIDENCE}
     parameters = [
         {name: value for name, value in parameter.items() if name != "series"}
-        for parameter in found.pop("parameters")  # type: ignore[attr-defined] # a list of objects
+        for parameter in document["parameters"]
     ]
-    return hashlib.sha256(canonical_json({**found, "parameters": parameters})).hexdigest()
+    found["parameters"] = canonical_json(parameters)
+    return hashlib.sha256(canonical_object(found)).hexdigest()
 
 
 EVIDENCE = frozenset({"chains", "seals", "findings_hash"})

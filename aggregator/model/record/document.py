@@ -25,7 +25,7 @@ from aggregator.model.record.batch_record import (
     findings_hash,
 )
 from aggregator.model.record.exceptions import CHECKS
-from protocols.wire.dossier.file import canonical_json
+from protocols.wire.dossier.file import canonical_json, canonical_object
 
 FORMAT: Final = "lotproof-record-v1"
 Json = dict[str, Any]
@@ -34,7 +34,9 @@ Json = dict[str, Any]
 def encode_record(record: BatchRecord) -> bytes:
     """Return the bytes of ``record``: what is hashed, kept and signed."""
     document = to_document(record)
-    return canonical_json({**document, "findings_hash": findings_hash(document)})
+    encoded = {name: canonical_json(value) for name, value in document.items()}
+    found = canonical_json(findings_hash(document, encoded))
+    return canonical_object({**encoded, "findings_hash": found})
 
 
 def to_document(record: BatchRecord) -> Json:
