@@ -60,6 +60,7 @@ async function main() {
     browseName: "Press",
     nodeId: "s=Press",
     eventNotifier: 1,
+    notifierOf: space.rootFolder.objects.server, // where a ConditionRefresh begins to look
   });
   const nodes = {};
   for (const [name, [dataType, value]] of Object.entries(NODES)) {
@@ -80,6 +81,26 @@ async function main() {
         : own.addVariable(options);
   }
   space.installHistoricalDataNode(nodes.Counter, { maxOnlineValues: 10000 });
+  space.installAlarmsAndConditionsService();
+  const level = own.addVariable({
+    componentOf: press,
+    browseName: "Level",
+    nodeId: "s=Level",
+    dataType: "Double",
+    eventSourceOf: press,
+    value: { dataType: DataType.Double, value: 0.5 },
+  });
+  own.instantiateExclusiveLimitAlarm(space.findEventType("ExclusiveLimitAlarmType"), {
+    browseName: "LevelLimits",
+    conditionName: "LevelLimits",
+    componentOf: press,
+    conditionSource: level,
+    inputNode: level,
+    highHighLimit: 0.9,
+    highLimit: 0.8,
+    lowLimit: 0.2,
+    lowLowLimit: 0.1,
+  });
   const alarmType = own.addEventType({ browseName: "PressAlarmType", nodeId: "i=7001" });
   await server.start();
 
@@ -89,6 +110,9 @@ async function main() {
       const time = new Date(Date.now() + (given.shift || 0) * 1000);
       const status = coerceStatusCode(given.status || 0);
       node.setValueFromSource(typed(given.name, given), status, time);
+    },
+    level(given) {
+      level.setValueFromSource(new Variant({ dataType: DataType.Double, value: given.value }));
     },
     alarm(given) {
       press.raiseEvent(alarmType, {
