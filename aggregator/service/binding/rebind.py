@@ -144,9 +144,7 @@ async def _state(tx: Transaction) -> _State:
 
 async def _refresh_uses(context: Context) -> None:
     """Where master data have changed, take in what the newest records rest on."""
-    async with context.store.read() as tx:
-        changed = await tx.fetch("rebinding.touched_master", count=1)
-    if changed:
+    if await context.store.look("rebinding.touched_master", count=1):
         await uses.refresh(context)
 
 

@@ -55,10 +55,7 @@ async def refresh(context: Context) -> None:
 
     Lots that are named anew, or no more, are noted for rebinding.
     """
-    while True:
-        async with context.store.read() as tx:
-            if not await tx.fetch("sightings.fresh", position=await _position(tx), count=1):
-                return
+    while await context.store.look("sightings.waiting"):
         async with context.store.write() as tx:  # a step each, so that intake waits for one alone
             await _advance(context, tx)
 

@@ -2,6 +2,11 @@
 -- How far into the log sightings have been looked for.
 SELECT position FROM sightings_state WHERE id = 1;
 
+-- name: sightings.waiting
+-- One row where sightings have not been looked for in all bundles.
+SELECT s.position FROM sightings_state s
+WHERE EXISTS (SELECT 1 FROM bundles b WHERE b.position >= s.position);
+
 -- name: sightings.advance
 -- Sightings have been looked for up to this position of the log.
 UPDATE sightings_state SET position = :position WHERE id = 1;
