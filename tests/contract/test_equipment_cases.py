@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from protocols.wire.reading import Status
-from tests.cases.equipment.case import Case, Told
+from tests.cases.equipment.case import Case, CaseError, Told
 from tests.cases.equipment.compare import differences
 from tests.cases.equipment.folders import CASES
 from tests.cases.equipment.hall import Hall
@@ -57,3 +58,17 @@ async def test_a_run_fails_against_what_is_not_so(hall: Hall) -> None:
         planted = case.planted(readings={**case.expected.readings, "float": readings})
         (told,) = differences(planted.expected, outcome, polled=equipment.polled)
         assert told.startswith("float: expected"), why
+
+
+async def test_a_step_that_equipment_does_not_know_is_refused_with_those_it_knows(
+    hall: Hall,
+) -> None:
+    (case,) = (case for case in CASES if case.name == "equipment_modbus_nan")
+    async with hall.lend(case, "modbus peer") as equipment:
+        for step, said in (
+            ({"do": "dance"}, "'dance' is none of give, answer"),
+            ({"do": "answer", "how": "wrongly"}, "'wrongly' is none of right"),
+            ({"until": {"weather": "fine"}}, "an error, a gap or a signal"),
+        ):
+            with pytest.raises(CaseError, match=said):
+                await run(replace(case, steps=(step,)), equipment)

@@ -38,7 +38,12 @@ class AsyncuaPress(Equipment):
         await self._proxy.__aexit__()
 
     def settings(self, given: Mapping[str, Any]) -> DriverSettings:
-        patient = {"timeout_s": 10.0, "keepalive_s": 5.0, "history_lag_s": 0.0}
+        patient = {
+            "timeout_s": 10.0,
+            "keepalive_s": 5.0,
+            "lifetime_s": 600.0,
+            "history_lag_s": 0.0,
+        }
         signals = [{"sampling_s": 0.0, **signal} for signal in given["signals"]]
         self._rig.changes = {**patient, **given, "signals": signals}
         return self._rig.settings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,9 @@ async def run(case: Case, equipment: Equipment) -> Outcome:
     try:
         await watch.until(lambda: watch.opened or watch.errors or task.done(), "it did not open")
         for step in case.steps:
-            await watch.obey(step, equipment, task)
+            _raise_end(task)
+            await watch.obey(step, equipment, over=task.done)
+        _raise_end(task)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -38,6 +40,12 @@ async def run(case: Case, equipment: Equipment) -> Outcome:
         counters={"opened": watch.opened, **equipment.counters()},
         breaches=[*watch.breaches, *watch.readings_in_gaps()],
     )
+
+
+def _raise_end(task: asyncio.Task[None]) -> None:
+    """Raise what ended the line, where it has ended: an error that no driver may raise."""
+    if task.done():
+        task.result()
 
 
 @dataclass(slots=True)
@@ -75,9 +83,9 @@ class Watch(Arrivals):
         ]
 
     async def obey(
-        self, step: Mapping[str, Any], equipment: Equipment, task: asyncio.Task[None]
+        self, step: Mapping[str, Any], equipment: Equipment, *, over: Callable[[], bool]
     ) -> None:
-        """Let the equipment act, and wait until what the step waits for has come since."""
+        """Let the equipment act, and wait until what the step waits for came, or all is over."""
         given = dict(step)
         do, until = given.pop("do", None), given.pop("until", None)
         if do is not None:
@@ -87,9 +95,7 @@ class Watch(Arrivals):
             self._marks = len(self.readings), len(self.gaps), len(self.errors)
             await act(**given)
         if until is not None:
-            await self.until(lambda: self._has(until) or task.done(), f"waited for {until}")
-            if task.done():
-                task.result()
+            await self.until(lambda: self._has(until) or over(), f"waited for {until}")
 
     def _has(self, until: Mapping[str, Any]) -> bool:
         readings, gaps, errors = self._marks
