@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge_agent.buffer.buffer import BYTES_MAX_LEAST
 from protocols.settings import SealRates, UplinkRates
@@ -245,15 +244,10 @@ class SourceSettings(BaseModel):
     )
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Settings of lotproof-agent."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix="LOTPROOF_AGENT_",
-        env_nested_delimiter="__",
-    )
+    model_config = _FORM
 
     gateway: GatewaySettings
     seal: SealSettings = SealSettings()
@@ -264,18 +258,6 @@ class Settings(BaseSettings):
     clock: ClockSettings = ClockSettings()
     metrics: MetricsSettings = MetricsSettings()
     source: tuple[SourceSettings, ...] = ()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 # pydantic-settings' signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # as above
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # as above
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment override the file, and nothing else play a part."""
-        return env_settings, init_settings
 
     @property
     def gateway_id(self) -> GatewayId:

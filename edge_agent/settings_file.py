@@ -1,23 +1,28 @@
 """Reads the settings file: one TOML file, checked whole before anything is opened.
 
-A key may be overridden from the environment: ``LOTPROOF_AGENT_UPLINK__HOST`` is ``uplink.host``.
+A key may be overridden from the environment: ``LOTPROOF_AGENT_UPLINK__HOST`` is ``uplink.host``,
+and ``LOTPROOF_AGENT_SOURCE`` all of ``source`` as JSON.
 Paths are relative to the file's folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import json
+import os
 import tomllib
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings import SealSettings, Settings
 
+_PREFIX: Final = "LOTPROOF_AGENT_"
 Overlay = Callable[[dict[str, Any]], dict[str, Any]]
 """Puts other settings over those of the file, whose paths are rooted."""
 
@@ -39,9 +44,31 @@ def load_settings(path: Path, overlay: Overlay | None = None) -> Settings:
     if overlay is not None:
         rooted = overlay(rooted)
     try:
-        return Settings(**rooted)
+        return Settings.model_validate(override(rooted, os.environ))
     except ValidationError as error:
         raise SettingsFileError(tuple(problems(str(path), error, Settings))) from error
+
+
+def override(data: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return ``data`` with what the environment says of a key in its place.
+
+    The variables of a table's keys count for more than one that holds the table; letters may be
+    large or small. Names of no table are not ours: ``LOTPROOF_AGENT_SETTINGS`` is the command's.
+    """
+    found = dict(data)
+    for name in sorted(environment):
+        if not name.upper().startswith(_PREFIX):
+            continue
+        *tables, key = name[len(_PREFIX) :].lower().split("__")
+        if [*tables, key][0] not in Settings.model_fields:
+            continue
+        table = found
+        for each in tables:
+            inner = table.get(each)
+            table[each] = dict(inner) if isinstance(inner, dict) else {}
+            table = table[each]
+        table[key] = _merged(table.get(key), _value(environment[name]))
+    return found
 
 
 def problems(where: str, error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
@@ -80,6 +107,19 @@ def root_paths(model: type[BaseModel], data: Mapping[str, Any], folder: Path) ->
                 for item in value
             ]
     return rooted
+
+
+def _value(text: str) -> object:
+    """Return a list or a table that is written as JSON; any other text is for its field to read."""
+    if text[:1] in ("[", "{"):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(text)
+    return text
+
+
+def _merged(before: object, value: object) -> object:
+    """Return a table with the keys of another in it; anything else takes the place of a value."""
+    return before | value if isinstance(before, dict) and isinstance(value, dict) else value
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -17,10 +17,11 @@ from edge_agent.clock import GatewayClock, KernelClock
 from edge_agent.commissioning import live
 from edge_agent.commissioning import preview as importing
 from edge_agent.commissioning.signals_file import write_new, write_signals
-from edge_agent.errors import AgentError, KeyFileError, SettingsFileError
+from edge_agent.commissioning.telling import printable, tell
+from edge_agent.errors import AgentError, SettingsFileError
 from edge_agent.settings_file import load_settings
 from edge_agent.sources import load_sources
-from protocols.field.driver import FieldError, SettingsError, SignalSettings
+from protocols.field.driver import FieldError, SignalSettings
 
 discover = typer.Typer(
     name="discover",
@@ -323,25 +324,12 @@ def doctor(
 
 def fail(error: AgentError | FieldError) -> NoReturn:
     """Say what is wrong and what to do, and end: with 2 for settings that cannot work, else 1."""
-    wrong: Sequence[str] = (str(error),)
-    if isinstance(error, SettingsFileError):
-        wrong = error.problems
-    for problem in wrong:
-        typer.echo(f"lotproof-agent: {_printable(problem)}", err=True)
-    if error.hint:
-        typer.echo(f"  -> {_printable(error.hint)}", err=True)
-    settings = SettingsFileError | KeyFileError | SettingsError
-    raise typer.Exit(2 if isinstance(error, settings) else 1)
+    raise typer.Exit(tell(error))
 
 
 def _say(*lines: str) -> None:
     for line in lines:
-        typer.echo(_printable(line))
-
-
-def _printable(text: str) -> str:
-    """Return the text without what could steer a terminal: equipment names things as it likes."""
-    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
+        typer.echo(printable(line))
 
 
 def _written(

@@ -25,8 +25,9 @@ def commands_page() -> str:
         if importlib.util.find_spec(module_name) is None:
             continue
         module = importlib.import_module(module_name)
-        if hasattr(module, "app"):
-            lines += _typer_lines(script, typer.main.get_command(module.app))
+        app = module.commands() if hasattr(module, "commands") else getattr(module, "app", None)
+        if app is not None:
+            lines += _typer_lines(script, typer.main.get_command(app))
         else:
             lines += _argparse_lines(script, module._parser())
     return "\n".join([*lines, ""])

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from typer.testing import CliRunner
 
-from edge_agent.__main__ import app
+from edge_agent.commissioning.command_line import app
 from protocols.field.opcua.security.own_certificate import kept
 from protocols.field.opcua.security.trust import load_identity
 

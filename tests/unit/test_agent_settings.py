@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edge_agent.__main__ import app
+from edge_agent.commissioning.command_line import app
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings import Settings
 from edge_agent.settings_file import load_settings
@@ -85,6 +85,31 @@ def test_the_environment_overrides_the_file(
     settings, _ = load(tmp_path, BASE)
     assert settings.uplink.host == "other"
     assert settings.uplink.port == 8883
+
+
+def test_the_environment_may_hold_a_table_and_its_keys_and_leaves_the_other_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOTPROOF_AGENT_UPLINK", '{"port": 1884, "keepalive_s": 7, "host": "one"}')
+    monkeypatch.setenv("lotproof_agent_uplink__host", "[::1]")
+    monkeypatch.setenv("LOTPROOF_AGENT_SEAL__AGE_MAX_S", "0.25")
+    monkeypatch.setenv("LOTPROOF_AGENT_SOURCE", "[]")
+    monkeypatch.setenv("LOTPROOF_AGENT_SETTINGS", "elsewhere.toml")  # the command's own
+    settings, sources = load(tmp_path, BASE)
+    uplink, seal = settings.uplink, settings.seal
+    assert (uplink.host, uplink.port, uplink.keepalive_s) == ("[::1]", 1884, 7)
+    assert uplink.ca == tmp_path / "tls" / "ca.pem"
+    assert (seal.age_max_s, sources) == (0.25, ())
+
+
+def test_a_key_of_the_environment_that_is_wrong_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOTPROOF_AGENT_UPLINK__HOTS", "other")
+    monkeypatch.setenv("LOTPROOF_AGENT_SEAL", "{")
+    found = problems(tmp_path, BASE)
+    assert "uplink.hots: there is no such key; did you mean 'host'?" in found
+    assert "seal: Input should be a valid dictionary" in found
 
 
 @pytest.mark.parametrize(
