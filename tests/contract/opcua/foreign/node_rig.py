@@ -53,16 +53,20 @@ class NodeRig(OpcuaRig):
             *self.more,
         ]
 
+    def command(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return what runs the server, and where it finds what it needs."""
+        return ("node", str(_HERE / "node_opcua_server.js")), {"NODE_PATH": str(installed(_HERE))}
+
     async def start(self) -> None:
         port = free_port()
+        command, found = self.command()
         self.process = await asyncio.create_subprocess_exec(
-            "node",
-            str(_HERE / "node_opcua_server.js"),
+            *command,
             *map(str, (port, self.counted, ITEMS_A_CALL_MAX)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "NODE_PATH": str(installed(_HERE))},
+            env={**os.environ, **found},
         )
         assert self.process.stdout is not None
         async with asyncio.timeout(_PATIENCE_S):
