@@ -16,7 +16,7 @@ from tests.contract.opcua.history_rig import HistoryRig
 from tests.integration.agent_peer import Plant, until
 
 COUNTER, TEMPERATURE, OFFSET = "press/counter", "press/temperature", "press/offset"
-NODES = {
+VARIABLES = {
     COUNTER: ("Counter", Kind.UINT),
     TEMPERATURE: ("Temperature", Kind.FLOAT64),
     OFFSET: ("Offset", Kind.INT),
@@ -46,11 +46,11 @@ endpoint = "opc.tcp://127.0.0.1:{rig.proxy.port}"
 security = "None"
 publishing_s = 0.05
 """
-    for name, (node, kind) in NODES.items():
+    for name, (variable, kind) in VARIABLES.items():
         text += f"""
 [[source.signals]]
 name = "{name}"
-address = "nsu=urn:lotproof:test:press;s={node}"
+address = "nsu=urn:lotproof:test:press;s={variable}"
 kind = "{kind.name.lower()}"
 sampling_s = 0.0
 """
