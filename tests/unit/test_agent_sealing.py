@@ -323,6 +323,21 @@ class TestSealer:
             assert [r.value for r in line.readings()] == [7.0]
             assert all(header.count == 0 for header in line.headers()[:-1])
 
+    async def test_the_first_readings_are_sealed_long_before_their_age(
+        self, tmp_path: Path
+    ) -> None:
+        async with line_in(tmp_path) as line:
+            line.sealer.age_s = 3600
+            running = asyncio.create_task(line.sealer.run())
+            async with asyncio.timeout(60):
+                while not line.sealed:  # noqa: ASYNC110 -- what is sealed has no event
+                    await asyncio.sleep(0.01)
+                line.offer(line.reading(7.0))
+                while not line.readings():  # noqa: ASYNC110 -- as above
+                    await asyncio.sleep(0.01)
+            line.inbox.close()
+            await asyncio.wait_for(running, 60)
+
     async def test_the_next_start_declares_that_the_agent_was_stopped(self, tmp_path: Path) -> None:
         async with line_in(tmp_path) as line:
             await line.sealer.cut()
