@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -100,14 +101,22 @@ class LineRig:
         """Stop collecting, let the line deliver what is left, end it all and compare."""
         await self.site.agent.stop()
         head = committed(self.buffer)
-        await self.site.agent.start()
         with suppress(TimeoutError):  # what is missing then is counted below
-            await _until(lambda: not missing(self.store, head), patience_s)
+            async with asyncio.timeout(patience_s):
+                # What a start seals arrives before the backlog: a stop may leave a hole again.
+                while missing(self.store, head):
+                    await self.site.agent.start()
+                    await _until(partial(self._has, head), patience_s)
+                    await self.site.agent.stop()
+                    head = committed(self.buffer)
         await self.site.agent.stop()
         await self.site.aggregator.stop()
         key = load(self.site.buffer / "seal.key").public
         verdict = judge(self.store, [*self._heads, head], key)
         return replace(verdict, problems=(*verdict.problems, *await self._proofs()))
+
+    def _has(self, head: Head) -> bool:
+        return not missing(self.store, head)
 
     async def _proofs(self) -> list[str]:
         """Return what both programs say of their own files."""
