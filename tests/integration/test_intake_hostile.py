@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,21 @@ async def test_a_chain_in_any_order_is_stored_once_and_proved(
     await Indexer(store, SystemClock()).catch_up()
     found = await fsck(store, NoteKey(name="lotproof.local/plant", key=keys.log.public))
     assert (found.faults, found.bundles, found.readings) == ([], 30, 180)
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_what_waits_for_its_backlog_is_no_fault_and_what_is_gone_is_one(
+    store: Store, intake: Intake, gateway: SealedGateway, keys: Keys, tmp_path: Path
+) -> None:
+    bundles = [gateway.seal(gateway.readings(1)) for _ in range(10)]
+    await take(intake, *(bundles[number] for number in (0, 1, 2, 3, 6, 7, 9)))
+    log = NoteKey(name="lotproof.local/plant", key=keys.log.public)
+    assert (await fsck(store, log)).faults == []
+    with closing(sqlite3.connect(tmp_path / "test.db")) as database, database:
+        database.execute("UPDATE bundles SET number = 5 WHERE number = 2")
+    faults = " ".join((await fsck(store, log)).faults)
+    assert "bundles up to 3 should be there; 2 is missing" in faults
+    assert "bundle 6: it does not follow from the one stored before" in faults
 
 
 async def test_every_truncation_is_refused(intake: Intake, gateway: SealedGateway) -> None:
