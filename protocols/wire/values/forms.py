@@ -166,6 +166,9 @@ def _integers(numbers: Sequence[int]) -> bytes:
     return plain
 
 
+_INTEGER_KINDS: Final = {"q": "INT", "Q": "UINT"}
+
+
 def _read_integers(item: object, count: int, code: str) -> array[int]:
     try:
         match item:
@@ -174,13 +177,13 @@ def _read_integers(item: object, count: int, code: str) -> array[int]:
                 return array(code, accumulate(steps, initial=first))
         return array(code, read_integers(item, count))
     except OverflowError:
-        raise MalformedError("a value does not fit its kind") from None
+        raise MalformedError(f"a value does not fit its kind {_INTEGER_KINDS[code]}") from None
 
 
 def _read_bools(item: object, count: int) -> array[int]:
     bits = read_integers(item, count)
     if count and not 0 <= min(bits) <= max(bits) <= 1:
-        raise MalformedError("a value does not fit its kind")
+        raise MalformedError("a value does not fit its kind BOOL")
     return bits
 
 
