@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from pathlib import Path
@@ -138,6 +139,7 @@ class CertificateFacts(NamedTuple):
     not_after: float  # seconds since 1970
 
 
+@functools.lru_cache(maxsize=4)  # asked with every sign of life, of the same file for months
 def certificate_facts(pem: bytes) -> CertificateFacts:
     """Return what a certificate (PEM) says; KeyFileError where it is none."""
     try:
