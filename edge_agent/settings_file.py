@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from edge_agent.errors import SettingsFileError
 from edge_agent.settings import SealSettings, Settings
 
-_PREFIX: Final = "LOTPROOF_AGENT_"
+ENVIRONMENT_PREFIX: Final = "LOTPROOF_AGENT_"
 Overlay = Callable[[dict[str, Any]], dict[str, Any]]
 """Puts other settings over those of the file, whose paths are rooted."""
 
@@ -57,9 +57,9 @@ def override(data: Mapping[str, Any], environment: Mapping[str, str]) -> dict[st
     """
     found = dict(data)
     for name in sorted(environment):
-        if not name.upper().startswith(_PREFIX):
+        if not name.upper().startswith(ENVIRONMENT_PREFIX):
             continue
-        *tables, key = name[len(_PREFIX) :].lower().split("__")
+        *tables, key = name[len(ENVIRONMENT_PREFIX) :].lower().split("__")
         if [*tables, key][0] not in Settings.model_fields:
             continue
         table = found

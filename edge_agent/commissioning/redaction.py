@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from edge_agent.settings import Settings, SourceSettings
+from edge_agent.settings_file import ENVIRONMENT_PREFIX
 from protocols.field.driver import SettingsError, load_driver
 
 MASK: Final = "**********"
@@ -40,7 +41,7 @@ class Redaction:
 
     def environment(self, variables: Mapping[str, str]) -> list[str]:
         """Return the names of variables that override settings, and remember their secrets."""
-        names = sorted(name for name in variables if name.startswith(_OVERRIDES))
+        names = sorted(name for name in variables if name.startswith(ENVIRONMENT_PREFIX))
         for name in names:
             if _SECRET_NAME.search(name):
                 self._learn(variables[name], certain=True)
@@ -95,8 +96,7 @@ class Redaction:
                 self._secrets.add(str(value))
 
 
-_OVERRIDES: Final = "LOTPROOF_AGENT_"
-_SOURCES: Final = "LOTPROOF_AGENT_SOURCE"
+_SOURCES: Final = f"{ENVIRONMENT_PREFIX}SOURCE"
 _TELLING: Final = 4  # characters
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|credential|\bpin\b", re.IGNORECASE)
 _PEM: Final = re.compile(r"-----BEGIN [^-]+-----.*?(?:-----END [^-]+-----|\Z)", re.DOTALL)

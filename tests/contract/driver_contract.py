@@ -234,23 +234,28 @@ async def line_of(rig: Rig) -> AsyncIterator[Line]:
             await task
 
 
+async def tell_truths(rig: Rig, line: Line) -> None:
+    """Have the equipment show each value that a rig knows, and see it arrive as it is."""
+    for truth in rig.truths():
+        since = len(line.readings)
+        await truth.put()
+        await line.until(
+            lambda truth=truth, since=since: any(  # type: ignore[misc]
+                r.value == truth.value
+                and type(r.value) is type(truth.value)
+                and r.status is truth.status
+                for r in line.of(truth.signal, since)
+            ),
+            f"{truth.signal} did not arrive as {truth.value!r}",
+        )
+
+
 class ReadsContract:
     """Level 1: right values, status and source time; each failing signal alone."""
 
     async def test_values_arrive_true(self, rig: Rig) -> None:
         async with line_of(rig) as line:
-            for truth in rig.truths():
-                since = len(line.readings)
-                await truth.put()
-                await line.until(
-                    lambda truth=truth, since=since: any(  # type: ignore[misc]
-                        r.value == truth.value
-                        and type(r.value) is type(truth.value)
-                        and r.status is truth.status
-                        for r in line.of(truth.signal, since)
-                    ),
-                    f"{truth.signal} did not arrive as {truth.value!r}",
-                )
+            await tell_truths(rig, line)
 
     async def test_times_are_the_sources_and_the_gateways(self, rig: Rig) -> None:
         before = time.time_ns()  # noqa: TID251 -- compared with what the line says

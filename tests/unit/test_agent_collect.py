@@ -113,6 +113,15 @@ async def line_of(*sources: Source, readings_max: int = 1000) -> AsyncIterator[L
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def goes_down(bench: Bench, line: Line) -> None:
+    """Have the equipment give something, be cut off, and refuse to be opened again."""
+    bench.deliveries.put_nowait(delivery())
+    await line.takes(1)
+    bench.refuses = DriverError("cut", hint="")
+    bench.deliveries.put_nowait(bench.refuses)
+    await line.until(lambda: line.state() is SourceState.DOWN)
+
+
 async def test_what_comes_is_handed_on_and_counted() -> None:
     bench = Bench()
     async with line_of(bench.source()) as line:
@@ -209,11 +218,7 @@ async def test_a_driver_that_declares_its_outage_is_believed() -> None:
 async def test_equipment_that_sends_again_leaves_no_gap_after_a_short_cut() -> None:
     bench = Bench()
     async with line_of(bench.source(replays=True)) as line:
-        bench.deliveries.put_nowait(delivery())
-        await line.takes(1)
-        bench.refuses = DriverError("cut", hint="")
-        bench.deliveries.put_nowait(bench.refuses)
-        await line.until(lambda: line.state() is SourceState.DOWN)
+        await goes_down(bench, line)
         line.clock.advance(SECOND)
         assert line.collector.down() == [], "within its grace"
         bench.refuses = None
@@ -225,11 +230,7 @@ async def test_equipment_that_sends_again_leaves_no_gap_after_a_short_cut() -> N
 async def test_equipment_that_stays_away_is_declared_after_all() -> None:
     bench = Bench()
     async with line_of(bench.source(replays=True)) as line:
-        bench.deliveries.put_nowait(delivery())
-        await line.takes(1)
-        bench.refuses = DriverError("cut", hint="")
-        bench.deliveries.put_nowait(bench.refuses)
-        await line.until(lambda: line.state() is SourceState.DOWN)
+        await goes_down(bench, line)
         line.clock.advance(11 * SECOND)
         (gap,) = line.collector.down()
         assert (gap.start, gap.end) == (NOW, NOW + 11 * SECOND)
@@ -239,11 +240,7 @@ async def test_equipment_that_stays_away_is_declared_after_all() -> None:
 async def test_an_outage_that_cost_nothing_is_taken_back_as_it_was_declared(whole: bool) -> None:
     bench = Bench()
     async with line_of(bench.source(replays=True)) as line:
-        bench.deliveries.put_nowait(delivery())
-        await line.takes(1)
-        bench.refuses = DriverError("cut", hint="")
-        bench.deliveries.put_nowait(bench.refuses)
-        await line.until(lambda: line.state() is SourceState.DOWN)
+        await goes_down(bench, line)
         declared = []
         for _ in range(2):
             line.clock.advance(11 * SECOND)

@@ -5,7 +5,7 @@ Floats are scaled by the fewest decimal digits that lose nothing, else an intege
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, cast
 
 import numpy as np
@@ -29,11 +29,11 @@ def encode_values(kind: Kind, values: Values) -> Item:
     if kind in FLOATS:
         return _encode_floats(kind, values.astype(np.float64))
     if kind is Kind.TEXT or kind is Kind.BYTES:
-        return _encode_unique(list(values), lambda value: value)
+        return _encode_unique(list(values))
     if kind is Kind.TAG_READ:
         reads: list[TagRead] = list(values)
         fields = [_packed([getattr(read, name) for read in reads]) for name in _TAG_READ_NUMBERS]
-        return [_encode_unique([read.epc for read in reads], lambda epc: epc), *fields]
+        return [_encode_unique([read.epc for read in reads]), *fields]
     return _packed(values.view(np.int64))
 
 
@@ -83,9 +83,9 @@ def decode_floats(kind: Kind, digits: int, numbers: Integers) -> npt.NDArray[np.
     return values
 
 
-def _encode_unique(values: Sequence[Item], name: Callable[[Item], Item]) -> Item:
+def _encode_unique(values: Sequence[Item]) -> Item:
     index: dict[Item, int] = {}
-    at = [index.setdefault(name(value), len(index)) for value in values]
+    at = [index.setdefault(value, len(index)) for value in values]
     return [list(index), _packed(at)]
 
 

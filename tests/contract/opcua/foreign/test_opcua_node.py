@@ -13,7 +13,7 @@ from aggregator.model.gaps import narrowed
 from plant.network import Proxy
 from protocols.field.opcua.settings import OpcuaSignal
 from protocols.wire.reading import Doubt, Gap, GapReason, Kind, Status
-from tests.contract.driver_contract import Line, line_of
+from tests.contract.driver_contract import Line, line_of, tell_truths
 from tests.contract.opcua.foreign.node_rig import NodeRig
 from tests.contract.opcua.opcua_rig import URI
 
@@ -55,16 +55,7 @@ async def test_every_change_arrives_once_whatever_its_type(rig: NodeRig) -> None
         assert counts == list(range(counts[0], counts[-1] + 1))
         rig_signal = next(r for r in line.readings if r.signal == "text-as-number")
         assert rig_signal.code == Doubt.WRONG_TYPE
-        for truth in rig.truths():
-            since = len(line.readings)
-            await truth.put()
-            await line.until(
-                lambda truth=truth, since=since: any(  # type: ignore[misc]
-                    r.value == truth.value and r.status is truth.status
-                    for r in line.of(truth.signal, since)
-                ),
-                f"{truth.signal} did not arrive as {truth.value!r}",
-            )
+        await tell_truths(rig, line)
         assert line.gaps == []
         assert line.errors == []
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from protocols.wire.reading import GapReason, Status
-from tests.contract.driver_contract import Truth, behind_proxy, line_of
+from tests.contract.driver_contract import Truth, behind_proxy, line_of, tell_truths
 from tests.contract.opcua.foreign.node_rig import NodeRig
 from tests.rigs.pypi import installed
 
@@ -48,16 +48,7 @@ async def test_every_change_arrives_once_whatever_its_type(rig: Open62541Rig) ->
         await line.catch_up()
         counts = line.counts()
         assert counts == list(range(counts[0], counts[-1] + 1))
-        for truth in rig.truths():
-            since = len(line.readings)
-            await truth.put()
-            await line.until(
-                lambda truth=truth, since=since: any(  # type: ignore[misc]
-                    r.value == truth.value and r.status is truth.status
-                    for r in line.of(truth.signal, since)
-                ),
-                f"{truth.signal} did not arrive as {truth.value!r}",
-            )
+        await tell_truths(rig, line)
         assert line.gaps == []
         assert line.errors == []
 
